@@ -1,0 +1,144 @@
+"""`detection_map` and `DetectionMAP` of Paddle 1.x: mAP as Variables inside a Program.
+
+Beside the mAP of each batch stands the accumulated one. The mean of batch values, which the
+original `Compressor` reported, is not the mAP of the set: each batch ranks its few detections
+anew, and a class absent from a batch drops out of its mean.
+"""
+
+import numpy as np
+import paddle
+from paddle.static import Variable
+
+from ssd_model.average_precision import AveragePrecision
+from ssd_model.detection_output import detection_counts
+
+# What stands behind the name of a mAP Variable in the names of those that belong to it
+ACCUMULATED = ".accumulated"
+BY_CLASS = ".by_class" + ACCUMULATED
+HAS_STATE = ".has_state"
+
+
+def detection_map(
+    nmsed_out: Variable,
+    label: Variable,
+    class_num: int,
+    background_label: int = 0,
+    overlap_threshold: float = 0.5,
+    evaluate_difficult: bool = False,
+    ap_version: str = "11point",
+) -> Variable:
+    """mAP of each batch, as `fluid.layers.detection_map`; its name goes into a fetch list.
+
+    The same Program also holds, under the name of the result and these endings: '.accumulated',
+    the mAP over all batches since the last reset; '.by_class.accumulated' [class_num], the AP of
+    each class, nan where it had no ground truth; '.has_state', which set to 0 resets.
+
+    Args:
+        nmsed_out: [K, 6], the result of `detection_output`.
+        label: [N, M, 6] class, difficult, box, or [N, M, 5] without difficult; class -1 marks
+            padding.
+        class_num, background_label, overlap_threshold, evaluate_difficult, ap_version: see
+            `AveragePrecision`.
+
+    Returns:
+        [1] float32 in 0..1.
+
+    Raises:
+        ValueError: a `label` of another shape, or an unknown `ap_version`.
+    """
+    if len(label.shape) != 3 or label.shape[2] not in (5, 6):
+        raise ValueError(f"label has shape {label.shape}: it must be [N, M, 5] or [N, M, 6]")
+    settings = class_num, background_label, overlap_threshold, evaluate_difficult, ap_version
+    accumulated = AveragePrecision(*settings)
+
+    def compute(*tensors):
+        detections, counts, label, has_state = map(np.array, tensors)
+        if not has_state[0]:
+            accumulated.reset()
+        accumulated.update(detections, counts, label)
+        batch = AveragePrecision(*settings)
+        batch.update(detections, counts, label)
+        by_class = accumulated.ap_by_class().astype("float32")
+        one = np.ones(1, "int32")
+        return _scalar(batch.value()), _scalar(accumulated.value()), by_class, one
+
+    block = nmsed_out.block
+    name = paddle.utils.unique_name.generate("detection_map")
+    has_state = _state(block, name + HAS_STATE)
+    outputs = [
+        block.create_var(name=name + ending, shape=shape, dtype="float32", stop_gradient=True)
+        for ending, shape in (("", [1]), (ACCUMULATED, [1]), (BY_CLASS, [class_num]))
+    ]
+    inputs = [nmsed_out, detection_counts(nmsed_out), label, has_state]
+    paddle.static.py_func(compute, inputs, [*outputs, has_state])
+    return outputs[0]
+
+
+class DetectionMAP:
+    """mAP of each batch and over the whole set, as `fluid.metrics.DetectionMAP`.
+
+    Args:
+        input: [K, 6], the result of `detection_output`.
+        gt_label: [N, M] int, class, -1 for padding.
+        gt_box: [N, M, 4] normalised.
+        gt_difficult: [N, M] int, 1 for difficult; may be left out.
+        class_num: classes, the background included.
+        background_label, overlap_threshold, evaluate_difficult, ap_version: see
+            `AveragePrecision`.
+    """
+
+    def __init__(
+        self,
+        input: Variable,
+        gt_label: Variable,
+        gt_box: Variable,
+        gt_difficult: Variable | None = None,
+        class_num: int | None = None,
+        background_label: int = 0,
+        overlap_threshold: float = 0.5,
+        evaluate_difficult: bool = True,
+        ap_version: str = "integral",
+    ):
+        if class_num is None:
+            raise ValueError("class_num is missing: the number of classes, background included")
+        label = detection_label(gt_label, gt_box, gt_difficult)
+        self._map = detection_map(
+            input, label, class_num, background_label, overlap_threshold, evaluate_difficult,
+            ap_version,
+        )  # fmt: skip
+
+    def get_map_var(self) -> tuple[Variable, Variable]:
+        """mAP of the batch, and of all batches since the last reset; [1] each."""
+        return self._map, self._map.block.var(self._map.name + ACCUMULATED)
+
+    def get_ap_var(self) -> Variable:
+        """AP of each class over all batches since the last reset, [class_num]."""
+        return self._map.block.var(self._map.name + BY_CLASS)
+
+    def reset(self, executor: paddle.static.Executor, scope=None) -> None:
+        """Start a new set. The executor says on which device, as in the original."""
+        scope = scope or paddle.static.global_scope()
+        state = scope.var(self._map.name + HAS_STATE).get_tensor()
+        state.set(np.zeros(1, "int32"), executor.place)
+
+
+def detection_label(
+    gt_label: Variable, gt_box: Variable, gt_difficult: Variable | None = None
+) -> Variable:
+    """Ground truth as `detection_map` wants it: [N, M, 6], or [N, M, 5] without difficult."""
+    flags = [gt_label] if gt_difficult is None else [gt_label, gt_difficult]
+    columns = [flag.unsqueeze(-1).astype(gt_box.dtype) for flag in flags]
+    return paddle.concat([*columns, gt_box], axis=-1)
+
+
+def _scalar(value: float) -> np.ndarray:
+    return np.array([value], "float32")
+
+
+def _state(block: paddle.base.framework.Block, name: str) -> Variable:
+    """An int that lives in the scope between runs; the startup program sets it to 0."""
+    startup = paddle.static.default_startup_program().global_block()
+    for owner in (block.program.global_block(), startup):
+        state = owner.create_var(name=name, shape=[1], dtype="int32", persistable=True)
+    paddle.nn.initializer.Constant(0)(state, startup)
+    return block.program.global_block().var(name)

@@ -1,0 +1,61 @@
+"""`detection_output` of Paddle 1.x: offsets and logits to detections."""
+
+import paddle
+import paddle.nn.functional as F
+from paddle.static import Variable
+
+from ssd_model.operators import multiclass_nms
+
+
+def detection_output(
+    loc: Variable,
+    scores: Variable,
+    prior_box: Variable,
+    prior_box_var: Variable,
+    background_label: int = 0,
+    nms_threshold: float = 0.3,
+    nms_top_k: int = 400,
+    keep_top_k: int = 200,
+    score_threshold: float = 0.01,
+    nms_eta: float = 1.0,
+) -> Variable:
+    """Decode the boxes and suppress the doubles, as `fluid.layers.detection_output`.
+
+    Args:
+        loc: [N, P, 4] offsets; scores: [N, P, C] logits (the softmax is inside).
+        prior_box, prior_box_var: [P, 4].
+        nms_threshold: overlap (IoU) above which the lower score goes.
+        nms_top_k, keep_top_k: detections of a class that enter, and of an image that leave; -1
+            for all.
+
+    Returns:
+        [K, 6]: label, score, xmin, ymin, xmax, ymax of all images, one after the other (K may be
+        0). `detection_counts` tells how many rows belong to each image.
+    """
+    boxes = paddle.vision.ops.box_coder(
+        prior_box, prior_box_var, loc, code_type="decode_center_size"
+    )
+    return multiclass_nms(
+        boxes,
+        F.softmax(scores).transpose([0, 2, 1]),
+        background_label=background_label,
+        score_threshold=score_threshold,
+        nms_top_k=nms_top_k,
+        nms_threshold=nms_threshold,
+        keep_top_k=keep_top_k,
+        nms_eta=nms_eta,
+        normalized=True,
+    )
+
+
+def detection_counts(nmsed_out: Variable) -> Variable:
+    """The rows of `nmsed_out` that belong to each image, [N] int32.
+
+    The original kept them inside the tensor, as its level of detail.
+
+    Raises:
+        ValueError: `nmsed_out` does not come from `detection_output`.
+    """
+    if nmsed_out.op is None or nmsed_out.op.type != "multiclass_nms3":
+        raise ValueError(f"{nmsed_out.name} is not the result of detection_output")
+    return nmsed_out.block.var(nmsed_out.op.output("NmsRoisNum")[0])

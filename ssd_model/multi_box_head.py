@@ -1,0 +1,125 @@
+"""`multi_box_head` of Paddle 1.x: the SSD heads and their prior boxes."""
+
+from collections.abc import Sequence
+
+import paddle
+from paddle.static import Variable
+from paddle.vision.ops import prior_box
+
+Sizes = Sequence[float | Sequence[float]]
+
+
+def multi_box_head(
+    inputs: Sequence[Variable],
+    image: Variable,
+    base_size: int,
+    num_classes: int,
+    aspect_ratios: Sequence[Sequence[float]],
+    min_ratio: int | None = None,
+    max_ratio: int | None = None,
+    min_sizes: Sizes | None = None,
+    max_sizes: Sizes | None = None,
+    steps: Sequence[float] | None = None,
+    step_w: Sequence[float] | None = None,
+    step_h: Sequence[float] | None = None,
+    offset: float = 0.5,
+    variance: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
+    flip: bool = True,
+    clip: bool = False,
+    kernel_size: int = 1,
+    pad: int = 0,
+    stride: int = 1,
+    name: str | None = None,
+    min_max_aspect_ratios_order: bool = False,
+) -> tuple[Variable, Variable, Variable, Variable]:
+    """Location and confidence heads on several feature maps, as `fluid.layers.multi_box_head`.
+
+    Args:
+        inputs: feature maps [N, C_i, H_i, W_i], large to small.
+        image: [N, 3, H, W], the network's input.
+        base_size: side of the image in pixels; with `min_ratio` and `max_ratio` (percent of it)
+            the prior sizes of more than two maps are spread evenly.
+        aspect_ratios: those of each map besides 1.
+        min_sizes, max_sizes: prior sizes of each map in pixels, instead of the ratios; an empty
+            list in `max_sizes` means none for that map.
+        steps, step_w, step_h: distance of prior centres in pixels; by default image / map.
+        variance: the scale of the four offsets.
+
+    Returns:
+        locations [N, P, 4], confidences [N, P, num_classes] (logits), prior boxes [P, 4] and
+        their variances [P, 4].
+
+    Raises:
+        ValueError: lists of unequal length, or sizes given in no way or in both.
+    """
+    if min_sizes is None:
+        min_sizes, max_sizes = _spread_sizes(len(inputs), base_size, min_ratio, max_ratio)
+    _check_lengths(
+        len(inputs),
+        aspect_ratios=aspect_ratios,
+        min_sizes=min_sizes,
+        max_sizes=max_sizes,
+        steps=steps,
+        step_w=step_w,
+        step_h=step_h,
+    )
+    step_w, step_h = step_w or steps, step_h or steps
+
+    locations, confidences, boxes, variances = [], [], [], []
+    for i, feature in enumerate(inputs):
+        box, var = prior_box(
+            feature,
+            image,
+            min_sizes=_as_list(min_sizes[i]),
+            max_sizes=_as_list(max_sizes[i]) if max_sizes else None,
+            aspect_ratios=_as_list(aspect_ratios[i]),
+            variance=list(variance),
+            flip=flip,
+            clip=clip,
+            steps=[step_w[i] if step_w else 0.0, step_h[i] if step_h else 0.0],
+            offset=offset,
+            min_max_aspect_ratios_order=min_max_aspect_ratios_order,
+            name=name,
+        )  # fmt: skip
+        boxes.append(box.reshape([-1, 4]))
+        variances.append(var.reshape([-1, 4]))
+        priors = box.shape[2]
+        for width, outputs in ((4, locations), (num_classes, confidences)):
+            head = paddle.static.nn.conv2d(feature, priors * width, kernel_size, stride, pad)
+            outputs.append(_flatten(head, width))
+    return tuple(
+        paddle.concat(parts, axis)
+        for parts, axis in ((locations, 1), (confidences, 1), (boxes, 0), (variances, 0))
+    )
+
+
+def _spread_sizes(
+    maps: int, base_size: int, min_ratio: int | None, max_ratio: int | None
+) -> tuple[list[float], list[float]]:
+    """Sizes in pixels spread evenly from min_ratio to max_ratio percent; the first map's fixed."""
+    if min_ratio is None or max_ratio is None:
+        raise ValueError("multi_box_head needs min_sizes, or both min_ratio and max_ratio")
+    if maps <= 2:
+        raise ValueError(f"min_ratio and max_ratio need three or more feature maps, not {maps}")
+    step = int((max_ratio - min_ratio) // (maps - 2))
+    ratios = list(range(min_ratio, max_ratio + 1, step))[: maps - 1]
+    smallest = [base_size * 0.10] + [base_size * ratio / 100.0 for ratio in ratios]
+    largest = [base_size * 0.20] + [base_size * (ratio + step) / 100.0 for ratio in ratios]
+    return smallest, largest
+
+
+def _check_lengths(maps: int, **lists: Sequence | None) -> None:
+    for name, values in lists.items():
+        if values is not None and len(values) != maps:
+            raise ValueError(f"{name} has {len(values)} entries for {maps} feature maps")
+
+
+def _as_list(value: float | Sequence[float]) -> list[float]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _flatten(head: Variable, width: int) -> Variable:
+    """[N, priors * width, H, W] -> [N, H * W * priors, width]."""
+    _, channels, height, columns = head.shape
+    total = height * columns * channels // width
+    return head.transpose([0, 2, 3, 1]).reshape([0, total, width])

@@ -1,0 +1,78 @@
+"""MobileNetV1-SSD 300x300 as a static graph (Howard et al., arXiv 1704.04861; Liu et al., SSD).
+
+The layers stand in the order of the original, so the parameters get its names: conv2d_0.w_0,
+depthwise_conv2d_0.w_0, conv2d_1.w_0, ... conv2d_33.b_0.
+"""
+
+import paddle
+from paddle.nn.initializer import KaimingNormal
+from paddle.static import Variable
+
+from ssd_model.multi_box_head import multi_box_head
+
+# (output channels, stride) of the 13 depthwise separable blocks
+BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]
+BLOCKS += [(512, 1)] * 5 + [(1024, 2), (1024, 1)]
+# (channels between, output channels) of the four extra maps: 5x5, 3x3, 2x2, 1x1
+EXTRAS = [(256, 512), (128, 256), (128, 256), (64, 128)]
+
+MIN_SIZES = [60.0, 105.0, 150.0, 195.0, 240.0, 285.0]
+MAX_SIZES = [[], 150.0, 195.0, 240.0, 285.0, 300.0]
+ASPECT_RATIOS = [[2.0]] + [[2.0, 3.0]] * 5
+
+
+def mobilenet_ssd(image: Variable, class_num: int) -> tuple[Variable, Variable, Variable, Variable]:
+    """The whole network up to its raw heads.
+
+    Args:
+        image: [N, 3, S, S], BGR, about -1..1. The prior sizes are meant for S = 300.
+        class_num: classes, the background (0) included.
+
+    Returns:
+        locations [N, P, 4], confidences [N, P, class_num] (logits), priors [P, 4] and their
+        variances [P, 4]; P is 1917 at S = 300.
+    """
+    x = _conv_bn(image, 32, filter_size=3, stride=2, padding=1)
+    features = []
+    for block, (channels, stride) in enumerate(BLOCKS, start=1):
+        x = _depthwise_separable(x, channels, stride)
+        if block in (11, 13):
+            features.append(x)
+    for middle, channels in EXTRAS:
+        x = _conv_bn(x, middle, filter_size=1)
+        x = _conv_bn(x, channels, filter_size=3, stride=2, padding=1)
+        features.append(x)
+    return multi_box_head(
+        inputs=features,
+        image=image,
+        base_size=300,
+        num_classes=class_num,
+        min_sizes=MIN_SIZES,
+        max_sizes=MAX_SIZES,
+        aspect_ratios=ASPECT_RATIOS,
+    )
+
+
+def _conv_bn(
+    x: Variable, channels: int, filter_size: int, stride: int = 1, padding: int = 0, groups: int = 1
+) -> Variable:
+    x = paddle.static.nn.conv2d(
+        x,
+        channels,
+        filter_size,
+        stride,
+        padding,
+        groups=groups,
+        param_attr=KaimingNormal(),
+        bias_attr=False,
+        # Paddle's sign for its own depthwise operator, whose filters are named after it
+        use_cudnn=groups == 1,
+    )
+    return paddle.static.nn.batch_norm(x, act="relu")
+
+
+def _depthwise_separable(x: Variable, channels: int, stride: int) -> Variable:
+    """A 3x3 filter on each channel alone, then a plain 1x1 convolution across them."""
+    width = x.shape[1]
+    x = _conv_bn(x, width, filter_size=3, stride=stride, padding=1, groups=width)
+    return _conv_bn(x, channels, filter_size=1)

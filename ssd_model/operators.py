@@ -1,0 +1,40 @@
+"""Operators that Paddle still has, but whose Python functions no longer serve static Programs."""
+
+from paddle.base.layer_helper import LayerHelper
+from paddle.static import Variable
+
+
+def reduce_sum(x: Variable, axis: int | None = None, keepdim: bool = False) -> Variable:
+    """Sum over one axis, or over all of them."""
+    helper = LayerHelper("reduce_sum")
+    out = helper.create_variable_for_type_inference(x.dtype)
+    helper.append_op(
+        type="reduce_sum",
+        inputs={"X": x},
+        outputs={"Out": out},
+        attrs={"dim": [axis or 0], "keep_dim": keepdim, "reduce_all": axis is None},
+    )
+    return out
+
+
+def multiclass_nms(boxes: Variable, scores: Variable, **attributes) -> Variable:
+    """Non-maximum suppression class by class, on boxes [N, P, 4] and scores [N, C, P].
+
+    Returns:
+        [K, 6] label, score, box; the operator's output NmsRoisNum [N] tells the rows of each
+        image.
+    """
+    helper = LayerHelper("multiclass_nms3")
+    detections = helper.create_variable_for_type_inference(boxes.dtype)
+    helper.append_op(
+        type="multiclass_nms3",
+        inputs={"BBoxes": boxes, "Scores": scores},
+        outputs={
+            "Out": detections,
+            "Index": helper.create_variable_for_type_inference("int32"),
+            "NmsRoisNum": helper.create_variable_for_type_inference("int32"),
+        },
+        attrs=attributes,
+    )
+    detections.stop_gradient = True
+    return detections

@@ -1,0 +1,105 @@
+"""Train and eval Programs of the detector. They share parameter names, and so a scope."""
+
+from dataclasses import dataclass
+
+import paddle
+from paddle.static import Program, Variable
+
+from ssd_model.detection_map import detection_label, detection_map
+from ssd_model.detection_output import detection_counts, detection_output
+from ssd_model.network import mobilenet_ssd
+from ssd_model.operators import reduce_sum
+from ssd_model.ssd_loss import ssd_loss
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A Program and the Variables that matter in it.
+
+    feed_list: image [N, 3, S, S] float32; gt_box [N, M, 4] float32, normalised; gt_label [N, M]
+    int32, -1 for padding; gt_difficult [N, M] int32.
+    """
+
+    program: Program
+    startup_program: Program
+    feed_list: list[Variable]
+    loss: Variable | None = None
+    """[] loss of the batch, normalised by its number of matched priors (training)."""
+    map: Variable | None = None
+    """[1] mAP of the batch; see `detection_map` for what stands beside it (evaluation)."""
+    nmsed_out: Variable | None = None
+    """[K, 6] detections of the batch (evaluation)."""
+
+    @property
+    def image(self) -> Variable:
+        return self.feed_list[0]
+
+    @property
+    def counts(self) -> Variable:
+        """[N] int32, the rows of `nmsed_out` that belong to each image."""
+        return detection_counts(self.nmsed_out)
+
+
+def build_program(
+    class_num: int,
+    is_train: bool,
+    optimizer: paddle.optimizer.Optimizer | None = None,
+    image_size: int = 300,
+    seed: int = 0,
+) -> Detector:
+    """Build the detector with a loss, or with detections and their mAP.
+
+    Every parameter is named as in the original, whatever was built before in this process.
+
+    Args:
+        class_num: classes, the background (0) included; 2 or more.
+        is_train: loss and batch statistics, or detections, mAP and running statistics.
+        optimizer: minimises the loss in the Program; without one, only the loss is there.
+        image_size: side of the image in pixels. The prior sizes are meant for 300.
+        seed: of the startup program's random weights.
+
+    Raises:
+        ValueError: fewer than two classes, or an optimizer without training.
+        RuntimeError: Paddle is not in the state that `utils` sets up.
+    """
+    if class_num < 2:
+        raise ValueError(f"class_num is {class_num}: the background and one class make 2")
+    if optimizer is not None and not is_train:
+        raise ValueError("an eval Program has no use for an optimizer")
+    if paddle.in_dynamic_mode() or paddle.framework.use_pir_api():
+        raise RuntimeError("Paddle must run static Programs of the old IR: `import utils` first")
+    program, startup = Program(), Program()
+    startup.random_seed = seed + 1  # to Paddle, 0 means: choose one
+    with paddle.utils.unique_name.guard(), paddle.static.program_guard(program, startup):
+        feed_list = _inputs(image_size)
+        image, gt_box, gt_label, gt_difficult = feed_list
+        location, confidence, prior_box, prior_box_var = mobilenet_ssd(image, class_num)
+        if not is_train:
+            nmsed_out = detection_output(
+                location, confidence, prior_box, prior_box_var, nms_threshold=0.45
+            )
+            label = detection_label(gt_label, gt_box, gt_difficult)
+            map_var = detection_map(nmsed_out, label, class_num)
+            _use_running_statistics(program)
+            return Detector(program, startup, feed_list, map=map_var, nmsed_out=nmsed_out)
+        loss = ssd_loss(location, confidence, gt_box, gt_label, prior_box, prior_box_var)
+        loss = reduce_sum(loss)
+        if optimizer is not None:
+            optimizer.minimize(loss)
+    return Detector(program, startup, feed_list, loss=loss)
+
+
+def _inputs(image_size: int) -> list[Variable]:
+    return [
+        paddle.static.data("image", [None, 3, image_size, image_size]),
+        paddle.static.data("gt_box", [None, None, 4]),
+        paddle.static.data("gt_label", [None, None], "int32"),
+        paddle.static.data("gt_difficult", [None, None], "int32"),
+    ]
+
+
+def _use_running_statistics(program: Program) -> None:
+    """Batch norm as in `Program.clone(for_test=True)`, with the Variables left where they are."""
+    for op in program.global_block().ops:
+        if op.type == "batch_norm":
+            op._set_attr("is_test", True)

@@ -1,0 +1,135 @@
+"""Parameters on disk: safetensors, never pickle, written whole or not at all."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import paddle
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+
+class WeightsError(ValueError):
+    """A weights file that cannot be read, or does not fit the network."""
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a weights file gave to a network, by parameter name."""
+
+    loaded: list[str]
+    fresh: dict[str, str]
+    """Parameters of the network that keep their values, and why."""
+    unused: list[str]
+    """Tensors of the file that the network has no place for."""
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.loaded)} parameters loaded, {len(self.fresh)} start fresh"]
+        lines += [f"  {name}: {why}" for name, why in self.fresh.items()]
+        if self.unused:
+            lines.append(f"{len(self.unused)} tensors of the file unused: {', '.join(self.unused)}")
+        return "\n".join(lines)
+
+
+def save_weights(
+    program: paddle.static.Program,
+    path: Path,
+    scope=None,
+    dtype: str = "float32",
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Write the parameters of a Program, batch-norm statistics included.
+
+    Args:
+        dtype: 'float32', or 'float16' for half the size (a tensor that would overflow stays).
+        metadata: kept in the file's header.
+    """
+    scope = scope or paddle.static.global_scope()
+    arrays = {p.name: read_tensor(scope, p.name) for p in program.all_parameters()}
+    if dtype == "float16":
+        arrays = {name: _halve(array) for name, array in arrays.items()}
+    write_tensors(path, arrays, metadata)
+
+
+def load_weights(
+    program: paddle.static.Program, path: Path, scope=None, strict: bool = False
+) -> LoadReport:
+    """Fill the parameters of a Program that a file has, by name and shape.
+
+    The startup program must have run. What does not fit (say, the heads of another number of
+    classes) keeps its value and is named in the report.
+
+    Raises:
+        WeightsError: the file cannot be read; nothing in it fits; or, with `strict`, anything at
+            all does not fit. The scope is then as it was.
+    """
+    scope = scope or paddle.static.global_scope()
+    arrays, _ = read_tensors(path)
+    parameters = {p.name: tuple(p.shape) for p in program.all_parameters()}
+    fresh = {}
+    for name, shape in parameters.items():
+        if name not in arrays:
+            fresh[name] = "not in the file"
+        elif arrays[name].shape != shape:
+            fresh[name] = (
+                f"the file has shape {list(arrays[name].shape)}, the network {list(shape)}"
+            )
+    loaded = [name for name in parameters if name not in fresh]
+    unused = [name for name in arrays if name not in parameters]
+    report = LoadReport(loaded, fresh, unused)
+    if not loaded or (strict and (fresh or unused)):
+        raise WeightsError(f"{path} does not fit this network: {report}")
+    for name in loaded:
+        write_tensor(scope, name, arrays[name].astype("float32"))
+    return report
+
+
+def read_tensor(scope, name: str) -> np.ndarray:
+    """A copy of a Variable's value."""
+    return np.array(scope.find_var(name).get_tensor())
+
+
+def write_tensor(scope, name: str, array: np.ndarray) -> None:
+    """Replace a Variable's value; the shape may change, the device does not."""
+    tensor = scope.var(name).get_tensor()
+    place = tensor._place() if tensor._is_initialized() else paddle.CPUPlace()
+    tensor.set(np.ascontiguousarray(array), place)
+
+
+def write_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict | None = None) -> None:
+    """Write a safetensors file through a temporary one beside it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(save(arrays, metadata))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        WeightsError: the file is missing or is not whole.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, file.metadata() or {}
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such weights file") from None
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a whole safetensors file: {error}") from error
+
+
+def _halve(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        half = array.astype("float16")
+    return half if np.isfinite(half).all() else array

@@ -1,0 +1,35 @@
+"""Paddle must be set up before any module imports it, whichever test runs first."""
+
+import utils  # noqa: F401  isort: skip
+
+import numpy as np
+import paddle
+import pytest
+
+
+@pytest.fixture
+def program():
+    """A new Program with its own names and scope, in static mode."""
+    paddle.enable_static()
+    main, startup = paddle.static.Program(), paddle.static.Program()
+    with (
+        paddle.utils.unique_name.guard(),
+        paddle.static.program_guard(main, startup),
+        paddle.static.scope_guard(paddle.static.Scope()),
+    ):
+        yield main
+
+
+@pytest.fixture
+def run(program):
+    """`run(feed, fetch_list)`: start the Program up once, then run it."""
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    started = []
+
+    def run(feed: dict, fetch_list: list) -> list[np.ndarray]:
+        if not started:
+            executor.run(paddle.static.default_startup_program())
+            started.append(True)
+        return executor.run(program, feed=feed, fetch_list=fetch_list)
+
+    return run
