@@ -93,7 +93,9 @@ def read_tensor(scope, name: str) -> np.ndarray:
 def write_tensor(scope, name: str, array: np.ndarray) -> None:
     """Replace a Variable's value; the shape may change, the device does not."""
     tensor = scope.var(name).get_tensor()
-    place = tensor._place() if tensor._is_initialized() else paddle.CPUPlace()
+    place = paddle.CPUPlace()
+    if tensor._is_initialized() and tensor._place().is_gpu_place():
+        place = paddle.CUDAPlace(tensor._place().gpu_device_id())
     tensor.set(np.ascontiguousarray(array), place)
 
 

@@ -1,0 +1,91 @@
+"""The plan: pure arithmetic, against the original's five runs and paddleslim's own Pruner."""
+
+import json
+import math
+
+import golden_values as golden
+import paddle
+import pytest
+from paddleslim.analysis import flops
+
+from ssd_model.programs import build_program
+from utils.dependencies import PatternError, analyse
+from utils.plan import Plan, PlanError, search_uniform_ratio, uniform_plan
+
+RUNS = json.loads((golden.FOLDER / "uniform_pruning.json").read_text())
+PATTERN = RUNS[0]["pruned_params"]
+
+
+@pytest.fixture(scope="module")
+def eval_program():
+    return build_program(21, is_train=False).program
+
+
+@pytest.fixture(scope="module")
+def dependencies(eval_program):
+    return analyse(eval_program)
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda r: f"{r['target_ratio']}-{r['pruned_params'][:12]}")
+def test_search_settles_where_the_original_did(dependencies, run):
+    ratio = search_uniform_ratio(dependencies, run["pruned_params"], run["target_ratio"])
+    assert ratio == run["channel_ratio"]
+    plan = uniform_plan(dependencies, run["pruned_params"], ratio)
+    for name, shape in run["shapes"].items():
+        assert plan.shapes[name] == tuple(shape), name
+    assert plan.parameters == run["parameters_after"]
+    assert plan.original_flops == run["flops_after"]
+    assert Plan(dependencies, {}).original_flops == run["flops_before"]
+
+
+def test_whole_network(dependencies, eval_program):
+    whole = Plan(dependencies, {})
+    assert whole.flops == flops(eval_program) == 1_148_479_168
+    assert whole.parameters == 5_821_433
+
+
+@pytest.mark.parametrize("tolerance", [0.01, 0.001])
+@pytest.mark.parametrize("target", [0.05, 0.35, 0.65, 0.8])
+def test_search_reaches_any_target(dependencies, target, tolerance):
+    ratio = search_uniform_ratio(dependencies, PATTERN, target, tolerance)
+    plan = uniform_plan(dependencies, PATTERN, ratio)
+    share = 1 - plan.original_flops / Plan(dependencies, {}).original_flops
+    assert math.isclose(share, target, abs_tol=tolerance)
+
+
+def test_patterns_that_are_refused(dependencies):
+    for pattern, words in {
+        "(": ["'('", "no regular expression"],
+        "conv9": ["matches none", "conv2d_1.w_0"],
+        "conv2d_2.*": ["conv2d_22.w_0", "output of the network"],
+        ".*conv2d_1.w_0": ["depthwise_conv2d_1.w_0", "with the convolution before it"],
+        "batch_norm_3.w_0": ["batch_norm_3.w_0", "not a convolution's filter"],
+    }.items():
+        with pytest.raises(PatternError) as caught:
+            dependencies.match(pattern)
+        for word in words:
+            assert word in str(caught.value)
+
+
+def test_ratios_that_are_refused(dependencies):
+    with pytest.raises(PlanError, match="conv2d_1.w_0 none of its 64 channels"):
+        Plan(dependencies, {"conv2d_1.w_0": 0.999})
+    with pytest.raises(PlanError, match="depthwise"):
+        Plan(dependencies, {"depthwise_conv2d_1.w_0": 0.5})
+    with pytest.raises(PlanError, match="between 0 and 1"):
+        search_uniform_ratio(dependencies, PATTERN, 1.0)
+    with pytest.raises(PlanError, match="out of reach"):
+        search_uniform_ratio(dependencies, "conv2d_1.w_0", 0.5)
+
+
+def test_extras_and_feature_maps_can_be_cut(dependencies):
+    plan = uniform_plan(dependencies, "conv2d_1[3-9].w_0|conv2d_2[01].w_0", 0.25)
+    assert plan.shapes["conv2d_13.w_0"] == (768, 1024, 1, 1)
+    assert plan.shapes["conv2d_24.w_0"] == (24, 768, 1, 1)
+    assert plan.shapes["conv2d_33.w_0"] == (126, 96, 1, 1)
+
+
+def test_names_do_not_depend_on_what_was_built_before(dependencies):
+    paddle.static.data("stray", [1])
+    again = build_program(21, is_train=True).program
+    assert [p.name for p in again.all_parameters()] == list(dependencies.shapes)

@@ -1,0 +1,120 @@
+"""Carry out a plan: cut Programs, and the tensors of the scope that they share.
+
+Does what `paddleslim.prune.Pruner` does, in a tenth of its time: the groups are known, and each
+tensor is cut in one piece.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import paddle
+
+from ssd_model.weights import read_tensor, write_tensor
+from utils.plan import Plan
+
+Cuts = dict[str, dict[int, np.ndarray]]
+"""By tensor and axis, the positions that go."""
+
+
+def l1_norm(weight: np.ndarray) -> np.ndarray:
+    """Importance of each filter: the sum of its absolute weights (Li et al., arXiv 1608.08710).
+
+    Args:
+        weight: [C_out, C_in, H, W].
+
+    Returns:
+        [C_out].
+    """
+    return np.abs(weight).sum(axis=(1, 2, 3))
+
+
+def apply_plan(
+    plan: Plan, programs: Sequence[paddle.static.Program], scope=None
+) -> list[paddle.static.Program]:
+    """Prune copies of Programs, and the tensors of their scope.
+
+    The weakest filters by `l1_norm` go; all layers are ranked before any is cut. Afterwards only
+    the returned Programs fit the scope.
+
+    Args:
+        programs: train and eval Programs of the network that the plan is for.
+        scope: holds their parameters, and the optimizer's state.
+
+    Returns:
+        The pruned copies, in the order of `programs`.
+
+    Raises:
+        ValueError: a parameter is not in the scope with the shape that the plan starts from;
+            nothing has been changed then.
+    """
+    scope = scope or paddle.static.global_scope()
+    _check_shapes(plan, scope)
+    cuts = _choose(plan, scope)
+    state = dict(pair for program in programs for pair in _optimizer_state(program))
+    for name, parameter in state.items():
+        if parameter in cuts:
+            cuts[name] = cuts[parameter]
+    for name, axes in cuts.items():
+        if scope.find_var(name) is not None:
+            write_tensor(scope, name, _without(read_tensor(scope, name), axes))
+    return reshape_programs(plan, programs)
+
+
+def reshape_programs(
+    plan: Plan, programs: Sequence[paddle.static.Program]
+) -> list[paddle.static.Program]:
+    """Copies of Programs with the shapes of a plan, for a scope that already has them."""
+    pruned = [program.clone() for program in programs]
+    for program in pruned:
+        block = program.global_block()
+        shapes = dict(plan.shapes)
+        shapes |= {name: shapes[parameter] for name, parameter in _optimizer_state(program)}
+        for name, shape in shapes.items():
+            if block.has_var(name):
+                block.var(name).desc.set_shape(shape)
+        for op in block.ops:
+            if op.type in ("depthwise_conv2d", "depthwise_conv2d_grad"):
+                op._set_attr("groups", shapes[op.input("Filter")[0]][0])
+        for op in block.ops:
+            op.desc.infer_shape(block.desc)
+    return pruned
+
+
+def _check_shapes(plan: Plan, scope) -> None:
+    for name, shape in plan.dependencies.shapes.items():
+        found = scope.find_var(name)
+        actual = tuple(found.get_tensor().shape()) if found else None
+        if actual != shape:
+            raise ValueError(
+                f"{name} has shape {actual} in the scope, but the plan starts from {shape}: "
+                "run the startup program, or plan for the network as it is now"
+            )
+
+
+def _choose(plan: Plan, scope) -> Cuts:
+    cuts: Cuts = {}
+    for master in plan.ratios:
+        ranking = np.argsort(l1_norm(read_tensor(scope, master)), kind="stable")
+        for member, axis in plan.dependencies.groups[master].members:
+            cuts.setdefault(member, {})[axis] = ranking[: plan.cut(master)]
+    return cuts
+
+
+def _optimizer_state(program: paddle.static.Program) -> Iterator[tuple[str, str]]:
+    """(name, parameter) of every velocity or moment that has its parameter's shape."""
+    block = program.global_block()
+    for op in block.ops:
+        if "Param" in op.input_names and "Grad" in op.input_names:
+            parameter = op.input("Param")[0]
+            shape = block.var(parameter).shape
+            for slot in op.input_names:
+                for name in op.input(slot):
+                    var = block.var(name)
+                    if name != parameter and var.persistable and var.shape == shape:
+                        yield name, parameter
+
+
+def _without(array: np.ndarray, axes: dict[int, np.ndarray]) -> np.ndarray:
+    for axis, positions in axes.items():
+        array = np.delete(array, positions, axis)
+    return array

@@ -1,0 +1,145 @@
+"""Which tensors are cut together when a convolution loses output channels.
+
+paddleslim follows the channels through the graph; the rest of the project does arithmetic on
+what it finds.
+"""
+
+import logging
+import re
+from dataclasses import dataclass, field
+from math import prod
+
+import paddle
+from paddleslim.core import GraphWrapper
+from paddleslim.prune.collections import StaticPruningCollections
+from paddleslim.prune.prune_worker import PRUNE_WORKER, PruneWorker
+
+
+@PRUNE_WORKER.register
+class prior_box(PruneWorker):  # noqa: N801 (paddleslim finds it by the operator's name)
+    """Priors take only a map's height and width, so fewer channels change nothing."""
+
+    def _prune(self, var, pruned_axis, transforms):
+        pass
+
+
+class PatternError(ValueError):
+    """A pattern of parameter names that cannot be pruned as it stands."""
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution: its filter's name and shape, and the size of its output map."""
+
+    name: str
+    shape: tuple[int, int, int, int]
+    """Output channels, input channels a group, height, width."""
+    map_size: tuple[int, int]
+    depthwise: bool
+
+    @property
+    def kind(self) -> str:
+        """'depthwise 3x3', '1x1', '3x3'."""
+        size = f"{self.shape[2]}x{self.shape[3]}"
+        return f"depthwise {size}" if self.depthwise else size
+
+
+@dataclass(frozen=True)
+class Group:
+    """What goes when `master`, a convolution's filter, loses output channels."""
+
+    master: str
+    channels: int
+    members: tuple[tuple[str, int], ...]
+    """Parameters and the axis each is cut on, the master's own first."""
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """Convolutions of a Program in order, and the groups of those that can be cut."""
+
+    convs: dict[str, Conv]
+    groups: dict[str, Group]
+    shapes: dict[str, tuple[int, ...]]
+    """Shapes of all parameters."""
+    uncounted: int = field(default=0)
+    """Elements through batch norm and relu, which the original's FLOPs count once each."""
+
+    def match(self, pattern: str) -> list[str]:
+        """The filters a pattern selects, by `re.match` as in the original.
+
+        Raises:
+            PatternError: bad syntax, no match, or a match that cannot be cut, with the reason.
+        """
+        try:
+            compiled = re.compile(pattern)
+        except re.error as error:
+            raise PatternError(f"pruned_params {pattern!r} is no regular expression: {error}") from None
+        matched = [name for name in self.shapes if compiled.match(name)]
+        if not matched:
+            raise PatternError(
+                f"pruned_params {pattern!r} matches none of the {len(self.shapes)} parameters; "
+                f"filters that can be cut are {', '.join(self.groups)}"
+            )
+        refused = [f"{name}: {self.why_not(name)}" for name in matched if self.why_not(name)]
+        if refused:
+            shown = "\n  ".join(refused[:5])
+            more = f"\n  and {len(refused) - 5} more" if len(refused) > 5 else ""
+            raise PatternError(
+                f"pruned_params {pattern!r} also matches what can't be cut:\n  {shown}{more}"
+            )
+        return matched
+
+    def why_not(self, name: str) -> str | None:
+        """Why a parameter cannot be pruned by name; None if it can."""
+        if name in self.groups:
+            return None
+        if name not in self.convs:
+            return "is not a convolution's filter; it is cut with the layer it belongs to"
+        if self.convs[name].depthwise:
+            return "is a depthwise filter; it loses its channels with the convolution before it"
+        return "is an output of the network: its channels are the offsets or classes of the priors"
+
+
+def analyse(program: paddle.static.Program) -> Dependencies:
+    """Follow the channels of every convolution of an eval Program. Takes about a second."""
+    block = program.global_block()
+    convs = {conv.name: conv for conv in map(_conv, block.ops) if conv}
+    plain = [conv.name for conv in convs.values() if not conv.depthwise]
+    groups = {}
+    for collection in _collections(program, plain):
+        members = [(detail.name, detail.axis) for detail in collection.all_pruning_details()]
+        master = collection.master_name
+        groups[master] = Group(master, convs[master].shape[0], tuple(dict.fromkeys(members)))
+    elementwise = [op for op in block.ops if op.type in ("batch_norm", "relu")]
+    return Dependencies(
+        convs,
+        groups,
+        {p.name: tuple(p.shape) for p in program.all_parameters()},
+        sum(_elements(block.var(op.input("X")[0])) for op in elementwise),
+    )
+
+
+def _collections(program: paddle.static.Program, params: list[str]) -> list:
+    """paddleslim's groups; it warns of each Variable that it passes over, which is expected."""
+    logger = logging.getLogger("paddleslim.prune.collections")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        return list(StaticPruningCollections(params, GraphWrapper(program)))
+    finally:
+        logger.setLevel(level)
+
+
+def _conv(op) -> Conv | None:
+    if op.type not in ("conv2d", "depthwise_conv2d"):
+        return None
+    name = op.input("Filter")[0]
+    shape = tuple(op.block.var(name).shape)
+    map_size = tuple(op.block.var(op.output("Output")[0]).shape[2:])
+    return Conv(name, shape, map_size, op.type == "depthwise_conv2d")
+
+
+def _elements(var) -> int:
+    """Elements of a Variable for one image."""
+    return prod(var.shape[1:])
