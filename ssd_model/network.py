@@ -16,8 +16,9 @@ BLOCKS += [(512, 1)] * 5 + [(1024, 2), (1024, 1)]
 # (channels between, output channels) of the four extra maps: 5x5, 3x3, 2x2, 1x1
 EXTRAS = [(256, 512), (128, 256), (128, 256), (64, 128)]
 
+# Prior sizes of each map at 300x300, in pixels
 MIN_SIZES = [60.0, 105.0, 150.0, 195.0, 240.0, 285.0]
-MAX_SIZES = [[], 150.0, 195.0, 240.0, 285.0, 300.0]
+MAX_SIZES = [None, 150.0, 195.0, 240.0, 285.0, 300.0]
 ASPECT_RATIOS = [[2.0]] + [[2.0, 3.0]] * 5
 
 
@@ -25,7 +26,7 @@ def mobilenet_ssd(image: Variable, class_num: int) -> tuple[Variable, Variable, 
     """The whole network up to its raw heads.
 
     Args:
-        image: [N, 3, S, S], BGR, about -1..1. The prior sizes are meant for S = 300.
+        image: [N, 3, S, S], BGR, about -1..1. The prior sizes, meant for S = 300, grow with it.
         class_num: classes, the background (0) included.
 
     Returns:
@@ -42,13 +43,14 @@ def mobilenet_ssd(image: Variable, class_num: int) -> tuple[Variable, Variable, 
         x = _conv_bn(x, middle, filter_size=1)
         x = _conv_bn(x, channels, filter_size=3, stride=2, padding=1)
         features.append(x)
+    size = image.shape[2]
     return multi_box_head(
         inputs=features,
         image=image,
-        base_size=300,
+        base_size=size,
         num_classes=class_num,
-        min_sizes=MIN_SIZES,
-        max_sizes=MAX_SIZES,
+        min_sizes=[pixels * size / 300 for pixels in MIN_SIZES],
+        max_sizes=[pixels * size / 300 if pixels else [] for pixels in MAX_SIZES],
         aspect_ratios=ASPECT_RATIOS,
     )
 

@@ -55,7 +55,7 @@ def build_program(
         class_num: classes, the background (0) included; 2 or more.
         is_train: loss and batch statistics, or detections, mAP and running statistics.
         optimizer: minimises the loss in the Program; without one, only the loss is there.
-        image_size: side of the image in pixels. The prior sizes are meant for 300.
+        image_size: side of the image in pixels.
         seed: of the startup program's random weights.
 
     Raises:

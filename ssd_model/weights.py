@@ -92,11 +92,14 @@ def read_tensor(scope, name: str) -> np.ndarray:
 
 def write_tensor(scope, name: str, array: np.ndarray) -> None:
     """Replace a Variable's value; the shape may change, the device does not."""
-    tensor = scope.var(name).get_tensor()
+    old = scope.var(name).get_tensor()
     place = paddle.CPUPlace()
-    if tensor._is_initialized() and tensor._place().is_gpu_place():
-        place = paddle.CUDAPlace(tensor._place().gpu_device_id())
-    tensor.set(np.ascontiguousarray(array), place)
+    if old._is_initialized() and old._place().is_gpu_place():
+        place = paddle.CUDAPlace(old._place().gpu_device_id())
+    # A new tensor, since setting the old one would keep the layout that oneDNN gave it.
+    new = paddle.base.core.DenseTensor()
+    new.set(np.ascontiguousarray(array), place)
+    old._share_data_with(new)
 
 
 def write_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict | None = None) -> None:

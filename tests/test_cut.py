@@ -89,9 +89,7 @@ def test_pruned_programs_train_and_evaluate_together(train, evaluation, dependen
     keep_in = np.sort(np.argsort(l1_norm(read_tensor(scope, "conv2d_2.w_0")))[128 // 4 :])
     plan = uniform_plan(dependencies, PATTERN, 0.25)
     trained, evaluated = apply_plan(plan, [train.program, evaluation.program], scope)
-    np.testing.assert_array_equal(
-        read_tensor(scope, moment.name), before[np.ix_(keep, keep_in)]
-    )
+    np.testing.assert_array_equal(read_tensor(scope, moment.name), before[np.ix_(keep, keep_in)])
     losses = [
         executor.run(trained, feed=batch(), fetch_list=[train.loss.name])[0] for _ in range(4)
     ]

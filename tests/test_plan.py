@@ -26,7 +26,9 @@ def dependencies(eval_program):
     return analyse(eval_program)
 
 
-@pytest.mark.parametrize("run", RUNS, ids=lambda r: f"{r['target_ratio']}-{r['pruned_params'][:12]}")
+@pytest.mark.parametrize(
+    "run", RUNS, ids=lambda r: f"{r['target_ratio']}-{r['pruned_params'][:12]}"
+)
 def test_search_settles_where_the_original_did(dependencies, run):
     ratio = search_uniform_ratio(dependencies, run["pruned_params"], run["target_ratio"])
     assert ratio == run["channel_ratio"]

@@ -74,7 +74,9 @@ class Dependencies:
         try:
             compiled = re.compile(pattern)
         except re.error as error:
-            raise PatternError(f"pruned_params {pattern!r} is no regular expression: {error}") from None
+            raise PatternError(
+                f"pruned_params {pattern!r} is no regular expression: {error}"
+            ) from None
         matched = [name for name in self.shapes if compiled.match(name)]
         if not matched:
             raise PatternError(

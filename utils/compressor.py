@@ -1,0 +1,316 @@
+"""`Compressor` of PaddleSlim 1.x: train, prune when the config says so, evaluate, remember."""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pandas as pd
+from paddle.static import Program
+from paddleslim.core import GraphWrapper
+
+from ssd_model.weights import load_weights
+from utils import checkpoint, runtime
+from utils.checkpoint import RunState
+from utils.config import CompressConfig, ConfigError, UniformPruneStrategy, load_config
+from utils.cut import apply_plan, reshape_programs
+from utils.dependencies import analyse
+from utils.evaluation import FetchList, evaluate
+from utils.plan import Plan, search_uniform_ratio, uniform_plan
+from utils.progress import progress
+from utils.readers import FeedList, Reader, feeds, set_epoch
+
+
+class TrainingError(RuntimeError):
+    """Training that cannot go on."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What a run measured."""
+
+    rows: list[dict[str, Any]]
+    """One for each evaluation: stage ('baseline', 'pruned' or 'trained'), epochs trained, seconds
+    since the start, train losses (means over the epoch) and eval metrics, by their labels."""
+    cuts: list[dict[str, float]]
+    """Share of output channels cut by filter, one entry for each pruning."""
+    flops_before: int
+    flops_after: int
+    """Multiply-adds of the convolutions for one image."""
+    parameters_before: int
+    parameters_after: int
+
+    def value(self, label: str, stage: str) -> Any:
+        """A metric at the last evaluation of a stage; None if that never came."""
+        return next((row[label] for row in reversed(self.rows) if row["stage"] == stage), None)
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a table, without what is given by class."""
+        return (
+            pd.DataFrame(self.rows)
+            .select_dtypes(exclude="object")
+            .assign(stage=[row["stage"] for row in self.rows])
+        )
+
+
+class Compressor:
+    """Compress a network by a config, as `fluid.contrib.slim.Compressor`.
+
+    Unlike that one it reports metrics over the whole eval set, raises errors instead of logging
+    them and going on, and leaves the given Programs as they are: the pruned ones are
+    `train_graph.program` and `eval_graph.program`.
+
+    Args:
+        place: the device.
+        scope: holds the parameters, initialised.
+        train_program: with the optimizer in it, or without and `train_optimizer` given.
+        train_reader: batches to train on, see `utils.readers.feeds`.
+        train_feed_list: (label, Variable name) pairs, for a reader without its own feed list.
+        train_fetch_list: (label, Variable name) pairs; the first is the loss.
+        eval_program, eval_reader, eval_feed_list: the same for evaluation.
+        eval_fetch_list: (label, Variable name) pairs of metrics.
+        train_optimizer: minimises the loss. The learning-rate scheduler of whichever optimizer
+            there is steps after every batch.
+
+    Raises:
+        ValueError: something is missing, or a fetch list names what is not in its Program.
+    """
+
+    def __init__(
+        self,
+        place,
+        scope,
+        train_program: Program,
+        train_reader: Reader | None = None,
+        train_feed_list: FeedList | None = None,
+        train_fetch_list: FetchList = (),
+        eval_program: Program | None = None,
+        eval_reader: Reader | None = None,
+        eval_feed_list: FeedList | None = None,
+        eval_fetch_list: FetchList = (),
+        train_optimizer: paddle.optimizer.Optimizer | None = None,
+    ):
+        if eval_program is None or eval_reader is None or not eval_fetch_list:
+            raise ValueError("Compressor needs eval_program, eval_reader and eval_fetch_list")
+        _check_fetches(train_program, train_fetch_list)
+        _check_fetches(eval_program, eval_fetch_list)
+        self._executor = paddle.static.Executor(place)
+        self._scope = scope
+        self._train_reader, self._train_feed_list = train_reader, train_feed_list
+        self._eval_reader, self._eval_feed_list = eval_reader, eval_feed_list
+        self._train_fetch_list, self._eval_fetch_list = train_fetch_list, eval_fetch_list
+        if train_optimizer is not None:
+            train_program = self._with_optimizer(train_program, train_optimizer)
+        runtime.use_onednn(train_program)
+        runtime.use_onednn(eval_program, everywhere=True)
+        self._given = train_program, eval_program
+        self._scheduler = getattr(train_program, "lr_scheduler", None)
+        self._first_lr = self._scheduler.state_dict() if self._scheduler else None
+        self._whole = Plan(analyse(eval_program), {})
+        self._config: CompressConfig | None = None
+        self.plan: Plan | None = None
+        """What the first strategy will leave; None without strategies."""
+        self._train, self._eval = self._given
+
+    def config(self, config_file: Path) -> None:
+        """Read a config and check it against the network. Nothing is changed yet.
+
+        Raises:
+            ConfigError: see `load_config`; also an unknown `metric_name`, or training wanted
+                without a reader.
+            PatternError, PlanError: the strategy cannot be carried out on this network.
+        """
+        config = load_config(config_file)
+        labels = [label for label, _ in self._eval_fetch_list]
+        for strategy in config.strategies:
+            if strategy.metric_name not in (None, *labels):
+                raise ConfigError(
+                    f"{config_file}: {strategy.name}.metric_name is {strategy.metric_name!r}, but "
+                    f"eval_fetch_list has {labels}"
+                )
+        if config.epoch and (self._train_reader is None or not self._train_fetch_list):
+            raise ConfigError(
+                f"{config_file}: compressor.epoch is {config.epoch}, but there is no train_reader "
+                "or train_fetch_list"
+            )
+        plans = [_plan(strategy, self._whole) for strategy in config.strategies]
+        self.plan = plans[0] if plans else None
+        self._config = config
+
+    def run(self) -> History:
+        """Carry the config out; an unfinished run goes on from its last checkpoint.
+
+        Raises:
+            CheckpointError: `checkpoint_path` holds an unfinished run of another config.
+            TrainingError: the loss is no longer a number.
+            ValueError: the scope's tensors do not fit the Programs.
+        """
+        if self._config is None:
+            raise ValueError("call config(path) before run()")
+        state, started = self._start(), time.monotonic()
+        before = state.history[-1]["seconds"] if state.history else 0.0
+
+        def record(stage: str, losses: dict[str, float]) -> None:
+            metrics = evaluate(
+                self._executor, self._eval, self._eval_reader, self._eval_fetch_list,
+                self._eval_feed_list, self._scope,
+            )  # fmt: skip
+            seconds = before + time.monotonic() - started
+            row = {"stage": stage, "epoch": state.epoch, "seconds": seconds, **losses, **metrics}
+            state.history.append(row)
+            _tell(row, self._config.epoch)
+
+        if not state.history:
+            record("baseline", {})
+        while True:
+            for strategy in self._config.strategies:
+                if strategy.start_epoch == state.epoch and len(state.cuts) < self._due(state.epoch):
+                    self._prune(strategy, state)
+                    record("pruned", {})
+            if state.epoch == self._config.epoch:
+                break
+            losses = self._train_epoch(state.epoch)
+            state.epoch += 1
+            last = state.epoch == self._config.epoch
+            if last or state.epoch % self._config.eval_epoch == 0:
+                record("trained", losses)
+            self._save(state)
+        state.finished = True
+        self._save(state)
+        return self._history(state)
+
+    @property
+    def train_graph(self) -> GraphWrapper:
+        """The train Program as it is now; `.program` gives it."""
+        return GraphWrapper(self._train)
+
+    @property
+    def eval_graph(self) -> GraphWrapper:
+        """The eval Program as it is now; `.program` gives it."""
+        return GraphWrapper(self._eval)
+
+    def _start(self) -> RunState:
+        """Programs and scope at the start, or where the last checkpoint left them."""
+        self._train, self._eval = self._given
+        folder = self._config.checkpoint_path
+        found = checkpoint.load_state(folder, self._fingerprint()) if folder else None
+        if found:
+            state, path = found
+            for ratios in state.cuts:
+                plan = Plan(analyse(self._eval), ratios)
+                self._train, self._eval = reshape_programs(plan, [self._train, self._eval])
+            checkpoint.load_tensors(path, self._scope)
+            if self._scheduler:
+                self._scheduler.set_state_dict(state.lr_scheduler)
+            print(f"going on from {path} ({state.epoch} epochs trained)")
+            return state
+        if self._config.init_model:
+            load_weights(self._eval, self._config.init_model, self._scope, strict=True)
+        self._check_scope()
+        if folder:
+            checkpoint.clear(folder)
+        if self._scheduler:
+            self._scheduler.set_state_dict(self._first_lr)
+        return RunState(self._fingerprint(), 0, [], [], None, False)
+
+    def _fingerprint(self) -> dict[str, Any]:
+        strategies = [asdict(strategy) for strategy in self._config.strategies]
+        return {
+            "parameters": self._whole.parameters,
+            "epoch": self._config.epoch,
+            "eval_epoch": self._config.eval_epoch,
+            "strategies": strategies,
+        }
+
+    def _check_scope(self) -> None:
+        for var in self._given[0].list_vars():
+            found = self._scope.find_var(var.name) if var.persistable else None
+            if found is None or not found.get_tensor()._is_initialized():
+                continue
+            shape = tuple(found.get_tensor().shape())
+            if len(shape) == len(var.shape) and shape != tuple(var.shape):
+                raise ValueError(
+                    f"{var.name} has shape {shape} in the scope and {tuple(var.shape)} in the "
+                    "train Program, as after an earlier run: run the startup program (and load "
+                    "the weights) again"
+                )
+
+    def _due(self, epoch: int) -> int:
+        """Prunings that should have happened when this epoch begins."""
+        return sum(strategy.start_epoch <= epoch for strategy in self._config.strategies)
+
+    def _prune(self, strategy: UniformPruneStrategy, state: RunState) -> None:
+        plan = _plan(strategy, Plan(analyse(self._eval), {}) if state.cuts else self._whole)
+        self._train, self._eval = apply_plan(plan, [self._train, self._eval], self._scope)
+        state.cuts.append(dict(plan.ratios))
+        print(plan.summary())
+
+    def _train_epoch(self, epoch: int) -> dict[str, float]:
+        """One pass over the train reader; the mean of each fetch over its batches."""
+        set_epoch(self._train_reader, epoch)
+        names = [name for _, name in self._train_fetch_list]
+        batches, totals = 0, np.zeros(len(names))
+        description = f"epoch {epoch + 1}/{self._config.epoch}"
+        for feed in progress(feeds(self._train_reader, self._train_feed_list), description):
+            values = self._executor.run(self._train, feed=feed, fetch_list=names, scope=self._scope)
+            values = np.array([float(np.mean(value)) for value in values])
+            if not math.isfinite(values[0]):
+                raise TrainingError(
+                    f"{self._train_fetch_list[0][0]} is {values[0]} at {description}, batch "
+                    f"{batches + 1}: a lower learning rate may help; the last checkpoint is good"
+                )
+            totals += values
+            batches += 1
+            if self._scheduler:
+                self._scheduler.step()
+        if not batches:
+            raise TrainingError("the train reader gave no batch")
+        return dict(
+            zip((label for label, _ in self._train_fetch_list), totals / batches, strict=True)
+        )
+
+    def _save(self, state: RunState) -> None:
+        if self._config.checkpoint_path is None:
+            return
+        state.lr_scheduler = self._scheduler.state_dict() if self._scheduler else None
+        checkpoint.save(self._config.checkpoint_path, state, [self._train, self._eval], self._scope)
+
+    def _history(self, state: RunState) -> History:
+        after = Plan(analyse(self._eval), {})
+        return History(
+            rows=state.history,
+            cuts=state.cuts,
+            flops_before=self._whole.flops,
+            flops_after=after.flops,
+            parameters_before=self._whole.parameters,
+            parameters_after=after.parameters,
+        )
+
+    def _with_optimizer(self, program: Program, optimizer) -> Program:
+        program, startup = program.clone(), Program()
+        with paddle.static.program_guard(program, startup):
+            optimizer.minimize(program.global_block().var(self._train_fetch_list[0][1]))
+        self._executor.run(startup, scope=self._scope)
+        return program
+
+
+def _plan(strategy: UniformPruneStrategy, whole: Plan) -> Plan:
+    target = strategy.pruned_params, strategy.target_ratio
+    ratio = search_uniform_ratio(whole.dependencies, *target)
+    return uniform_plan(whole.dependencies, strategy.pruned_params, ratio)
+
+
+def _check_fetches(program: Program, fetch_list: FetchList) -> None:
+    for label, name in fetch_list:
+        if not program.global_block().has_var(name):
+            raise ValueError(f"fetch {label!r}: the Program has no Variable {name!r}")
+
+
+def _tell(row: dict[str, Any], epochs: int) -> None:
+    numbers = {k: v for k, v in row.items() if isinstance(v, float) and k != "seconds"}
+    shown = ", ".join(f"{label} {value:.4f}" for label, value in numbers.items())
+    stage = f"epoch {row['epoch']}/{epochs}" if row["stage"] == "trained" else row["stage"]
+    print(f"{stage}: {shown} ({row['seconds']:.0f} s)", flush=True)
