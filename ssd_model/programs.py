@@ -23,6 +23,10 @@ class Detector:
     program: Program
     startup_program: Program
     feed_list: list[Variable]
+    location: Variable
+    """[N, P, 4] predicted offsets."""
+    confidence: Variable
+    """[N, P, C] logits."""
     loss: Variable | None = None
     """[] loss of the batch, normalised by its number of matched priors (training)."""
     map: Variable | None = None
@@ -81,12 +85,14 @@ def build_program(
             label = detection_label(gt_label, gt_box, gt_difficult)
             map_var = detection_map(nmsed_out, label, class_num)
             _use_running_statistics(program)
-            return Detector(program, startup, feed_list, map=map_var, nmsed_out=nmsed_out)
+            return Detector(
+                program, startup, feed_list, location, confidence, map=map_var, nmsed_out=nmsed_out
+            )
         loss = ssd_loss(location, confidence, gt_box, gt_label, prior_box, prior_box_var)
         loss = reduce_sum(loss)
         if optimizer is not None:
             optimizer.minimize(loss)
-    return Detector(program, startup, feed_list, loss=loss)
+    return Detector(program, startup, feed_list, location, confidence, loss=loss)
 
 
 def _inputs(image_size: int) -> list[Variable]:

@@ -182,7 +182,9 @@ def test_an_interrupted_run_goes_on_to_the_same_end(config, tmp_path, batches):
     history = resumed.compressor.run()
     assert history.cuts == expected.cuts
     for row, other in zip(history.rows, expected.rows, strict=True):
-        assert {**row, "seconds": 0} == pytest.approx({**other, "seconds": 0}, nan_ok=True)
+        assert row.keys() == other.keys()
+        for label in row.keys() - {"seconds"}:
+            np.testing.assert_array_equal(row[label], other[label])
     for name, array in weights(whole).items():
         np.testing.assert_array_equal(array, weights(resumed)[name], err_msg=name)
 
@@ -209,9 +211,7 @@ def test_init_model_is_loaded(config, tmp_path):
     setup.scope.find_var(name).get_tensor().set(np.zeros((32, 3, 3, 3), "float32"), CPU)
     setup.compressor.config(path)
     setup.compressor.run()
-    np.testing.assert_array_equal(
-        read_tensor(setup.scope, name), read_tensor(source.scope, name)
-    )
+    np.testing.assert_array_equal(read_tensor(setup.scope, name), read_tensor(source.scope, name))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,12 @@ def test_an_unknown_metric_is_refused(config):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(config):
-    poisoned = [BATCHES[0], {**BATCHES[1], "image": BATCHES[1]["image"] * np.nan}]
+    def poisoned():
+        yield BATCHES[0]
+        bias = setup.scope.find_var("conv2d_23.b_0").get_tensor()
+        bias.set(np.full(bias.shape(), np.nan, "float32"), CPU)
+        yield BATCHES[1]
+
     setup = Setup(train_reader=poisoned)
     setup.compressor.config(config())
     with pytest.raises(TrainingError, match="loss is nan at epoch 1/1, batch 2"):

@@ -107,7 +107,7 @@ def test_a_scope_that_does_not_fit_is_left_alone(evaluation, dependencies, scope
     apply_plan(plan, [evaluation.program], scope)
     names = list(dependencies.shapes)
     before = values(scope, names)
-    with pytest.raises(ValueError, match="conv2d_1.w_0 has shape"):
+    with pytest.raises(ValueError, match=r"conv2d_1\.w_0 has shape"):
         apply_plan(plan, [evaluation.program], scope)
     after = values(scope, names)
     assert all(np.array_equal(before[name], after[name]) for name in names)

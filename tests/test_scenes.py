@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd_model.data import compose as composing
-from ssd_model.data import scenes
-from ssd_model.data.backgrounds import draw_street
-from ssd_model.data.compose import compose
-from ssd_model.data.effects import pose, warp
-from ssd_model.data.scenes import draw_scene, write_scenes
-from ssd_model.data.signs import CLASSES, SIGN_SIZE, draw_sign
-from ssd_model.data.stage import OVERSIZE, Mood
+from ssd_model.data.scenes import compose as composing
+from ssd_model.data.scenes import draw_scene, write_scenes, writer
+from ssd_model.data.scenes.backgrounds import draw_street
+from ssd_model.data.scenes.compose import compose
+from ssd_model.data.scenes.effects import pose, warp
+from ssd_model.data.scenes.signs import CLASSES, SIGN_SIZE, draw_sign
+from ssd_model.data.scenes.stage import OVERSIZE, Mood
 
 TRAINVAL, TEST = 28, 12
 
@@ -279,12 +278,12 @@ def test_another_set_replaces_the_old_one(
     picture = next(iter(sorted(folder.glob("JPEGImages/*"))))
     picture.write_bytes(b"an older look")
     if change == "version":
-        monkeypatch.setattr(scenes, "VERSION", scenes.VERSION + 1)
+        monkeypatch.setattr(writer, "VERSION", writer.VERSION + 1)
     wanted = (1, 1) if change == "count" else (2, 1)
     write_scenes(folder, *wanted, seed=int(change == "seed"), processes=1)
     assert picture.read_bytes() != b"an older look"
     assert len(list(folder.glob("JPEGImages/*.jpg"))) == sum(wanted)
-    assert json.loads((folder / "scenes.json").read_text())["version"] == scenes.VERSION
+    assert json.loads((folder / "scenes.json").read_text())["version"] == writer.VERSION
 
 
 def test_a_foreign_folder_is_refused_and_kept(tmp_path: Path) -> None:
@@ -320,7 +319,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     def fail(rng: np.random.Generator) -> None:
         raise RuntimeError("no paint")
 
-    monkeypatch.setattr(scenes, "compose", fail)
+    monkeypatch.setattr(writer, "compose", fail)
     with pytest.raises(RuntimeError, match="no paint"):
         write_scenes(tmp_path / "signs", 1, 1, processes=1)
     assert list(tmp_path.iterdir()) == []

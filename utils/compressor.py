@@ -49,11 +49,8 @@ class History:
 
     def frame(self) -> pd.DataFrame:
         """The rows as a table, without what is given by class."""
-        return (
-            pd.DataFrame(self.rows)
-            .select_dtypes(exclude="object")
-            .assign(stage=[row["stage"] for row in self.rows])
-        )
+        rows = [{k: v for k, v in row.items() if not isinstance(v, list)} for row in self.rows]
+        return pd.DataFrame(rows)
 
 
 class Compressor:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from utils.yaml_section import ConfigError, Section
 
-__all__ = ["CompressConfig", "ConfigError", "UniformPruneStrategy", "load_config"]
+__all__ = ["CompressConfig", "ConfigError", "UniformPruneStrategy", "load_config", "write_config"]
 
 STRATEGIES = ("UniformPruneStrategy",)
 PRUNERS = ("StructurePruner",)
@@ -74,6 +74,57 @@ def load_config(path: Path) -> CompressConfig:
         init_model=compressor.path("init_model"),
         strategies=tuple(strategies[name] for name in chosen),
     )
+
+
+TEMPLATE = """\
+version: 1.0
+pruners:
+    pruner_1:
+        class: 'StructurePruner'
+        pruning_axis:
+            '*': 0
+        criterions:
+            '*': 'l1_norm'
+strategies:
+    uniform_pruning_strategy:
+        class: 'UniformPruneStrategy'
+        pruner: 'pruner_1'
+        start_epoch: 0
+        target_ratio: {target_ratio}
+        pruned_params: {pruned_params}
+        metric_name: 'map'
+compressor:
+    epoch: {epoch}
+    checkpoint_path: {checkpoint_path}
+    strategies:
+        - uniform_pruning_strategy
+"""
+
+
+def write_config(
+    path: Path, target_ratio: float, pruned_params: str, epoch: int, checkpoint_path: Path
+) -> None:
+    """Write a config with one uniform strategy, laid out as the original's.
+
+    Raises:
+        ConfigError: the values would not pass `load_config`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        TEMPLATE.format(
+            target_ratio=target_ratio,
+            pruned_params=_quote(pruned_params),
+            epoch=epoch,
+            checkpoint_path=_quote(str(checkpoint_path)),
+        ),
+        encoding="utf-8",
+    )
+    load_config(path)
+
+
+def _quote(text: str) -> str:
+    """A YAML string that means exactly this text."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _check_pruner(body: Section) -> None:

@@ -121,3 +121,12 @@ def use_onednn(program, everywhere: bool = False) -> None:
     for op in program.global_block().ops:
         if op.type in types:
             op._set_attr("use_mkldnn", True)
+
+
+def without_onednn(program):
+    """A copy of a Program that leaves the choice of kernels open."""
+    program = program.clone()
+    for op in program.global_block().ops:
+        if op.has_attr("use_mkldnn"):
+            op._set_attr("use_mkldnn", False)
+    return program

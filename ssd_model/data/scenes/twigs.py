@@ -4,7 +4,7 @@ from math import cos, hypot, pi, sin, sqrt
 
 import numpy as np
 
-from ssd_model.data.stage import Colour, Point, Stage
+from ssd_model.data.scenes.stage import Colour, Point, Stage
 
 _LEAVES = ((70, 108, 48), (58, 92, 50), (94, 118, 54))
 _BARK = (84, 68, 54)

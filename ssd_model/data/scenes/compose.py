@@ -6,11 +6,11 @@ from math import cos, pi, sin
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ssd_model.data.backgrounds import draw_street
-from ssd_model.data.effects import photograph, pose, warp, worn_sign
-from ssd_model.data.signs import CLASSES
-from ssd_model.data.stage import OVERSIZE, Point, Stage
-from ssd_model.data.twigs import twig_leaves
+from ssd_model.data.scenes.backgrounds import draw_street
+from ssd_model.data.scenes.effects import photograph, pose, warp, worn_sign
+from ssd_model.data.scenes.signs import CLASSES
+from ssd_model.data.scenes.stage import OVERSIZE, Point, Stage
+from ssd_model.data.scenes.twigs import twig_leaves
 
 _COUNTS = (0.13, 0.25, 0.28, 0.18, 0.1, 0.06)
 """Chance of 1, 2, ... 6 signs in a scene."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ssd_model.data.stage import Colour, Stage
+from ssd_model.data.scenes.stage import Colour, Stage
 
 _WALLS = (
     (216, 202, 176), (198, 178, 152), (178, 120, 96), (160, 96, 78), (206, 206, 200),

@@ -5,8 +5,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from ssd_model.data.signs import SIGN_SIZE, draw_sign
-from ssd_model.data.stage import Mood
+from ssd_model.data.scenes.signs import SIGN_SIZE, draw_sign
+from ssd_model.data.scenes.stage import Mood
 
 _FIELD = 64
 _BRIGHTEST = 1.2

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from PIL import ImageFont
 
-from ssd_model.data.stage import OVERSIZE, Colour, Point, Stage, glow
+from ssd_model.data.scenes.stage import OVERSIZE, Colour, Point, Stage, glow
 
 _STEEL = (132, 136, 140)
 _PLAIN = (

@@ -19,8 +19,8 @@ from xml.etree import ElementTree
 import numpy as np
 from tqdm import tqdm
 
-from ssd_model.data.compose import Scene, SignBox, compose
-from ssd_model.data.signs import CLASSES
+from ssd_model.data.scenes.compose import Scene, SignBox, compose
+from ssd_model.data.scenes.signs import CLASSES
 
 VERSION = 1
 """Raise it when the drawing changes, so that folders of an older look are made again."""
@@ -228,7 +228,3 @@ def main() -> None:
     except (FileExistsError, ValueError) as error:
         parser.exit(1, f"{error}\n")
     print(f"{args.trainval} + {args.test} scenes in {folder}")
-
-
-if __name__ == "__main__":
-    main()

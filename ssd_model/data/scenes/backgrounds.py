@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image, ImageChops
 
-from ssd_model.data import roadside
-from ssd_model.data.stage import MOODS, NEAR, OVERSIZE, Camera, Colour, Mood, Stage, glow
+from ssd_model.data.scenes import roadside
+from ssd_model.data.scenes.stage import MOODS, NEAR, OVERSIZE, Camera, Colour, Mood, Stage, glow
 
 _GRASS = ((104, 134, 66), (122, 142, 74), (88, 122, 62), (140, 146, 88), (152, 140, 96))
 _PAVING = ((158, 156, 150), (142, 138, 134), (172, 164, 152), (150, 140, 128))

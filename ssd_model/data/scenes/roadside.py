@@ -5,9 +5,9 @@ from math import cos, pi, sin, sqrt
 
 import numpy as np
 
-from ssd_model.data.houses import houses
-from ssd_model.data.lookalikes import advert, plate, shop_disc, traffic_light
-from ssd_model.data.stage import Colour, Stage, glow
+from ssd_model.data.scenes.houses import houses
+from ssd_model.data.scenes.lookalikes import advert, plate, shop_disc, traffic_light
+from ssd_model.data.scenes.stage import Colour, Stage, glow
 
 _LEAVES = ((66, 104, 44), (84, 122, 54), (52, 88, 48), (104, 128, 58), (138, 116, 48))
 _CARS = (

@@ -1,0 +1,66 @@
+# Every target does its own set-up. `make help` lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+DATA_DIR ?=
+PROFILE ?= standard
+TARGET_RATIO ?= 0.2
+PRUNED_PARAMS ?=
+SEED ?= 0
+OUTPUT ?= build
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup data check-data run-notebooks lab test lint format baseline lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make the virtual environment
+
+# A hash for each package: what is installed is what was tested.
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "Python %d.%d is not supported: use 3.10, 3.11 or 3.12, say make PYTHON=python3.11" % v)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+data: $(READY) ## draw the road-sign scenes
+	$(BIN)/python -m ssd_model.data.scenes --out $(OUTPUT)/data/signs
+
+check-data: $(READY) ## list all faults of a VOC folder: DATA_DIR=...
+	@test -n "$(DATA_DIR)" || { echo "say which folder: make check-data DATA_DIR=..."; exit 2; }
+	$(BIN)/python -m ssd_model.data.check "$(DATA_DIR)"
+
+run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT=
+	$(BIN)/python -m utils.run_notebooks --profile $(PROFILE) --target-ratio $(TARGET_RATIO) --seed $(SEED) \
+	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(if $(PRUNED_PARAMS),--pruned-params '$(PRUNED_PARAMS)')
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir . notebooks
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## check style, and that the notebooks carry no outputs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+format: $(READY) ## mend style, strip the notebooks' outputs
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/nbstripout notebooks/*.ipynb
+
+baseline: $(READY) ## train the shipped baseline again (about two hours on two cores; goes on where it stopped)
+	$(BIN)/python -m utils.baseline
+
+lock: requirements.in ## pin requirements.in in requirements.lock
+	$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
+	  --no-annotate --output-file requirements.lock requirements.in
+
+clean: ## remove what was generated; the virtual environment stays
+	rm -rf build

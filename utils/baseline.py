@@ -1,0 +1,97 @@
+"""Train the shipped baseline from nothing: `make baseline`.
+
+Two phases, small images first: most of what the network learns does not need 300 pixels, and
+160 cost a third. Killed at any moment, it goes on from the last whole epoch.
+"""
+
+import argparse
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ssd_model.data.scenes import write_scenes
+from ssd_model.data.voc import read_voc
+from ssd_model.weights import save_weights
+from utils.optimizers import one_cycle
+from utils.paths import BASELINE, BUILD
+from utils.training import train
+from utils.workspace import SIGNS_AUGMENTATION
+
+# More scenes than the notebooks use; the first thousand, and the test scenes, are the same.
+SCENES = 3000
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Training at one image size."""
+
+    image_size: int
+    epochs: int
+    batch_size: int
+    peak_rate: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.image_size}px"
+
+
+PHASES = (Phase(160, 14, 16, 3e-3), Phase(300, 6, 8, 1e-3))
+
+
+def train_phase(phase: Phase, data_dir: Path, folder: Path, start: Path | None) -> Path:
+    """Train for one phase, unless its result is there.
+
+    Args:
+        start: weights to begin with; None for random ones.
+
+    Returns:
+        The weights file, float16; beside it lies the learning curve.
+    """
+    result = folder / f"{phase.name}.safetensors"
+    if result.exists():
+        print(f"{phase.name}: {result} is there already")
+        return result
+    trainval, test = read_voc(data_dir, "trainval"), read_voc(data_dir, "test")
+    steps = phase.epochs * math.ceil(len(trainval.records) / phase.batch_size)
+    trained = train(
+        trainval,
+        test,
+        one_cycle(phase.peak_rate, steps),
+        phase.epochs,
+        folder / phase.name,
+        augmentation=SIGNS_AUGMENTATION,
+        batch_size=phase.batch_size,
+        start=start,
+        image_size=phase.image_size,
+    )
+    curve = trained.history.frame().assign(phase=phase.name)
+    curve.to_csv(result.with_suffix(".csv"), index=False)
+    metadata = {
+        "classes": json.dumps(trainval.classes),
+        "map": f"{trained.history.value('map', 'trained'):.4f}",
+    }
+    save_weights(trained.evaluation.program, result, trained.scope, "float16", metadata)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the shipped baseline from nothing.")
+    parser.add_argument("--folder", type=Path, default=BUILD / "baseline", help="to work in")
+    parser.add_argument("--out", type=Path, default=BASELINE, help="weights file to write")
+    arguments = parser.parse_args()
+    data_dir = write_scenes(BUILD / "data" / "signs-baseline", trainval=SCENES)
+    weights = None
+    for phase in PHASES:
+        weights = train_phase(phase, data_dir, arguments.folder, weights)
+    curves = [pd.read_csv(arguments.folder / f"{phase.name}.csv") for phase in PHASES]
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    pd.concat(curves).to_csv(arguments.out.with_suffix(".csv"), index=False)
+    arguments.out.write_bytes(weights.read_bytes())
+    print(f"baseline: {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()

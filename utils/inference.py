@@ -1,0 +1,135 @@
+"""Saved models: write them, and run them with Paddle Inference in a process of their own.
+
+A model beside others in one process shares their threads and memory, and may run several times
+slower than alone; and only a fresh process shows that the files are all that is needed.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import paddle
+import paddle.inference
+from paddle.static import Program, Variable
+
+from ssd_model.weights import read_tensors, write_tensors
+from utils import runtime
+from utils.paths import ROOT
+
+
+def save_inference_model(
+    prefix: Path, program: Program, image: Variable, outputs: list[Variable], scope
+) -> int:
+    """Write what is needed to go from `image` to `outputs`, as `fluid.io.save_inference_model`.
+
+    Args:
+        prefix: the files are `prefix`.pdmodel and `prefix`.pdiparams.
+
+    Returns:
+        Bytes of both files.
+    """
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    # The training kernels' choice would be written into the model; the predictor makes its own.
+    program = runtime.without_onednn(program)
+    block = program.global_block()
+    with paddle.static.scope_guard(scope):
+        paddle.static.save_inference_model(
+            str(prefix),
+            [block.var(image.name)],
+            [block.var(output.name) for output in outputs],
+            paddle.static.Executor(paddle.CPUPlace()),
+            program=program,
+        )
+    return sum(Path(f"{prefix}{end}").stat().st_size for end in (".pdmodel", ".pdiparams"))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model in a fresh process gave."""
+
+    outputs: list[np.ndarray]
+    milliseconds: list[float]
+    """Of each timed run; one run is one batch."""
+
+
+def predict(prefix: Path, image: np.ndarray, runs: int = 0) -> Prediction:
+    """Load a saved model in a fresh process and run it.
+
+    Args:
+        prefix: of the model's files.
+        image: [N, 3, S, S] float32.
+        runs: timed runs after the first; none by default.
+
+    Raises:
+        RuntimeError: the process failed; the message is its last words.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "image", Path(folder) / "outputs"
+        write_tensors(source, {"image": image})
+        command = [sys.executable, "-m", "utils.inference", prefix, source, target, str(runs)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{prefix} did not run in a fresh process: {done.stderr[-2000:]}")
+        arrays, metadata = read_tensors(target)
+    outputs = [arrays[str(i)] for i in range(len(arrays))]
+    return Prediction(outputs, json.loads(metadata["milliseconds"]))
+
+
+def compare_latency(prefixes: dict[str, Path], image: np.ndarray, runs: int, rounds: int) -> dict:
+    """Median milliseconds of several models on one batch, each in processes of its own, in turns.
+
+    Args:
+        image: [N, 3, S, S] float32, the batch.
+        runs: timed runs a process; rounds: processes a model.
+    """
+    times: dict[str, list[float]] = {name: [] for name in prefixes}
+    for _ in range(rounds):
+        for name, prefix in prefixes.items():
+            times[name] += predict(prefix, image, runs).milliseconds
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def make_predictor(prefix: Path) -> paddle.inference.Predictor:
+    """A Paddle Inference predictor on the CPU, with oneDNN and all cores."""
+    config = paddle.inference.Config(f"{prefix}.pdmodel", f"{prefix}.pdiparams")
+    config.enable_mkldnn()
+    config.set_cpu_math_library_num_threads(runtime.cores())
+    config.enable_memory_optim()
+    config.disable_glog_info()
+    return paddle.inference.create_predictor(config)
+
+
+def _run(predictor: paddle.inference.Predictor, image: np.ndarray) -> list[np.ndarray]:
+    predictor.get_input_handle(predictor.get_input_names()[0]).copy_from_cpu(image)
+    predictor.run()
+    names = predictor.get_output_names()
+    return [predictor.get_output_handle(name).copy_to_cpu() for name in names]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Run a saved model once, then time it.")
+    parser.add_argument("prefix", type=Path)
+    parser.add_argument("source", type=Path, help="safetensors file with `image`")
+    parser.add_argument("target", type=Path, help="safetensors file for the outputs")
+    parser.add_argument("runs", type=int)
+    arguments = parser.parse_args()
+    image = read_tensors(arguments.source)[0]["image"]
+    predictor = make_predictor(arguments.prefix)
+    outputs = _run(predictor, image)
+    milliseconds = []
+    for _ in range(arguments.runs):
+        start = time.perf_counter()
+        _run(predictor, image)
+        milliseconds.append(1e3 * (time.perf_counter() - start))
+    arrays = {str(i): output for i, output in enumerate(outputs)}
+    write_tensors(arguments.target, arrays, {"milliseconds": json.dumps(milliseconds)})
+
+
+if __name__ == "__main__":
+    main()

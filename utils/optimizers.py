@@ -1,0 +1,23 @@
+"""The two schedules that this project trains with; both step after every batch."""
+
+import paddle
+
+
+def one_cycle(peak_rate: float, steps: int) -> paddle.optimizer.Optimizer:
+    """AdamW, the learning rate rising to `peak_rate` and falling to nothing over `steps` batches.
+
+    The quickest way to a good result in few epochs (Smith and Topin, arXiv 1708.07120).
+    """
+    rate = paddle.optimizer.lr.OneCycleLR(peak_rate, max(steps, 4), end_learning_rate=1e-6)
+    return paddle.optimizer.AdamW(
+        rate, weight_decay=0.02, apply_decay_param_fun=lambda name: "conv2d" in name
+    )
+
+
+def original(steps_per_epoch: int) -> paddle.optimizer.Optimizer:
+    """RMSProp in five steps over 120 epochs, as PaddleCV/ssd/train.py for Pascal VOC."""
+    rate = paddle.optimizer.lr.PiecewiseDecay(
+        [epoch * steps_per_epoch for epoch in (40, 60, 80, 100)],
+        [1e-3 * decay for decay in (1, 0.5, 0.25, 0.1, 0.01)],
+    )
+    return paddle.optimizer.RMSProp(rate, weight_decay=paddle.regularizer.L2Decay(5e-5))

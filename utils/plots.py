@@ -1,0 +1,127 @@
+"""Plots of the notebooks. Each draws one thing and returns its figure."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from utils.compressor import History
+from utils.plan import Plan
+
+KINDS = {"1x1": "tab:blue", "depthwise 3x3": "tab:orange", "3x3": "tab:green"}
+BOX_COLOURS = plt.get_cmap("tab10")
+
+
+def plot_flops(plan: Plan, matched: Sequence[str] = ()) -> Figure:
+    """Multiply-adds of each convolution in order; the filters in `matched` are framed."""
+    table = plan.table()
+    figure, axes = plt.subplots(figsize=(11, 3.5), layout="constrained")
+    edges = ["black" if name in matched else "none" for name in table.index]
+    colours = table["kind"].map(KINDS)
+    axes.bar(_short(table.index), table["FLOPs after"] / 1e6, color=colours, edgecolor=edges)
+    axes.tick_params("x", rotation=90, labelsize=7)
+    axes.set_ylabel("million multiply-adds")
+    axes.margins(x=0.01)
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in KINDS.values()]
+    axes.legend(handles, KINDS, title="convolution")
+    return figure
+
+
+def plot_channels(plans: Mapping[float, Plan]) -> Figure:
+    """Share of channels left in each matched layer, one row a target_ratio, counts written in."""
+    layers = list(next(iter(plans.values())).ratios)
+    counts = np.array([[plan.shapes[name][0] for name in layers] for plan in plans.values()])
+    whole = [plan.dependencies.shapes[name][0] for plan in plans.values() for name in layers]
+    share = counts / np.array(whole).reshape(counts.shape)
+    figure, axes = plt.subplots(figsize=(11, 0.5 * len(plans) + 1.5), layout="constrained")
+    image = axes.imshow(share, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "black" if share[row, column] > 0.6 else "white"
+        axes.text(column, row, count, ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(layers)), _short(layers), rotation=45, ha="right")
+    axes.set_yticks(range(len(plans)), [f"{target:g}" for target in plans])
+    axes.set_ylabel("target_ratio")
+    figure.colorbar(image, label="share of channels left")
+    return figure
+
+
+def plot_history(compressed: History, control: History) -> Figure:
+    """mAP against epochs, of the pruned network and of the control."""
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for name, history, style in (("control", control, "o--"), ("pruned", compressed, "o-")):
+        rows = [row for row in history.rows if row["stage"] != "pruned"]
+        if history.cuts:
+            # A drop at one moment: the value before and the value after share their epoch.
+            rows = history.rows
+        axes.plot([row["epoch"] for row in rows], [row["map"] for row in rows], style, label=name)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="epochs of fine-tuning", ylabel="mAP on the test images", ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def plot_ap_by_class(classes: Sequence[str], values: Mapping[str, Sequence[float]]) -> Figure:
+    """AP of each class, a group of bars a class and a colour a stage.
+
+    Args:
+        values: by stage, the AP of each class, the background's first.
+    """
+    figure, axes = plt.subplots(figsize=(11, 3.5), layout="constrained")
+    width = 0.8 / len(values)
+    for i, (stage, by_class) in enumerate(values.items()):
+        places = np.arange(len(classes)) + (i - (len(values) - 1) / 2) * width
+        axes.bar(places, by_class[1:], width, label=stage)
+    axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
+    axes.set(ylabel="AP", ylim=(0, 1))
+    axes.legend(ncols=len(values), loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
+def plot_images(
+    images: Sequence[Image.Image],
+    boxes: Sequence[np.ndarray],
+    classes: Sequence[str],
+    titles: Sequence[str] | None = None,
+    columns: int = 3,
+) -> Figure:
+    """Images with boxes drawn on them.
+
+    Args:
+        boxes: for each image [K, 6]: label, score, box normalised to 0..1; a score of nan is
+            ground truth and is not written.
+        classes: names, without the background.
+    """
+    rows = -(-len(images) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(4.2 * columns, 3.4 * rows), layout="constrained", squeeze=False
+    )
+    for i, axes in enumerate(grid.flat):
+        axes.axis("off")
+        if i < len(images):
+            axes.imshow(images[i])
+            _draw_boxes(axes, boxes[i], images[i].size, classes)
+            axes.set_title(titles[i] if titles else "", fontsize=9)
+    return figure
+
+
+def _draw_boxes(
+    axes: Axes, boxes: np.ndarray, size: tuple[int, int], classes: Sequence[str]
+) -> None:
+    for label, score, *corners in boxes:
+        left, top, right, bottom = np.array(corners) * np.tile(size, 2)
+        colour = BOX_COLOURS(int(label) % 10)
+        axes.add_patch(
+            plt.Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, lw=2)
+        )
+        name = classes[int(label) - 1]
+        text = name if np.isnan(score) else f"{name} {score:.2f}"
+        style = {"facecolor": colour, "edgecolor": "none", "pad": 1}
+        axes.text(left, top, text, color="white", fontsize=7, va="bottom", bbox=style)
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    return [n.removesuffix(".w_0").replace("depthwise_conv2d", "dw") for n in names]

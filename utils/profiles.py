@@ -1,0 +1,39 @@
+"""How much to do: smoke for tests, standard for a real result, full for the original's schedule."""
+
+import math
+from dataclasses import dataclass
+
+import paddle
+
+from utils.optimizers import one_cycle, original
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Sizes and schedule of a run."""
+
+    name: str
+    trainval: int | None
+    """Images to train on at most; None for all."""
+    test: int | None
+    """Images to evaluate on at most; None for all."""
+    batch_size: int
+    epochs: int
+    """Fine-tuning of the pruned network, and of the control."""
+    baseline_epochs: int
+    """Training of a baseline first, where the data are not the shipped one's."""
+
+    def optimizer(self, images: int, epochs: int) -> paddle.optimizer.Optimizer:
+        """The optimizer for a run of so many epochs over so many images."""
+        steps = math.ceil(images / self.batch_size)
+        return original(steps) if self.name == "full" else one_cycle(1e-3, steps * epochs)
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("smoke", trainval=32, test=16, batch_size=8, epochs=1, baseline_epochs=1),
+        Profile("standard", trainval=1000, test=250, batch_size=8, epochs=2, baseline_epochs=4),
+        Profile("full", trainval=None, test=None, batch_size=64, epochs=120, baseline_epochs=120),
+    )
+}

@@ -1,0 +1,66 @@
+"""The report of a run: every number that the workbook measured, in one file."""
+
+from typing import Any
+
+from utils.compressor import History
+from utils.results import PrunedRun, save_json
+from utils.workspace import Workspace
+
+
+def write_report(
+    work: Workspace,
+    run: PrunedRun,
+    control: History | None,
+    *,
+    file_bytes: tuple[int, int],
+    latency_ms: tuple[float, float],
+    shapes_match: bool,
+    outputs_max_abs_difference: float,
+) -> dict[str, Any]:
+    """Write `work.report_file` and return its content; what was not measured is null.
+
+    Args:
+        control: the unpruned network fine-tuned for as long.
+        file_bytes, latency_ms: before and after.
+    """
+    history = run.history
+    (ratio,) = set(history.cuts[0].values())
+    report = {
+        **work.settings,
+        "target_ratio": run.target_ratio,
+        "pruned_params": run.pruned_params,
+        "channel_ratio": ratio,
+        "flops_before": history.flops_before,
+        "flops_after": history.flops_after,
+        "parameters_before": history.parameters_before,
+        "parameters_after": history.parameters_after,
+        "file_bytes_before": file_bytes[0],
+        "file_bytes_after": file_bytes[1],
+        "map_baseline": history.value("map", "baseline"),
+        "map_pruned": history.value("map", "pruned"),
+        "map_finetuned": history.value("map", "trained"),
+        "map_control": control.value("map", "trained") if control else None,
+        "ap_by_class": _ap_by_class(work, history, control),
+        "latency_ms_before": latency_ms[0],
+        "latency_ms_after": latency_ms[1],
+        "shapes_match": shapes_match,
+        "outputs_max_abs_difference": outputs_max_abs_difference,
+    }
+    save_json(work.report_file, report)
+    return report
+
+
+def _ap_by_class(
+    work: Workspace, history: History, control: History | None
+) -> dict[str, dict[str, float]]:
+    """By class and stage; the background, first in each list, is left out."""
+    stages = {
+        "baseline": history.value("map_by_class", "baseline"),
+        "pruned": history.value("map_by_class", "pruned"),
+        "finetuned": history.value("map_by_class", "trained"),
+        "control": control.value("map_by_class", "trained") if control else None,
+    }
+    return {
+        name: {stage: values[i] for stage, values in stages.items() if values}
+        for i, name in enumerate(work.classes, start=1)
+    }

@@ -1,0 +1,125 @@
+"""What one notebook leaves for the next: the pruned network, the control, the report."""
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import paddle
+from paddle.static import Program
+
+from ssd_model.programs import Detector
+from ssd_model.weights import load_weights, read_tensors, save_weights
+from utils.compressor import History
+from utils.cut import apply_plan, reshape_programs
+from utils.dependencies import analyse
+from utils.plan import Plan, search_uniform_ratio, uniform_plan
+
+
+@dataclass(frozen=True)
+class PrunedRun:
+    """How a saved pruned network came about."""
+
+    target_ratio: float
+    pruned_params: str
+    history: History
+
+
+def save_pruned(
+    path: Path, program: Program, scope, run: PrunedRun, settings: dict[str, Any]
+) -> None:
+    """Write a pruned network's weights, and in the same file how it came about.
+
+    Args:
+        settings: the workspace's, which `find_pruned` compares.
+    """
+    metadata = {"run": json.dumps(asdict(run)), "settings": json.dumps(settings)}
+    save_weights(program, path, scope, metadata=metadata)
+
+
+def find_pruned(path: Path, settings: dict[str, Any]) -> PrunedRun | None:
+    """How a network pruned with these settings came about; None if there is none."""
+    if not path.exists():
+        return None
+    _, metadata = read_tensors(path)
+    if json.loads(metadata["settings"]) != settings:
+        return None
+    run = json.loads(metadata["run"])
+    return PrunedRun(**{**run, "history": History(**run["history"])})
+
+
+def cut_only(
+    path: Path,
+    evaluation: Detector,
+    scope,
+    target_ratio: float,
+    pruned_params: str,
+    settings: dict[str, Any],
+) -> PrunedRun:
+    """Prune the network of a scope without measuring or fine-tuning it, and save it.
+
+    Raises:
+        PatternError, PlanError: see `search_uniform_ratio`.
+    """
+    dependencies = analyse(evaluation.program)
+    ratio = search_uniform_ratio(dependencies, pruned_params, target_ratio)
+    plan = uniform_plan(dependencies, pruned_params, ratio)
+    (program,) = apply_plan(plan, [evaluation.program], scope)
+    whole = Plan(dependencies, {})
+    history = History(
+        rows=[],
+        cuts=[dict(plan.ratios)],
+        flops_before=whole.flops,
+        flops_after=plan.flops,
+        parameters_before=whole.parameters,
+        parameters_after=plan.parameters,
+    )
+    run = PrunedRun(target_ratio, pruned_params, history)
+    save_pruned(path, program, scope, run, settings)
+    return run
+
+
+def load_pruned(path: Path, evaluation: Detector, run: PrunedRun) -> tuple[Program, Any]:
+    """The eval Program and the scope of a saved pruned network."""
+    program = evaluation.program
+    for ratios in run.history.cuts:
+        (program,) = reshape_programs(Plan(analyse(program), ratios), [program])
+    scope = paddle.static.Scope()
+    paddle.static.Executor(paddle.CPUPlace()).run(evaluation.startup_program, scope=scope)
+    load_weights(program, path, scope, strict=True)
+    return program, scope
+
+
+def save_json(path: Path, content: Any) -> None:
+    """Write JSON through a temporary file; numbers that are none become null."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
+    temporary.replace(path)
+
+
+def save_history(path: Path, history: History, settings: dict[str, Any]) -> None:
+    """Write a history with what it was made with."""
+    save_json(path, {"settings": settings, "history": asdict(history)})
+
+
+def find_history(path: Path, settings: dict[str, Any]) -> History | None:
+    """A history made with these settings; None if there is none."""
+    if not path.exists():
+        return None
+    content = json.loads(path.read_text())
+    if content["settings"] != settings:
+        return None
+    return History(**content["history"])
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_plain(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content

@@ -1,0 +1,128 @@
+"""One run of the workbook: its data, its schedule, and where its files lie."""
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import paddle
+
+from ssd_model.data.augment import Augmentation
+from ssd_model.data.loader import make_loader
+from ssd_model.data.scenes import write_scenes
+from ssd_model.data.voc import Split, read_voc
+from ssd_model.programs import Detector
+from ssd_model.weights import read_tensors
+from utils.paths import BASELINE, ROOT
+from utils.profiles import PROFILES, Profile
+
+# Road signs are not mirrored, since no sign says 07; and far ones are small enough as they are.
+SIGNS_AUGMENTATION = Augmentation(flip_prob=0, expand_max=2)
+EVAL_BATCH = 8
+
+
+class Workspace:
+    """What the notebooks' parameters stand for.
+
+    Args:
+        output: folder for everything that is generated; relative to the project.
+        data_dir: a Pascal VOC folder; empty for the road-sign scenes, drawn where missing.
+        profile: 'smoke', 'standard' or 'full'.
+        seed: of the shuffling, the augmentation and fresh weights.
+
+    Raises:
+        ValueError: no such profile, or a negative seed.
+    """
+
+    def __init__(self, output: str, data_dir: str = "", profile: str = "standard", seed: int = 0):
+        if profile not in PROFILES:
+            raise ValueError(f"profile is {profile!r}: use one of {', '.join(PROFILES)}")
+        if seed < 0:
+            raise ValueError(f"seed is {seed}: it must be 0 or more")
+        self.output = ROOT / output
+        self.profile: Profile = PROFILES[profile]
+        self.seed = seed
+        self.drawn = not data_dir
+        self.data_dir = self._draw_scenes() if self.drawn else ROOT / data_dir
+        self.config_file = self.output / "compress.yaml"
+        self.pruned_file = self.output / "pruned.safetensors"
+        self.control_file = self.output / "control.json"
+        self.report_file = self.output / "report.json"
+
+    def __str__(self) -> str:
+        return (
+            f"profile {self.profile.name}: {len(self.trainval.records)} images to train on, "
+            f"{len(self.test.records)} to test on, {len(self.classes)} classes, "
+            f"from {self.data_dir}"
+        )
+
+    @cached_property
+    def trainval(self) -> Split:
+        """The images to train on."""
+        return read_voc(self.data_dir, "trainval", self.profile.trainval)
+
+    @cached_property
+    def test(self) -> Split:
+        """The images to evaluate on."""
+        return read_voc(self.data_dir, "test", self.profile.test)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, without the background."""
+        return self.trainval.classes
+
+    @property
+    def class_num(self) -> int:
+        """Classes with the background."""
+        return len(self.classes) + 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a file of this run must agree on to be used by another notebook."""
+        return {
+            "profile": self.profile.name,
+            "data": str(self.data_dir),
+            "classes": list(self.classes),
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def baseline(self) -> Path:
+        """The weights to prune: shipped for the road signs, else to be trained on the data."""
+        _, metadata = read_tensors(BASELINE)
+        if json.loads(metadata["classes"]) == list(self.classes):
+            return BASELINE
+        key = hashlib.sha256(json.dumps(self.settings).encode()).hexdigest()[:12]
+        return self.output / f"baseline-{key}.safetensors"
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """The original's, but for the drawn road signs."""
+        return SIGNS_AUGMENTATION if self.drawn else Augmentation()
+
+    def optimizer(self) -> paddle.optimizer.Optimizer:
+        """The optimizer for fine-tuning on these data."""
+        return self.profile.optimizer(len(self.trainval.records), self.profile.epochs)
+
+    def train_loader(self, detector: Detector) -> paddle.io.DataLoader:
+        """Augmented batches in an order of their own each epoch, with the Program's feed list."""
+        return make_loader(
+            self.trainval,
+            detector.feed_list,
+            self.profile.batch_size,
+            augmentation=self.augmentation,
+            shuffle=True,
+            seed=self.seed,
+        )
+
+    def eval_loader(self, detector: Detector) -> paddle.io.DataLoader:
+        """The test images in order, with the Program's feed list."""
+        return make_loader(self.test, detector.feed_list, EVAL_BATCH)
+
+    def _draw_scenes(self) -> Path:
+        folder = self.output / "data" / "signs"
+        if self.profile.name != "smoke":
+            return write_scenes(folder)
+        few = {"trainval": self.profile.trainval, "test": self.profile.test}
+        return write_scenes(folder.with_name("signs-smoke"), **few)
