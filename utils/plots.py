@@ -4,12 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from utils.compressor import History
 from utils.plan import Plan
+
+# paddleslim, once imported, has plots go nowhere.
+if get_ipython():
+    get_ipython().run_line_magic("matplotlib", "inline")
 
 KINDS = {"1x1": "tab:blue", "depthwise 3x3": "tab:orange", "3x3": "tab:green"}
 BOX_COLOURS = plt.get_cmap("tab10")

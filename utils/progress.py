@@ -1,5 +1,6 @@
 """Progress bars that show to people and stay quiet in logs."""
 
+import os
 import sys
 from collections.abc import Iterable
 
@@ -12,5 +13,5 @@ def progress(iterable: Iterable, description: str) -> Iterable:
     `make run-notebooks` sets TQDM_DISABLE, since a kernel can't tell whether anybody looks.
     """
     # A kernel has no terminal, but a person may be looking at it.
-    options = {} if "ipykernel" in sys.modules else {"disable": None}
-    return tqdm(iterable, description, leave=False, **options)
+    disable = "TQDM_DISABLE" in os.environ if "ipykernel" in sys.modules else None
+    return tqdm(iterable, description, leave=False, disable=disable)

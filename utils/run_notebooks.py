@@ -40,6 +40,7 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
                 cwd=notebook.parent,
                 progress_bar=False,
                 log_output=False,
+                extra_arguments=["--log-level=ERROR"],
             )
         except PapermillExecutionError as error:
             message = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")

@@ -83,6 +83,8 @@ def _import_paddle() -> None:
         lines = heard.getvalue().splitlines(keepends=True)
         sys.stderr.writelines(line for line in lines if "OMP_NUM_THREADS" not in line)
     paddle.enable_static()
+    # Paddle's own handler would print a page of "FatalError" when a kernel is shut down.
+    paddle.disable_signal_handler()
 
 
 def prepare() -> None:

@@ -14,7 +14,7 @@ from ssd_model.data.scenes import write_scenes
 from ssd_model.data.voc import Split, read_voc
 from ssd_model.programs import Detector
 from ssd_model.weights import read_tensors
-from utils.paths import BASELINE, ROOT
+from utils.paths import BASELINE, ROOT, relative
 from utils.profiles import PROFILES, Profile
 
 # Road signs are not mirrored, since no sign says 07; and far ones are small enough as they are.
@@ -54,7 +54,7 @@ class Workspace:
         return (
             f"profile {self.profile.name}: {len(self.trainval.records)} images to train on, "
             f"{len(self.test.records)} to test on, {len(self.classes)} classes, "
-            f"from {self.data_dir}"
+            f"from {relative(self.data_dir)}"
         )
 
     @cached_property
@@ -82,7 +82,7 @@ class Workspace:
         """What a file of this run must agree on to be used by another notebook."""
         return {
             "profile": self.profile.name,
-            "data": str(self.data_dir),
+            "data": relative(self.data_dir),
             "classes": list(self.classes),
             "seed": self.seed,
         }

@@ -19,7 +19,7 @@ class Section:
         self._values: dict[Any, yaml.Node] = {}
         self._lines: dict[Any, int] = {}
         for key_node, value_node in node.value if node else ():
-            key = _construct(key_node)
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else str(key_node)
             self._lines[key] = key_node.start_mark.line + 1
             if key in self._values:
                 self.fail(key, "stands there twice")
@@ -109,10 +109,16 @@ class Section:
 
     def _value(self, key, default=None, optional: bool = False) -> Any:
         node = self._node(key, optional or default is not None)
-        return default if node is None else _construct(node)
+        if node is None:
+            return default
+        try:
+            return _construct(node)
+        except (yaml.YAMLError, ValueError) as error:
+            self.fail(key, f"is no plain value: {error}")
 
 
 def _construct(node: yaml.Node) -> Any:
+    """A value of plain types, as `yaml.safe_load` gives them."""
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_document(node)

@@ -1,0 +1,117 @@
+"""The config: the original's YAML is read, anything else refused with file, line and key."""
+
+import pytest
+
+from utils.config import ConfigError, UniformPruneStrategy, load_config, write_config
+
+# As the original tutorial's ssd example lays it out
+ORIGINAL = """\
+version: 1.0
+pruners:
+    pruner_1:
+        class: 'StructurePruner'
+        pruning_axis:
+            '*': 0
+        criterions:
+            '*': 'l1_norm'
+strategies:
+    uniform_pruning_strategy:
+        class: 'UniformPruneStrategy'
+        pruner: 'pruner_1'
+        start_epoch: 0
+        target_ratio: 0.2
+        metric_name: 'map'
+        pruned_params: 'conv2d_[1-9].w_0|conv2d_1[0-2].w_0'
+compressor:
+    epoch: 120
+    checkpoint_path: './checkpoints/'
+    strategies:
+        - uniform_pruning_strategy
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text: str):
+        path = tmp_path / "compress.yaml"
+        path.write_text(text)
+        return load_config(path)
+
+    return read
+
+
+def test_the_originals_file(read):
+    config = read(ORIGINAL)
+    assert (config.epoch, config.eval_epoch, config.init_model) == (120, 1, None)
+    assert str(config.checkpoint_path) == "checkpoints"
+    assert config.strategies == (
+        UniformPruneStrategy(
+            name="uniform_pruning_strategy",
+            start_epoch=0,
+            target_ratio=0.2,
+            pruned_params="conv2d_[1-9].w_0|conv2d_1[0-2].w_0",
+            metric_name="map",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("target_ratio", "targetratio", 14, "unknown; allowed here: class, pruner"),
+        ("        target_ratio: 0.2\n", "", 10, "target_ratio is missing"),
+        ("0.2", "1.0", 14, "is 1; it must lie between 0 and 1"),
+        ("0.2", "0", 14, "is 0; it must lie between 0 and 1"),
+        ("0.2", ".nan", 14, "must be a number"),
+        ("0.2", "'0.2'", 14, "is '0.2'; it must be a number"),
+        ("0.2", "[0.2]", 14, "must be a number"),
+        ("0.2", "true", 14, "must be a number"),
+        ("0.2", "!!python/name:os.system ''", 14, "python/name"),
+        ("0.2", "2026-02-30", 14, "day is out of range"),
+        ("0.2", "0.2\n        target_ratio: 0.3", 15, "stands there twice"),
+        ("start_epoch: 0", "start_epoch: -1", 13, "whole number, 0 or more"),
+        ("start_epoch: 0", "start_epoch: 0.5", 13, "whole number, 0 or more"),
+        ("start_epoch: 0", "start_epoch: 121", 18, "would never run"),
+        ("epoch: 120", "epoch: many", 18, "compressor.epoch is 'many'"),
+        ("'UniformPruneStrategy'", "'Magic'", 11, "allowed: 'UniformPruneStrategy'"),
+        ("pruner: 'pruner_1'", "pruner: 'pruner_2'", 12, "allowed: 'pruner_1'"),
+        ("'*': 0", "'*': 1", 6, "is 1; allowed: 0"),
+        ("'l1_norm'", "'l3_norm'", 8, "allowed: 'l1_norm'"),
+        ("- uniform_pruning_strategy", "- other", 20, "names 'other'"),
+        ("    strategies:\n        - uniform", "    strategies: uniform", 20, "a list of names"),
+        ("pruned_params: 'conv2d_[1-9].w_0|conv2d_1[0-2].w_0'", "pruned_params: 7", 16, "a text"),
+        ("compressor:", "compresor:", 17, "compresor is unknown"),
+        ("version: 1.0", "version: 0", 1, "must be 1 or more"),
+    ],
+)
+def test_what_is_wrong_and_where(read, old, new, line, words):
+    assert old in ORIGINAL
+    with pytest.raises(ConfigError) as caught:
+        read(ORIGINAL.replace(old, new, 1))
+    message = str(caught.value)
+    assert f"compress.yaml, line {line}: " in message
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "just text", "- a\n- list", "a: [", "a: !!python/object/apply:os.system ['true']", "\0"],
+)
+def test_what_is_no_config_at_all(read, text):
+    with pytest.raises(ConfigError, match=r"compress\.yaml"):
+        read(text)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_written_configs_are_read_back(tmp_path):
+    path = tmp_path / "folder" / "compress.yaml"
+    pattern = "conv2d_1.w_0|it's # odd: 'quoted'"
+    write_config(path, 0.35, pattern, epoch=3, checkpoint_path=tmp_path / "it's here")
+    config = load_config(path)
+    assert config.strategies[0].pruned_params == pattern
+    assert config.strategies[0].target_ratio == 0.35
+    assert config.checkpoint_path == tmp_path / "it's here"
