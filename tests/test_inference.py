@@ -1,0 +1,58 @@
+"""Saved models run in a fresh process and give what the Program gave."""
+
+import numpy as np
+import paddle
+import pytest
+
+from ssd_model.programs import build_program
+from utils.cut import apply_plan
+from utils.dependencies import analyse
+from utils.inference import compare_latency, predict, save_inference_model
+from utils.plan import uniform_plan
+
+SIZE = 96
+
+
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory):
+    """A pruned network with random weights: detector, Program, scope and a folder."""
+    detector = build_program(4, is_train=False, image_size=SIZE)
+    scope = paddle.static.Scope()
+    paddle.static.Executor(paddle.CPUPlace()).run(detector.startup_program, scope=scope)
+    plan = uniform_plan(analyse(detector.program), r"conv2d_[1-9]\.w_0", 0.3)
+    (program,) = apply_plan(plan, [detector.program], scope)
+    return detector, program, scope, tmp_path_factory.mktemp("models")
+
+
+def test_outputs_are_the_same_in_a_fresh_process(pruned):
+    detector, program, scope, folder = pruned
+    image = np.random.default_rng(0).normal(size=(2, 3, SIZE, SIZE)).astype("float32")
+    outputs = [detector.location, detector.confidence, detector.nmsed_out, detector.counts]
+    size = save_inference_model(folder / "pruned", program, detector.image, outputs, scope)
+    files = sorted(path.name for path in folder.iterdir())
+    assert files == ["pruned.pdiparams", "pruned.pdmodel"]
+    assert size == sum(path.stat().st_size for path in folder.iterdir())
+
+    feed = {
+        "image": image,
+        "gt_box": np.zeros((2, 1, 4), "float32"),
+        "gt_label": np.full((2, 1), -1, "int32"),
+        "gt_difficult": np.zeros((2, 1), "int32"),
+    }
+    names = [output.name for output in outputs]
+    here = paddle.static.Executor(paddle.CPUPlace()).run(
+        program, feed=feed, fetch_list=names, scope=scope
+    )
+    prediction = predict(folder / "pruned", image, runs=2)
+    assert len(prediction.milliseconds) == 2
+    for mine, theirs in zip(here[:2], prediction.outputs[:2], strict=True):
+        np.testing.assert_allclose(theirs, mine, atol=1e-4)
+    np.testing.assert_array_equal(prediction.outputs[3], here[3])
+
+    latency = compare_latency({"pruned": folder / "pruned"}, image, runs=1, rounds=1)
+    assert latency["pruned"] > 0
+
+
+def test_a_model_that_is_not_there(tmp_path):
+    with pytest.raises(RuntimeError, match="nowhere did not run"):
+        predict(tmp_path / "nowhere", np.zeros((1, 3, SIZE, SIZE), "float32"))

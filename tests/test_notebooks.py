@@ -1,0 +1,125 @@
+"""The notebooks: tidy as sources, and run as `make run-notebooks` runs them."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from voc_folder import add_image, object_xml, write_set
+
+from utils.paths import ROOT
+from utils.run_notebooks import NOTEBOOKS
+
+KEYS = [
+    "profile", "data", "classes", "seed", "target_ratio", "pruned_params", "channel_ratio",
+    "flops_before", "flops_after", "parameters_before", "parameters_after", "file_bytes_before",
+    "file_bytes_after", "map_baseline", "map_pruned", "map_finetuned", "map_control",
+    "ap_by_class", "latency_ms_before", "latency_ms_after", "shapes_match",
+    "outputs_max_abs_difference",
+]  # fmt: skip
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "utils.run_notebooks", "--profile", "smoke", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_sources_are_tidy(path):
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
+    assert max(cell.source.count("\n") for cell in code) < 20
+    assert notebook.metadata.keys() == {"kernelspec", "language_info"}
+
+
+def test_all_four_have_the_same_parameters():
+    cells = {
+        next(
+            cell.source
+            for cell in nbformat.read(path, as_version=4).cells
+            if "parameters" in cell.metadata.get("tags", [])
+        )
+        for path in NOTEBOOKS
+    }
+    assert len(NOTEBOOKS) == 4 and len(cells) == 1
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """The output folder of all four notebooks, on the drawn scenes."""
+    output = tmp_path_factory.mktemp("smoke")
+    done = run("--output", str(output), "--target-ratio", "0.3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return output
+
+
+def test_the_report_of_the_drawn_scenes(finished):
+    report = json.loads((finished / "report.json").read_text())
+    assert list(report) == KEYS
+    assert report["profile"] == "smoke"
+    assert report["target_ratio"] == 0.3
+    assert report["channel_ratio"] == 0.203125
+    assert report["flops_after"] / report["flops_before"] == pytest.approx(0.7, abs=0.02)
+    assert report["parameters_after"] < report["parameters_before"]
+    assert report["file_bytes_after"] < report["file_bytes_before"]
+    assert report["shapes_match"] is True
+    assert report["outputs_max_abs_difference"] < 1e-3
+    assert report["latency_ms_after"] > 0
+    for key in ("map_baseline", "map_pruned", "map_finetuned", "map_control"):
+        assert 0 <= report[key] <= 1
+    assert report["map_baseline"] > 0.5
+    assert list(report["ap_by_class"]) == report["classes"]
+
+
+def test_executed_copies_show_their_outputs(finished):
+    for path in NOTEBOOKS:
+        cells = nbformat.read(finished / "notebooks" / path.name, as_version=4).cells
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        assert not [output for output in outputs if output.output_type == "error"]
+        assert not [output for output in outputs if output.get("name") == "stderr"], outputs
+        assert path.stem.startswith("02") or any(
+            "image/png" in output.get("data", {}) for output in outputs
+        )
+
+
+def test_their_own_voc_folder(tmp_path):
+    data = tmp_path / "pets"
+    for i in range(8):
+        cat, dog = object_xml("cat", 10, 20, 90, 100), object_xml("dog", 60.5, 10, 150.5, 80)
+        add_image(data, f"{i:03}", cat, dog, size=(160, 120 + 20 * i), color=(30 * i, 90, 200))
+    write_set(data, "trainval", [f"{i:03}" for i in range(6)])
+    write_set(data, "test", ["006", "007"])
+    output = tmp_path / "out"
+    done = run("--data-dir", str(data), "--output", str(output))
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((output / "report.json").read_text())
+    assert report["classes"] == ["cat", "dog"]
+    assert report["data"] == str(data)
+    executed = (output / "notebooks" / "03_compress.ipynb").read_text()
+    assert "187 parameters loaded, 12 start fresh" in executed
+
+
+def test_the_last_notebook_alone(tmp_path):
+    done = run("--output", str(tmp_path), "--only", "04")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["map_finetuned"] is None and report["shapes_match"] is True
+    assert "Run notebook 3" in (tmp_path / "notebooks" / "04_save_and_verify.ipynb").read_text()
+
+
+def test_a_notebook_that_fails_stops_the_run(tmp_path):
+    done = run("--output", str(tmp_path), "--target-ratio", "0.99")
+    assert done.returncode == 1
+    message = r"02_write_config\.ipynb failed in cell \d+:\n  PlanError: target_ratio"
+    assert re.search(message, done.stdout)
+    assert not (tmp_path / "notebooks" / "03_compress.ipynb").exists()
+    assert (tmp_path / "notebooks" / "02_write_config.ipynb").exists()
