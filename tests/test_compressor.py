@@ -9,35 +9,12 @@ from ssd_model.programs import build_program
 from ssd_model.weights import read_tensor, save_weights
 from utils.checkpoint import CheckpointError
 from utils.compressor import Compressor, TrainingError
-from utils.config import ConfigError
+from utils.config import ConfigError, write_config
 from utils.dependencies import PatternError
 from utils.plan import PlanError
 
 CPU = paddle.CPUPlace()
 SIZE = 96
-CONFIG = """
-version: 1.0
-pruners:
-    pruner_1:
-        class: 'StructurePruner'
-        pruning_axis:
-            '*': 0
-        criterions:
-            '*': 'l1_norm'
-strategies:
-    uniform_pruning_strategy:
-        class: 'UniformPruneStrategy'
-        pruner: 'pruner_1'
-        start_epoch: {start}
-        target_ratio: {target}
-        pruned_params: '{pattern}'
-        metric_name: 'map'
-compressor:
-    epoch: {epoch}
-    {checkpoints}
-    strategies:
-        - uniform_pruning_strategy
-"""
 
 
 def make_batch(seed: int, images: int = 2) -> dict[str, np.ndarray]:
@@ -82,12 +59,10 @@ class Setup:
 
 @pytest.fixture
 def config(tmp_path):
-    def write(start=0, target=0.2, pattern="conv2d_[1-9].w_0", epoch=1, checkpoints=""):
+    def write(start=0, target=0.2, pattern="conv2d_[1-9].w_0", epoch=1, checkpoints="unused"):
         path = tmp_path / "compress.yaml"
-        if checkpoints:
-            checkpoints = f"checkpoint_path: '{checkpoints}'"
-        values = {"start": start, "target": target, "pattern": pattern, "epoch": epoch}
-        path.write_text(CONFIG.format(checkpoints=checkpoints, **values))
+        write_config(path, target, pattern, epoch, tmp_path / checkpoints)
+        path.write_text(path.read_text().replace("start_epoch: 0", f"start_epoch: {start}"))
         return path
 
     return write
@@ -166,12 +141,12 @@ class Interrupted:
 
 
 @pytest.mark.parametrize("batches", [1, 4, 7])
-def test_an_interrupted_run_goes_on_to_the_same_end(config, tmp_path, batches):
+def test_an_interrupted_run_goes_on_to_the_same_end(config, batches):
     whole = Setup()
     whole.compressor.config(config(start=1, epoch=3))
     expected = whole.compressor.run()
 
-    path = config(start=1, epoch=3, checkpoints=tmp_path / "checkpoints")
+    path = config(start=1, epoch=3, checkpoints="checkpoints")
     broken = Setup(train_reader=Interrupted(batches))
     broken.compressor.config(path)
     with pytest.raises(KeyboardInterrupt):
@@ -189,14 +164,13 @@ def test_an_interrupted_run_goes_on_to_the_same_end(config, tmp_path, batches):
         np.testing.assert_array_equal(array, weights(resumed)[name], err_msg=name)
 
 
-def test_checkpoints_of_another_run_are_refused(config, tmp_path):
-    folder = tmp_path / "checkpoints"
+def test_checkpoints_of_another_run_are_refused(config):
     broken = Setup(train_reader=Interrupted(4))
-    broken.compressor.config(config(epoch=3, checkpoints=folder))
+    broken.compressor.config(config(epoch=3, checkpoints="checkpoints"))
     with pytest.raises(KeyboardInterrupt):
         broken.compressor.run()
     other = Setup()
-    other.compressor.config(config(epoch=3, target=0.3, checkpoints=folder))
+    other.compressor.config(config(epoch=3, target=0.3, checkpoints="checkpoints"))
     with pytest.raises(CheckpointError, match=r"'target_ratio': 0.2.*'target_ratio': 0.3"):
         other.compressor.run()
 

@@ -2,13 +2,12 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import paddle
-import pandas as pd
 from paddle.static import Program
 from paddleslim.core import GraphWrapper
 
@@ -19,6 +18,7 @@ from utils.config import CompressConfig, ConfigError, UniformPruneStrategy, load
 from utils.cut import apply_plan, reshape_programs
 from utils.dependencies import analyse
 from utils.evaluation import FetchList, evaluate
+from utils.history import History
 from utils.plan import Plan, search_uniform_ratio, uniform_plan
 from utils.progress import progress
 from utils.readers import FeedList, Reader, feeds, set_epoch
@@ -26,31 +26,6 @@ from utils.readers import FeedList, Reader, feeds, set_epoch
 
 class TrainingError(RuntimeError):
     """Training that cannot go on."""
-
-
-@dataclass(frozen=True)
-class History:
-    """What a run measured."""
-
-    rows: list[dict[str, Any]]
-    """One for each evaluation: stage ('baseline', 'pruned' or 'trained'), epochs trained, seconds
-    since the start, train losses (means over the epoch) and eval metrics, by their labels."""
-    cuts: list[dict[str, float]]
-    """Share of output channels cut by filter, one entry for each pruning."""
-    flops_before: int
-    flops_after: int
-    """Multiply-adds of the convolutions for one image."""
-    parameters_before: int
-    parameters_after: int
-
-    def value(self, label: str, stage: str) -> Any:
-        """A metric at the last evaluation of a stage; None if that never came."""
-        return next((row[label] for row in reversed(self.rows) if row["stage"] == stage), None)
-
-    def frame(self) -> pd.DataFrame:
-        """The rows as a table, without what is given by class."""
-        rows = [{k: v for k, v in row.items() if not isinstance(v, list)} for row in self.rows]
-        return pd.DataFrame(rows)
 
 
 class Compressor:

@@ -85,12 +85,13 @@ class Plan:
         return total
 
     def table(self) -> pd.DataFrame:
-        """One row a convolution: channels, multiply-adds and parameters before and after."""
+        """One row a convolution: channels and multiply-adds before and after."""
         whole = Plan(self.dependencies, {})
         rows = [
             {
                 "layer": conv.name,
                 "kind": conv.kind,
+                "map": "{}x{}".format(*conv.map_size),
                 "channels before": conv.shape[0],
                 "channels after": self.shapes[conv.name][0],
                 "inputs before": conv.shape[1],
@@ -154,8 +155,8 @@ def search_uniform_ratio(
     if share(most) < target_ratio - tolerance:
         raise PlanError(
             f"target_ratio {target_ratio:g} is out of reach: {len(matched)} matched layers, cut to "
-            f"their last channel, hold {share(most):.2f} of the FLOPs; match more layers or ask "
-            "for less"
+            f"their last channel, would save {share(most):.2f} of the FLOPs; match more layers or "
+            "ask for less"
         )
     low, high = 0.0, 1.0
     while True:

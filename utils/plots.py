@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from utils.compressor import History
+from utils.history import History
 from utils.plan import Plan
 
 # paddleslim, once imported, has plots go nowhere.
@@ -84,6 +84,26 @@ def plot_ap_by_class(classes: Sequence[str], values: Mapping[str, Sequence[float
     axes.set(ylabel="AP", ylim=(0, 1))
     axes.legend(ncols=len(values), loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
+
+
+def plot_norms(norms: np.ndarray, cut: int, name: str) -> Figure:
+    """The l1 norms [C] of a layer's filters, sorted; the `cut` smallest in another colour."""
+    figure, axes = plt.subplots(figsize=(8, 2.5), layout="constrained")
+    colours = ["tab:orange"] * cut + ["tab:blue"] * (len(norms) - cut)
+    axes.bar(range(len(norms)), np.sort(norms), color=colours)
+    axes.set(xlabel=f"filters of {name}, sorted", ylabel="l1 norm")
+    axes.margins(x=0.01)
+    return figure
+
+
+def plot_truth(
+    views: Sequence[tuple[Image.Image, np.ndarray, np.ndarray]], classes: Sequence[str]
+) -> Figure:
+    """Images with their ground truth: boxes [G, 4] normalised, labels [G] from 1."""
+    boxes = [
+        np.column_stack([labels, np.full(len(labels), np.nan), boxes]) for _, boxes, labels in views
+    ]
+    return plot_images([image for image, _, _ in views], boxes, classes)
 
 
 def plot_images(

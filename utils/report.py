@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from utils.compressor import History
+import pandas as pd
+
+from utils.history import History
 from utils.results import PrunedRun, save_json
 from utils.workspace import Workspace
 
@@ -48,6 +50,26 @@ def write_report(
     }
     save_json(work.report_file, report)
     return report
+
+
+def summary_table(report: dict[str, Any]) -> pd.DataFrame:
+    """Before and after, side by side; the mAP before is the control's."""
+    rows = {
+        "million multiply-adds": ("flops_before", "flops_after", 1e-6),
+        "million parameters": ("parameters_before", "parameters_after", 1e-6),
+        "file, MB": ("file_bytes_before", "file_bytes_after", 1e-6),
+        "latency, ms": ("latency_ms_before", "latency_ms_after", 1),
+        "mAP (before: the control's)": ("map_control", "map_finetuned", 1),
+    }
+    table = pd.DataFrame(
+        {
+            name: pd.Series([report[before], report[after]], dtype=float) * unit
+            for name, (before, after, unit) in rows.items()
+        }
+    ).T.set_axis(["before", "after"], axis=1)
+    table["difference"] = table["after"] - table["before"]
+    table["ratio"] = table["after"] / table["before"]
+    return table.round(3)
 
 
 def _ap_by_class(

@@ -12,9 +12,9 @@ from paddle.static import Program
 
 from ssd_model.programs import Detector
 from ssd_model.weights import load_weights, read_tensors, save_weights
-from utils.compressor import History
 from utils.cut import apply_plan, reshape_programs
 from utils.dependencies import analyse
+from utils.history import History
 from utils.plan import Plan, search_uniform_ratio, uniform_plan
 
 

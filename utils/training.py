@@ -11,7 +11,8 @@ from ssd_model.data.loader import make_loader
 from ssd_model.data.voc import Split
 from ssd_model.programs import Detector, build_program
 from ssd_model.weights import load_weights, save_weights
-from utils.compressor import Compressor, History
+from utils.compressor import Compressor
+from utils.history import History
 from utils.paths import BASELINE
 from utils.workspace import Workspace
 
@@ -87,7 +88,7 @@ def fine_tune(work: Workspace, name: str, epochs: int, start: Path) -> Trained:
     return train(
         work.trainval,
         work.test,
-        work.profile.optimizer(len(work.trainval.records), epochs),
+        work.optimizer(epochs),
         epochs,
         work.output / "checkpoints" / name,
         augmentation=work.augmentation,

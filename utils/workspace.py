@@ -101,9 +101,9 @@ class Workspace:
         """The original's, but for the drawn road signs."""
         return SIGNS_AUGMENTATION if self.drawn else Augmentation()
 
-    def optimizer(self) -> paddle.optimizer.Optimizer:
-        """The optimizer for fine-tuning on these data."""
-        return self.profile.optimizer(len(self.trainval.records), self.profile.epochs)
+    def optimizer(self, epochs: int) -> paddle.optimizer.Optimizer:
+        """The optimizer for so many epochs on these data."""
+        return self.profile.optimizer(len(self.trainval.records), epochs)
 
     def train_loader(self, detector: Detector) -> paddle.io.DataLoader:
         """Augmented batches in an order of their own each epoch, with the Program's feed list."""

@@ -6,6 +6,8 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from ssd_model.boxes import iou
+
 # Around an expanded image: the mean that preprocessing takes off, 127.5, as a byte.
 FILL = (127, 127, 127)
 
@@ -98,7 +100,7 @@ class Augmentation:
         accepted = [window]
         if len(pixels) and self.min_overlaps:
             crops = self._draw_crops(window, len(self.min_overlaps) * self.trials, rng)
-            overlaps = _overlap(crops, pixels).max(axis=1)
+            overlaps = iou(crops, pixels).max(axis=1)
             fits = self._fits(pixels, crops)
             shape = len(self.min_overlaps), self.trials
             good = (overlaps.reshape(shape) >= np.array(self.min_overlaps)[:, None]) & (
@@ -162,16 +164,3 @@ def _cut(image: Image.Image, window: np.ndarray) -> Image.Image:
     canvas = Image.new("RGB", (x1 - x0, y1 - y0), FILL)
     canvas.paste(image, (-x0, -y0))
     return canvas
-
-
-def _overlap(windows: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return the IoU of windows [T, 4] and boxes [G, 4] of the same unit: [T, G]."""
-    windows = windows[:, None]
-    low = np.maximum(windows[..., :2], boxes[:, :2])
-    high = np.minimum(windows[..., 2:], boxes[:, 2:])
-    shared = (high - low).clip(0).prod(axis=2)
-    return shared / (_area(windows) + _area(boxes) - shared)
-
-
-def _area(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[..., 2:] - boxes[..., :2]).prod(axis=-1)

@@ -1,0 +1,31 @@
+"""What a run of the Compressor measured."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class History:
+    """What a run measured."""
+
+    rows: list[dict[str, Any]]
+    """One for each evaluation: stage ('baseline', 'pruned' or 'trained'), epochs trained, seconds
+    since the start, train losses (means over the epoch) and eval metrics, by their labels."""
+    cuts: list[dict[str, float]]
+    """Share of output channels cut by filter, one entry for each pruning."""
+    flops_before: int
+    flops_after: int
+    """Multiply-adds of the convolutions for one image."""
+    parameters_before: int
+    parameters_after: int
+
+    def value(self, label: str, stage: str) -> Any:
+        """A metric at the last evaluation of a stage; None if that never came."""
+        return next((row[label] for row in reversed(self.rows) if row["stage"] == stage), None)
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a table, without what is given by class."""
+        rows = [{k: v for k, v in row.items() if not isinstance(v, list)} for row in self.rows]
+        return pd.DataFrame(rows)
