@@ -36,7 +36,7 @@ check-data: $(READY) ## list all faults of a VOC folder: DATA_DIR=...
 
 run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT=
 	$(BIN)/python -m utils.run_notebooks --profile $(PROFILE) --target-ratio $(TARGET_RATIO) --seed $(SEED) \
-	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(if $(PRUNED_PARAMS),--pruned-params '$(PRUNED_PARAMS)')
+	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(if $(value PRUNED_PARAMS),--pruned-params '$(subst ','\'',$(value PRUNED_PARAMS))')
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir . notebooks

@@ -9,6 +9,11 @@ from ssd_model.boxes import iou
 AP_VERSIONS = ("11point", "integral")
 
 
+def mean_of_classes(ap: np.ndarray) -> float:
+    """mAP from the AP of each class, [class_num] with nan for those that do not count."""
+    return float(np.nanmean(ap)) if np.isfinite(ap).any() else 0.0
+
+
 class AveragePrecision:
     """Collects detections and ground truth batch by batch, then ranks them all at once.
 
@@ -46,14 +51,17 @@ class AveragePrecision:
     def reset(self) -> None:
         """Forget everything seen so far."""
         self._positives = np.zeros(self.class_num, int)
-        self._scores: list[list[np.ndarray]] = [[] for _ in range(self.class_num)]
-        self._hits: list[list[np.ndarray]] = [[] for _ in range(self.class_num)]
+        # Of each class, all detections so far, the best score first: ranked as they come, since
+        # the accumulated value is wanted after every batch.
+        self._scores = [np.empty(0) for _ in range(self.class_num)]
+        self._hits = [np.empty(0, bool) for _ in range(self.class_num)]
 
     def update(self, detections: np.ndarray, counts: np.ndarray, label: np.ndarray) -> None:
         """Add a batch.
 
         Args:
-            detections: [K, 6] label, score, box of all images, one after the other.
+            detections: [K, 6] label, score, box of all images, one after the other; label -1
+                stands for none.
             counts: [N], the rows of each image.
             label: [N, M, 6] class, difficult, box, or [N, M, 5] without difficult; class -1 marks
                 padding.
@@ -67,8 +75,9 @@ class AveragePrecision:
             for c, found, boxes, difficult in self._by_class(rows, truth):
                 self._positives[c] += len(boxes) if self.evaluate_difficult else (~difficult).sum()
                 scores, hits = self._judge(found, boxes, difficult)
-                self._scores[c].append(scores)
-                self._hits[c].append(hits)
+                places = np.searchsorted(-self._scores[c], -scores, side="right")
+                self._scores[c] = np.insert(self._scores[c], places, scores)
+                self._hits[c] = np.insert(self._hits[c], places, hits)
 
     def ap_by_class(self) -> np.ndarray:
         """AP of each class, [class_num] in 0..1; nan for the background and classes unseen."""
@@ -80,8 +89,7 @@ class AveragePrecision:
 
     def value(self) -> float:
         """mAP: the mean over the classes that have ground truth, 0 where there is none."""
-        ap = self.ap_by_class()
-        return float(np.nanmean(ap)) if np.isfinite(ap).any() else 0.0
+        return mean_of_classes(self.ap_by_class())
 
     def _check(self, detections: np.ndarray, counts: np.ndarray, label: np.ndarray) -> None:
         if counts.sum() != len(detections) or len(counts) != len(label):
@@ -98,6 +106,7 @@ class AveragePrecision:
     def _by_class(self, rows: np.ndarray, truth: np.ndarray) -> Iterator[tuple]:
         truth = truth[truth[:, 0] >= 0]
         difficult = truth[:, 1] > 0 if truth.shape[1] == 6 else np.zeros(len(truth), bool)
+        rows = rows[rows[:, 0] >= 0]
         for c in np.union1d(rows[:, 0], truth[:, 0]).astype(int):
             mine = truth[:, 0] == c
             yield c, rows[rows[:, 0] == c, 1:], truth[mine, -4:], difficult[mine]
@@ -122,14 +131,14 @@ class AveragePrecision:
         return scores[counted], hits[counted]
 
     def _average_precision(self, c: int) -> float:
-        if not self._scores[c]:
+        if not len(self._hits[c]):
             return 0.0
-        scores, hits = np.concatenate(self._scores[c]), np.concatenate(self._hits[c])
-        found = np.cumsum(hits[np.argsort(-scores, kind="stable")])
+        found = np.cumsum(self._hits[c])
         precision = found / np.arange(1, len(found) + 1)
-        # In float32 as the operator had it, so that a recall of 0.7 falls on the same side of 0.7.
-        recall = (found / self._positives[c]).astype("float32")
+        # The operator compared a float32 recall with a double: 7 of 10 stays below 0.7 there.
+        recall = (found / self._positives[c]).astype("float32").astype("float64")
         if self.ap_version == "integral":
             return float((precision * np.diff(recall, prepend=0)).sum())
-        points = np.arange(11) / 10
-        return float(np.mean([precision[recall >= p].max(initial=0) for p in points]))
+        best_from = np.maximum.accumulate(precision[::-1])[::-1]
+        first = np.searchsorted(recall, np.arange(11) / 10)
+        return float(np.append(best_from, 0)[first].mean())

@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 from paddle.static import Variable
 
-from ssd_model.average_precision import AveragePrecision
+from ssd_model.average_precision import AveragePrecision, mean_of_classes
 from ssd_model.detection_output import detection_counts
 
 # What stands behind the name of a mAP Variable in the names of those that belong to it
@@ -58,9 +58,14 @@ def detection_map(
         accumulated.update(detections, counts, label)
         batch = AveragePrecision(*settings)
         batch.update(detections, counts, label)
-        by_class = accumulated.ap_by_class().astype("float32")
+        by_class = accumulated.ap_by_class()
         one = np.ones(1, "int32")
-        return _scalar(batch.value()), _scalar(accumulated.value()), by_class, one
+        return (
+            _scalar(batch.value()),
+            _scalar(mean_of_classes(by_class)),
+            by_class.astype("float32"),
+            one,
+        )
 
     block = nmsed_out.block
     name = paddle.utils.unique_name.generate("detection_map")
@@ -115,11 +120,20 @@ class DetectionMAP:
         """AP of each class over all batches since the last reset, [class_num]."""
         return self._map.block.var(self._map.name + BY_CLASS)
 
-    def reset(self, executor: paddle.static.Executor, scope=None) -> None:
-        """Start a new set. The executor says on which device, as in the original."""
-        scope = scope or paddle.static.global_scope()
-        state = scope.var(self._map.name + HAS_STATE).get_tensor()
-        state.set(np.zeros(1, "int32"), executor.place)
+    def reset(
+        self, executor: paddle.static.Executor, reset_program: paddle.static.Program | None = None
+    ) -> None:
+        """Start a new set.
+
+        Args:
+            reset_program: what is needed is added to it and run; by default to one of its own.
+        """
+        reset_program = reset_program or paddle.static.Program()
+        block = reset_program.global_block()
+        name = self._map.name + HAS_STATE
+        state = block.create_var(name=name, shape=[1], dtype="int32", persistable=True)
+        paddle.nn.initializer.Constant(0)(state, block)
+        executor.run(reset_program)
 
 
 def detection_label(

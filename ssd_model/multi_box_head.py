@@ -42,7 +42,8 @@ def multi_box_head(
         aspect_ratios: those of each map besides 1.
         min_sizes, max_sizes: prior sizes of each map in pixels, instead of the ratios; an empty
             list in `max_sizes` means none for that map.
-        steps, step_w, step_h: distance of prior centres in pixels; by default image / map.
+        steps, step_w, step_h: distance of prior centres in pixels, `steps` for both directions;
+            by default image / map.
         variance: the scale of the four offsets.
 
     Returns:
@@ -50,8 +51,10 @@ def multi_box_head(
         their variances [P, 4].
 
     Raises:
-        ValueError: lists of unequal length, or sizes given in no way or in both.
+        ValueError: lists of unequal length, no sizes, or ratios too near to be spread.
     """
+    if min_sizes is None and max_sizes is not None:
+        raise ValueError("multi_box_head has max_sizes, but no min_sizes")
     if min_sizes is None:
         min_sizes, max_sizes = _spread_sizes(len(inputs), base_size, min_ratio, max_ratio)
     _check_lengths(
@@ -63,7 +66,8 @@ def multi_box_head(
         step_w=step_w,
         step_h=step_h,
     )
-    step_w, step_h = step_w or steps, step_h or steps
+    if steps is not None:
+        step_w = step_h = steps
 
     locations, confidences, boxes, variances = [], [], [], []
     for i, feature in enumerate(inputs):
@@ -102,6 +106,8 @@ def _spread_sizes(
     if maps <= 2:
         raise ValueError(f"min_ratio and max_ratio need three or more feature maps, not {maps}")
     step = int((max_ratio - min_ratio) // (maps - 2))
+    if step < 1:
+        raise ValueError(f"min_ratio {min_ratio} to max_ratio {max_ratio} is too narrow for {maps}")
     ratios = list(range(min_ratio, max_ratio + 1, step))[: maps - 1]
     smallest = [base_size * 0.10] + [base_size * ratio / 100.0 for ratio in ratios]
     largest = [base_size * 0.20] + [base_size * (ratio + step) / 100.0 for ratio in ratios]

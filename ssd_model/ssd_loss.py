@@ -37,8 +37,9 @@ def ssd_loss(
         gt_box: [N, M, 4] normalised; gt_label: [N, M] int, -1 marks padding.
         prior_box, prior_box_var: [P, 4]; without variances the offsets are not scaled.
         neg_pos_ratio: negatives kept for each positive, the hardest first.
-        neg_overlap, sample_size: without effect, as in the original with 'max_negative': there
-            an unmatched prior counted as overlapping nothing, so any of them may be a negative.
+        neg_overlap: a negative must overlap less than this. To the original an unmatched prior
+            overlaps nothing, so any value above 0 admits all of them.
+        sample_size: without effect with 'max_negative', as in the original.
         match_type: 'per_prediction' or 'bipartite', see `match_priors`.
         normalize: divide by the number of positives in the batch (a batch without ground truth
             has loss 0; the original returned NaN).
@@ -74,7 +75,9 @@ def ssd_loss(
     )
 
     conf_loss = F.cross_entropy(confidence, target_label, reduction="none")
-    conf_weight = positive + _hard_negatives(conf_loss, positive, neg_pos_ratio)
+    conf_weight = positive + _hard_negatives(
+        conf_loss, positive, neg_pos_ratio if neg_overlap > 0 else 0.0
+    )
     loc_loss = F.smooth_l1_loss(location, target_offsets, reduction="none")
     loc_loss = reduce_sum(loc_loss, axis=-1, keepdim=True)
     loss = conf_loss_weight * conf_loss * conf_weight + loc_loss_weight * loc_loss * positive
@@ -97,5 +100,5 @@ def _hard_negatives(conf_loss: Variable, positive: Variable, ratio: float) -> Va
     # Positives sort last: a cross entropy is never below 0.
     hardness = (conf_loss.detach() + 1) * negative
     rank = paddle.argsort(paddle.argsort(hardness, axis=1, descending=True), axis=1)
-    wanted = ratio * reduce_sum(positive, axis=1, keepdim=True)
-    return (rank.astype("float32") < wanted).astype("float32") * negative
+    wanted = (ratio * reduce_sum(positive, axis=1, keepdim=True)).astype("int64")
+    return (rank < wanted).astype("float32") * negative

@@ -103,14 +103,19 @@ def write_tensor(scope, name: str, array: np.ndarray) -> None:
 
 
 def write_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict | None = None) -> None:
-    """Write a safetensors file through a temporary one beside it."""
+    """Write a safetensors file."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_file(path, save(arrays, metadata))
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, through a temporary one beside it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            file.write(save(arrays, metadata))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

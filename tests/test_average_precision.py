@@ -85,6 +85,19 @@ def test_the_set_is_ranked_once_whatever_the_batches():
     assert metric.value() == 0
 
 
+def test_a_row_of_class_minus_one_is_no_detection():
+    found = [[-1, 0, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(measure(found, [[2, 0, *LEFT]]).ap_by_class(), [np.nan] * 2 + [0])
+
+
+def test_seven_of_ten_is_not_yet_a_recall_of_seven_tenths():
+    """As in the original, which compared a float32 with a double."""
+    boxes = [[0.1 * i, 0, 0.1 * i + 0.05, 0.05] for i in range(10)]
+    found = [[1, 0.9, *box] for box in boxes[:7]]
+    truth = [[1, 0, *box] for box in boxes]
+    assert measure(found, truth).value() == pytest.approx(7 / 11)
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="ap_version"):
         AveragePrecision(3, ap_version="12point")

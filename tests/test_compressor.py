@@ -61,7 +61,7 @@ class Setup:
 def config(tmp_path):
     def write(start=0, target=0.2, pattern="conv2d_[1-9].w_0", epoch=1, checkpoints="unused"):
         path = tmp_path / "compress.yaml"
-        write_config(path, target, pattern, epoch, tmp_path / checkpoints)
+        write_config(path, epoch, tmp_path / checkpoints, target, pattern)
         path.write_text(path.read_text().replace("start_epoch: 0", f"start_epoch: {start}"))
         return path
 
@@ -173,6 +173,33 @@ def test_checkpoints_of_another_run_are_refused(config):
     other.compressor.config(config(epoch=3, target=0.3, checkpoints="checkpoints"))
     with pytest.raises(CheckpointError, match=r"'target_ratio': 0.2.*'target_ratio': 0.3"):
         other.compressor.run()
+
+
+def test_other_weights_at_the_start_are_another_run(config):
+    path = config(epoch=3, checkpoints="checkpoints")
+    broken = Setup(train_reader=Interrupted(4))
+    broken.compressor.config(path)
+    with pytest.raises(KeyboardInterrupt):
+        broken.compressor.run()
+    other = Setup()
+    bias = other.scope.find_var("conv2d_23.b_0").get_tensor()
+    bias.set(np.ones(bias.shape(), "float32"), CPU)
+    other.compressor.config(path)
+    with pytest.raises(CheckpointError, match="start weights"):
+        other.compressor.run()
+
+
+def test_a_run_that_has_ended_is_not_repeated(config):
+    path = config(checkpoints="checkpoints")
+    first = Setup()
+    first.compressor.config(path)
+    expected = first.compressor.run()
+    again = Setup(train_reader=Interrupted(0))
+    again.compressor.config(path)
+    history = again.compressor.run()
+    assert history.value("map", "trained") == expected.value("map", "trained")
+    assert history.flops_after == expected.flops_after
+    np.testing.assert_array_equal(weights(first)["conv2d_1.w_0"], weights(again)["conv2d_1.w_0"])
 
 
 def test_init_model_is_loaded(config, tmp_path):

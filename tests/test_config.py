@@ -2,7 +2,7 @@
 
 import pytest
 
-from utils.config import ConfigError, UniformPruneStrategy, load_config, write_config
+from utils.config import ConfigError, UniformPruneStrategy, load_config, the_strategy, write_config
 
 # As the original tutorial's ssd example lays it out
 ORIGINAL = """\
@@ -78,6 +78,8 @@ def test_the_originals_file(read):
         ("'*': 0", "'*': 1", 6, "is 1; allowed: 0"),
         ("'l1_norm'", "'l3_norm'", 8, "allowed: 'l1_norm'"),
         ("- uniform_pruning_strategy", "- other", 20, "names 'other'"),
+        ("- uniform_pruning_strategy", "- [a]", 20, "names ['a']"),
+        ("- uniform", "- uniform_pruning_strategy\n        - uniform", 20, "names one twice"),
         ("    strategies:\n        - uniform", "    strategies: uniform", 20, "a list of names"),
         ("pruned_params: 'conv2d_[1-9].w_0|conv2d_1[0-2].w_0'", "pruned_params: 7", 16, "a text"),
         ("compressor:", "compresor:", 17, "compresor is unknown"),
@@ -102,6 +104,16 @@ def test_what_is_no_config_at_all(read, text):
         read(text)
 
 
+def test_the_notebooks_want_one_strategy(tmp_path):
+    path = tmp_path / "compress.yaml"
+    write_config(path, 2, tmp_path, 0.2, "conv2d_1.w_0")
+    assert the_strategy(path)[1].pruned_params == "conv2d_1.w_0"
+    for epoch, ratio in ((0, 0.2), (2, None)):
+        write_config(path, epoch, tmp_path, ratio, "conv2d_1.w_0")
+        with pytest.raises(ConfigError, match="want one strategy and an epoch"):
+            the_strategy(path)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
         load_config(tmp_path / "nowhere.yaml")
@@ -110,7 +122,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_written_configs_are_read_back(tmp_path):
     path = tmp_path / "folder" / "compress.yaml"
     pattern = "conv2d_1.w_0|it's # odd: 'quoted'"
-    write_config(path, 0.35, pattern, epoch=3, checkpoint_path=tmp_path / "it's here")
+    write_config(path, 3, tmp_path / "it's here", 0.35, pattern)
     config = load_config(path)
     assert config.strategies[0].pruned_params == pattern
     assert config.strategies[0].target_ratio == 0.35

@@ -69,6 +69,24 @@ def test_a_batch_without_ground_truth_has_loss_zero(program, run):
         np.testing.assert_array_equal(value, np.zeros_like(value))
 
 
+@pytest.mark.parametrize(
+    ("ratio", "neg_overlap", "negatives"), [(1.9, 0.5, 1), (2.0, 0.5, 2), (9, 0.5, 2), (2, 0, 0)]
+)
+def test_the_hardest_negatives_count(program, run, ratio, neg_overlap, negatives):
+    confidence = paddle.static.data("confidence", [None, 3, 2])
+    gt_box = paddle.assign(PRIORS[None, 2:])
+    gt_label = paddle.assign(np.array([[1]], "int32"))
+    location, priors = paddle.zeros([1, 3, 4]), paddle.assign(PRIORS)
+    loss = ssd_loss(
+        location, confidence, gt_box, gt_label, priors, neg_pos_ratio=ratio, neg_overlap=neg_overlap
+    )
+    logits = np.array([[[0, 1], [0, 3], [0, 2]]], "float32")
+    # The third prior is the positive; the second is the harder negative, then the first.
+    costs = np.log1p(np.exp([3, 1]))[:negatives]
+    expected = np.log1p(np.exp(-2)) + costs.sum()
+    assert run({"confidence": logits}, [loss])[0] == pytest.approx(expected, rel=1e-5)
+
+
 def test_unknown_ways_are_refused():
     for arguments in ({"match_type": "greedy"}, {"mining_type": "hard_example"}):
         with pytest.raises(ValueError, match=next(iter(arguments))):

@@ -7,6 +7,7 @@ import pytest
 
 from ssd_model.detection_map import DetectionMAP, detection_map
 from ssd_model.detection_output import detection_counts, detection_output
+from ssd_model.multi_box_head import multi_box_head
 from ssd_model.network import mobilenet_ssd
 from ssd_model.operators import reduce_sum
 from ssd_model.ssd_loss import ssd_loss
@@ -29,6 +30,42 @@ def test_priors(program, run):
     got = run({"image": np.zeros((1, 3, 300, 300), "float32")}, [boxes, variances])
     np.testing.assert_allclose(got[0], expected["boxes"], atol=1e-6)
     np.testing.assert_allclose(got[1], expected["variances"], atol=1e-6)
+
+
+def heads(feature_maps: int = 3, **arguments):
+    image = paddle.static.data("image", [None, 3, 300, 300])
+    maps = [paddle.static.data(f"map{i}", [None, 8, 9 - i, 9 - i]) for i in range(feature_maps)]
+    return multi_box_head(maps, image, 300, 5, [[2.0]] * feature_maps, **arguments)
+
+
+def test_spread_prior_sizes(program, run):
+    """20 to 90 percent over three maps: 30..60, 60..270 and 270..480 pixels, as documented."""
+    locations, confidences, boxes, _ = heads(min_ratio=20, max_ratio=90)
+    # sizes: one a ratio (1, 2, 1/2) and the middle of smallest and largest
+    assert locations.shape[1:] == (4 * (81 + 64 + 49), 4)
+    assert confidences.shape[1:] == (4 * (81 + 64 + 49), 5)
+    feed = {f"map{i}": np.zeros((1, 8, 9 - i, 9 - i), "float32") for i in range(3)}
+    feed["image"] = np.zeros((1, 3, 300, 300), "float32")
+    widths = np.ptp(run(feed, [boxes])[0][:, ::2], axis=1) * 300
+    assert widths[0] == pytest.approx(30)
+    assert widths[81 * 4] == pytest.approx(60)
+    assert widths[(81 + 64) * 4] == pytest.approx(270)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "needs min_sizes, or both"),
+        ({"max_sizes": [60, 90, 120]}, "max_sizes, but no min_sizes"),
+        ({"min_ratio": 20, "max_ratio": 20}, "too narrow"),
+        ({"min_sizes": [30, 60]}, "min_sizes has 2 entries for 3"),
+        ({"min_ratio": 20, "max_ratio": 90, "steps": [8]}, "steps has 1 entries"),
+        ({"min_ratio": 20, "max_ratio": 90, "feature_maps": 2}, "three or more"),
+    ],
+)
+def test_heads_that_are_refused(program, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        heads(**arguments)
 
 
 @pytest.mark.parametrize("name", golden.names("ssd_loss"))

@@ -103,6 +103,43 @@ def test_exif_orientation_gives_the_size(voc):
     assert (record.width, record.height) == (WIDTH, HEIGHT)
 
 
+def test_an_annotation_of_the_stored_image_keeps_it_so(voc):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.new("RGB", (HEIGHT, WIDTH))
+    stored.putpixel((0, 0), (255, 255, 255))
+    (voc / "JPEGImages/a.jpg").unlink()
+    stored.save(voc / "JPEGImages/a.png", exif=exif)
+    write_xml(voc, object_xml("cat", 0, 0, 25, 50), size=(HEIGHT, WIDTH))
+    record = read_voc(voc, "trainval").records[0]
+    assert (record.width, record.height, record.upright) == (HEIGHT, WIDTH, False)
+    assert record.boxes.tolist() == [[0, 0, 0.5, 0.5]]
+    assert record.open().getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"), [("True", True), ("false", False), ("Unspecified", False)]
+)
+def test_difficult_in_words(voc, word, expected):
+    write_xml(voc, object_xml(*CAT, difficult=word))
+    assert read_voc(voc, "trainval").records[0].difficult.tolist() == [expected]
+
+
+def test_a_name_may_have_spaces(voc):
+    add_image(voc, "my photo 7", object_xml(*CAT))
+    write_set(voc, "trainval", ["my photo 7", "a  -1"])
+    names = [record.image.name for record in read_voc(voc, "trainval").records]
+    assert names == ["my photo 7.jpg", "a.jpg"]
+
+
+def test_a_test_split_without_objects_is_a_fault(voc):
+    for path in (voc / "Annotations").glob("*.xml"):
+        if path.stem in (voc / "ImageSets/Main/test.txt").read_text().split():
+            path.write_text(annotation_xml())
+    with pytest.raises(DataError, match="of test has an object"):
+        read_voc(voc, "test")
+
+
 @pytest.mark.parametrize("suffix", [".JPG", ".jpeg", ".PNG", ".bmp"])
 def test_image_suffixes(voc, suffix):
     (voc / "JPEGImages/a.jpg").unlink()

@@ -48,21 +48,21 @@ def save(folder: Path, state: RunState, programs: Sequence[paddle.static.Program
 
 
 def load_state(folder: Path, fingerprint: dict[str, Any]) -> tuple[RunState, Path] | None:
-    """State and file of an unfinished run's last checkpoint; None where there is none.
+    """State and file of this run's last checkpoint; None where there is none.
 
-    The checkpoints of a finished run are left behind: the next run starts from the beginning.
+    Checkpoints of another run that has ended do not count.
 
     Raises:
-        CheckpointError: the checkpoint is of a run with another config or network.
+        CheckpointError: the checkpoint is of another run that has not ended.
     """
     paths = _checkpoints(folder)
     if not paths:
         return None
     _, metadata = read_tensors(paths[-1])
     state = RunState(**json.loads(metadata["state"]))
-    if state.finished:
-        return None
     if state.fingerprint != fingerprint:
+        if state.finished:
+            return None
         changed = [
             f"{key} was {state.fingerprint.get(key)!r}, is {value!r}"
             for key, value in fingerprint.items()

@@ -1,5 +1,6 @@
 """`Compressor` of PaddleSlim 1.x: train, prune when the config says so, evaluate, remember."""
 
+import hashlib
 import math
 import time
 from dataclasses import asdict
@@ -11,7 +12,7 @@ import paddle
 from paddle.static import Program
 from paddleslim.core import GraphWrapper
 
-from ssd_model.weights import load_weights
+from ssd_model.weights import load_weights, read_tensor
 from utils import checkpoint, runtime
 from utils.checkpoint import RunState
 from utils.config import CompressConfig, ConfigError, UniformPruneStrategy, load_config
@@ -32,8 +33,8 @@ class Compressor:
     """Compress a network by a config, as `fluid.contrib.slim.Compressor`.
 
     Unlike that one it reports metrics over the whole eval set, raises errors instead of logging
-    them and going on, and leaves the given Programs as they are: the pruned ones are
-    `train_graph.program` and `eval_graph.program`.
+    them and going on, and cuts copies of the given Programs (in those it only chooses kernels):
+    the pruned ones are `train_graph.program` and `eval_graph.program`.
 
     Args:
         place: the device.
@@ -113,10 +114,13 @@ class Compressor:
         self._config = config
 
     def run(self) -> History:
-        """Carry the config out; an unfinished run goes on from its last checkpoint.
+        """Carry the config out; a run that was stopped goes on from its last checkpoint.
+
+        A checkpoint is this run's if the config and the weights at the start are the same. The
+        readers can't be compared: give other data another `checkpoint_path`.
 
         Raises:
-            CheckpointError: `checkpoint_path` holds an unfinished run of another config.
+            CheckpointError: `checkpoint_path` holds an unfinished run of another kind.
             TrainingError: the loss is no longer a number.
             ValueError: the scope's tensors do not fit the Programs.
         """
@@ -150,8 +154,9 @@ class Compressor:
             if last or state.epoch % self._config.eval_epoch == 0:
                 record("trained", losses)
             self._save(state)
-        state.finished = True
-        self._save(state)
+        if not state.finished:
+            state.finished = True
+            self._save(state)
         return self._history(state)
 
     @property
@@ -167,8 +172,10 @@ class Compressor:
     def _start(self) -> RunState:
         """Programs and scope at the start, or where the last checkpoint left them."""
         self._train, self._eval = self._given
-        folder = self._config.checkpoint_path
-        found = checkpoint.load_state(folder, self._fingerprint()) if folder else None
+        if self._config.init_model:
+            load_weights(self._eval, self._config.init_model, self._scope, strict=True)
+        folder, fingerprint = self._config.checkpoint_path, self._fingerprint()
+        found = checkpoint.load_state(folder, fingerprint) if folder else None
         if found:
             state, path = found
             for ratios in state.cuts:
@@ -177,25 +184,31 @@ class Compressor:
             checkpoint.load_tensors(path, self._scope)
             if self._scheduler:
                 self._scheduler.set_state_dict(state.lr_scheduler)
-            print(f"going on from {path} ({state.epoch} epochs trained)")
+            ended = "this run has ended; its result is in" if state.finished else "going on from"
+            print(f"{ended} {path} ({state.epoch} epochs trained)")
             return state
-        if self._config.init_model:
-            load_weights(self._eval, self._config.init_model, self._scope, strict=True)
         self._check_scope()
         if folder:
             checkpoint.clear(folder)
         if self._scheduler:
             self._scheduler.set_state_dict(self._first_lr)
-        return RunState(self._fingerprint(), 0, [], [], None, False)
+        return RunState(fingerprint, 0, [], [], None, False)
 
     def _fingerprint(self) -> dict[str, Any]:
         strategies = [asdict(strategy) for strategy in self._config.strategies]
         return {
-            "parameters": self._whole.parameters,
             "epoch": self._config.epoch,
             "eval_epoch": self._config.eval_epoch,
             "strategies": strategies,
+            "start weights": self._digest(),
         }
+
+    def _digest(self) -> str:
+        """A short name for the values of all parameters."""
+        digest = hashlib.sha256()
+        for name in self._whole.shapes:
+            digest.update(read_tensor(self._scope, name))
+        return digest.hexdigest()[:16]
 
     def _check_scope(self) -> None:
         for var in self._given[0].list_vars():
@@ -232,7 +245,7 @@ class Compressor:
             if not math.isfinite(values[0]):
                 raise TrainingError(
                     f"{self._train_fetch_list[0][0]} is {values[0]} at {description}, batch "
-                    f"{batches + 1}: a lower learning rate may help; the last checkpoint is good"
+                    f"{batches + 1}: a lower learning rate may help"
                 )
             totals += values
             batches += 1

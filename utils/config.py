@@ -5,7 +5,14 @@ from pathlib import Path
 
 from utils.yaml_section import ConfigError, Section
 
-__all__ = ["CompressConfig", "ConfigError", "UniformPruneStrategy", "load_config", "write_config"]
+__all__ = [
+    "CompressConfig",
+    "ConfigError",
+    "UniformPruneStrategy",
+    "load_config",
+    "the_strategy",
+    "write_config",
+]
 
 STRATEGIES = ("UniformPruneStrategy",)
 PRUNERS = ("StructurePruner",)
@@ -76,7 +83,7 @@ def load_config(path: Path) -> CompressConfig:
     )
 
 
-TEMPLATE = """\
+HEAD = """\
 version: 1.0
 pruners:
     pruner_1:
@@ -85,6 +92,8 @@ pruners:
             '*': 0
         criterions:
             '*': 'l1_norm'
+"""
+STRATEGIES_PART = """\
 strategies:
     uniform_pruning_strategy:
         class: 'UniformPruneStrategy'
@@ -93,33 +102,54 @@ strategies:
         target_ratio: {target_ratio}
         pruned_params: {pruned_params}
         metric_name: 'map'
+"""
+COMPRESSOR_PART = """\
 compressor:
     epoch: {epoch}
     checkpoint_path: {checkpoint_path}
-    strategies:
-        - uniform_pruning_strategy
 """
 
 
 def write_config(
-    path: Path, target_ratio: float, pruned_params: str, epoch: int, checkpoint_path: Path
+    path: Path,
+    epoch: int,
+    checkpoint_path: Path,
+    target_ratio: float | None = None,
+    pruned_params: str = "",
 ) -> None:
-    """Write a config with one uniform strategy, laid out as the original's.
+    """Write a config laid out as the original's: one uniform strategy, or none.
+
+    Args:
+        target_ratio, pruned_params: of the strategy; without a ratio, training is all.
 
     Raises:
         ConfigError: the values would not pass `load_config`.
     """
+    text = HEAD
+    if target_ratio is not None:
+        pattern = _quote(pruned_params)
+        text += STRATEGIES_PART.format(target_ratio=target_ratio, pruned_params=pattern)
+    text += COMPRESSOR_PART.format(epoch=epoch, checkpoint_path=_quote(str(checkpoint_path)))
+    if target_ratio is not None:
+        text += "    strategies:\n        - uniform_pruning_strategy\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        TEMPLATE.format(
-            target_ratio=target_ratio,
-            pruned_params=_quote(pruned_params),
-            epoch=epoch,
-            checkpoint_path=_quote(str(checkpoint_path)),
-        ),
-        encoding="utf-8",
-    )
+    path.write_text(text, encoding="utf-8")
     load_config(path)
+
+
+def the_strategy(path: Path) -> tuple[CompressConfig, UniformPruneStrategy]:
+    """A config with its one strategy, as the notebooks want it.
+
+    Raises:
+        ConfigError: see `load_config`; or none or several strategies, or no epoch of training.
+    """
+    config = load_config(path)
+    if len(config.strategies) != 1 or not config.epoch:
+        raise ConfigError(
+            f"{path}: the notebooks want one strategy and an epoch or more, but here are "
+            f"{len(config.strategies)} and {config.epoch}"
+        )
+    return config, config.strategies[0]
 
 
 def _quote(text: str) -> str:

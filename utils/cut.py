@@ -33,8 +33,9 @@ def apply_plan(
 ) -> list[paddle.static.Program]:
     """Prune copies of Programs, and the tensors of their scope.
 
-    The weakest filters by `l1_norm` go; all layers are ranked before any is cut. Afterwards only
-    the returned Programs fit the scope.
+    The weakest filters by `l1_norm` go. All layers are ranked before any is cut, as PaddleSlim 2
+    does; PaddleSlim 1 ranked a layer after its inputs were cut, so it kept as many filters, but
+    not always the same. Afterwards only the returned Programs fit the scope.
 
     Args:
         programs: train and eval Programs of the network that the plan is for.

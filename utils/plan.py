@@ -162,6 +162,11 @@ def search_uniform_ratio(
     while True:
         ratio = (low + high) / 2
         got = share(ratio)
-        if abs(got - target_ratio) < tolerance or high - low < 1e-6:
+        if abs(got - target_ratio) < tolerance:
             return ratio
+        if high - low < 1e-6:
+            raise PlanError(
+                f"no share of channels comes within {tolerance:g} of target_ratio "
+                f"{target_ratio:g}: the nearest saves {got:.3f}; choose that"
+            )
         low, high = (low, ratio) if got > target_ratio else (ratio, high)

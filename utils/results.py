@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import paddle
 from paddle.static import Program
 
 from ssd_model.programs import Detector
-from ssd_model.weights import load_weights, read_tensors, save_weights
+from ssd_model.weights import load_weights, read_tensors, save_weights, write_file
 from utils.cut import apply_plan, reshape_programs
 from utils.dependencies import analyse
 from utils.history import History
@@ -27,24 +26,22 @@ class PrunedRun:
     history: History
 
 
-def save_pruned(
-    path: Path, program: Program, scope, run: PrunedRun, settings: dict[str, Any]
-) -> None:
+def save_pruned(path: Path, program: Program, scope, run: PrunedRun, key: str) -> None:
     """Write a pruned network's weights, and in the same file how it came about.
 
     Args:
-        settings: the workspace's, which `find_pruned` compares.
+        key: the workspace's, which `find_pruned` compares.
     """
-    metadata = {"run": json.dumps(asdict(run)), "settings": json.dumps(settings)}
+    metadata = {"run": json.dumps(asdict(run)), "key": key}
     save_weights(program, path, scope, metadata=metadata)
 
 
-def find_pruned(path: Path, settings: dict[str, Any]) -> PrunedRun | None:
-    """How a network pruned with these settings came about; None if there is none."""
+def find_pruned(path: Path, key: str) -> PrunedRun | None:
+    """How a network pruned in the workspace of this key came about; None if there is none."""
     if not path.exists():
         return None
     _, metadata = read_tensors(path)
-    if json.loads(metadata["settings"]) != settings:
+    if metadata["key"] != key:
         return None
     run = json.loads(metadata["run"])
     return PrunedRun(**{**run, "history": History(**run["history"])})
@@ -56,7 +53,7 @@ def cut_only(
     scope,
     target_ratio: float,
     pruned_params: str,
-    settings: dict[str, Any],
+    key: str,
 ) -> PrunedRun:
     """Prune the network of a scope without measuring or fine-tuning it, and save it.
 
@@ -77,7 +74,7 @@ def cut_only(
         parameters_after=plan.parameters,
     )
     run = PrunedRun(target_ratio, pruned_params, history)
-    save_pruned(path, program, scope, run, settings)
+    save_pruned(path, program, scope, run, key)
     return run
 
 
@@ -93,24 +90,22 @@ def load_pruned(path: Path, evaluation: Detector, run: PrunedRun) -> tuple[Progr
 
 
 def save_json(path: Path, content: Any) -> None:
-    """Write JSON through a temporary file; numbers that are none become null."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
-    temporary.replace(path)
+    """Write JSON; numbers that are none become null."""
+    text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
+    write_file(path, text.encode())
 
 
-def save_history(path: Path, history: History, settings: dict[str, Any]) -> None:
-    """Write a history with what it was made with."""
-    save_json(path, {"settings": settings, "history": asdict(history)})
+def save_history(path: Path, history: History, key: str) -> None:
+    """Write a history with the key of its workspace."""
+    save_json(path, {"key": key, "history": asdict(history)})
 
 
-def find_history(path: Path, settings: dict[str, Any]) -> History | None:
-    """A history made with these settings; None if there is none."""
+def find_history(path: Path, key: str) -> History | None:
+    """A history measured in the workspace of this key; None if there is none."""
     if not path.exists():
         return None
     content = json.loads(path.read_text())
-    if content["settings"] != settings:
+    if content["key"] != key:
         return None
     return History(**content["history"])
 

@@ -27,9 +27,11 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
     folder.mkdir(parents=True, exist_ok=True)
     # A kernel can't tell that nobody looks at its progress bars.
     os.environ["TQDM_DISABLE"] = "1"
-    for notebook in NOTEBOOKS:
-        if only not in notebook.name:
-            continue
+    chosen = [notebook for notebook in NOTEBOOKS if only in notebook.name]
+    if not chosen:
+        print(f"no notebook has {only!r} in its name")
+        return 2
+    for notebook in chosen:
         started = time.monotonic()
         print(f"{notebook.name} ...", flush=True)
         try:

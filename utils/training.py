@@ -12,17 +12,10 @@ from ssd_model.data.voc import Split
 from ssd_model.programs import Detector, build_program
 from ssd_model.weights import load_weights, save_weights
 from utils.compressor import Compressor
+from utils.config import write_config
 from utils.history import History
 from utils.paths import BASELINE
 from utils.workspace import Workspace
-
-CONFIG = """\
-version: 1.0
-pruners: {{}}
-compressor:
-    epoch: {epochs}
-    checkpoint_path: '{checkpoints}'
-"""
 
 
 @dataclass(frozen=True)
@@ -76,9 +69,8 @@ def train(
         eval_reader=make_loader(test, evaluation.feed_list, batch_size, **options),
         eval_fetch_list=[("map", evaluation.map.name)],
     )
-    folder.mkdir(parents=True, exist_ok=True)
     config_file = folder / "train.yaml"
-    config_file.write_text(CONFIG.format(epochs=epochs, checkpoints=folder))
+    write_config(config_file, epochs, folder)
     compressor.config(config_file)
     return Trained(evaluation, scope, compressor.run())
 
@@ -90,7 +82,7 @@ def fine_tune(work: Workspace, name: str, epochs: int, start: Path) -> Trained:
         work.test,
         work.optimizer(epochs),
         epochs,
-        work.output / "checkpoints" / name,
+        work.checkpoints / name,
         augmentation=work.augmentation,
         batch_size=work.profile.batch_size,
         start=start,
@@ -103,7 +95,7 @@ def train_baseline(work: Workspace) -> None:
 
     It begins with the shipped weights, as far as they fit, and is saved as `work.baseline`.
     """
-    trained = fine_tune(work, work.baseline.stem, work.profile.baseline_epochs, BASELINE)
+    trained = fine_tune(work, "baseline", work.profile.baseline_epochs, BASELINE)
     metadata = {"classes": json.dumps(work.classes)}
     save_weights(trained.evaluation.program, work.baseline, trained.scope, "float16", metadata)
 

@@ -77,9 +77,24 @@ class Workspace:
         """Classes with the background."""
         return len(self.classes) + 1
 
+    @cached_property
+    def key(self) -> str:
+        """A short name for profile, seed and data: for files that other runs must not take up."""
+        digest = hashlib.sha256(json.dumps(self.settings).encode())
+        for record in self.trainval.records + self.test.records:
+            digest.update(record.image.name.encode())
+            for array in (record.boxes, record.labels, record.difficult):
+                digest.update(array)
+        return digest.hexdigest()[:12]
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder for checkpoints of this run."""
+        return self.output / "checkpoints" / self.key
+
     @property
     def settings(self) -> dict[str, Any]:
-        """What a file of this run must agree on to be used by another notebook."""
+        """The run in words, for the report."""
         return {
             "profile": self.profile.name,
             "data": relative(self.data_dir),
@@ -93,8 +108,7 @@ class Workspace:
         _, metadata = read_tensors(BASELINE)
         if json.loads(metadata["classes"]) == list(self.classes):
             return BASELINE
-        key = hashlib.sha256(json.dumps(self.settings).encode()).hexdigest()[:12]
-        return self.output / f"baseline-{key}.safetensors"
+        return self.output / f"baseline-{self.key}.safetensors"
 
     @property
     def augmentation(self) -> Augmentation:

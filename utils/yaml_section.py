@@ -98,8 +98,10 @@ class Section:
         if not isinstance(values, list):
             self.fail(key, "must be a list of names")
         for value in values:
-            if value not in defined:
+            if not isinstance(value, str) or value not in defined:
                 self.fail(key, f"names {value!r}, but strategies defines {list(defined)}")
+        if len(set(values)) < len(values):
+            self.fail(key, f"names one twice: {values}")
         return values
 
     def _node(self, key, optional: bool) -> yaml.Node | None:

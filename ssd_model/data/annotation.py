@@ -8,6 +8,8 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+# 0 and 1 in VOC itself, words in what other tools export
+DIFFICULT = {"0": False, "false": False, "unspecified": False, "1": True, "true": True}
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -79,13 +81,13 @@ def _read_object(number: int, element: Element, faults: list[str]) -> VocObject 
     label = f"object {number} ({name})" if name else f"object {number}"
     if not name:
         faults.append(f"{label}: no <name>")
-    difficult = _text(element, "difficult") or "0"
-    if difficult not in ("0", "1"):
+    difficult = (_text(element, "difficult") or "0").lower()
+    if difficult not in DIFFICULT:
         faults.append(f"{label}: difficult is {difficult!r}, want 0 or 1")
     corners = _read_corners(label, element, faults)
     if len(faults) > known:
         return None
-    return VocObject(number, name, corners, difficult == "1")
+    return VocObject(number, name, corners, DIFFICULT[difficult])
 
 
 def _read_corners(label: str, element: Element, faults: list[str]) -> tuple[float, ...]:

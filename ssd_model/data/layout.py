@@ -1,6 +1,7 @@
 """Finds the files of a VOC data folder: its forms, image sets, images and class list."""
 
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,8 +101,8 @@ def _image_sets(main: Path, split: str, faults: list[Fault]) -> list[Path]:
 
 
 def _read_ids(root: Path, path: Path, faults: list[Fault]) -> list[str]:
-    # The per-class sets of VOC have a second column.
-    return [line.split()[0] for line in _read_lines(root, path, faults)]
+    # The per-class sets of VOC have a second column; a name may have spaces.
+    return [re.sub(r"\s+(-1|0|1)$", "", line) for line in _read_lines(root, path, faults)]
 
 
 def _read_lines(root: Path, path: Path, faults: list[Fault]) -> list[str]:

@@ -72,7 +72,7 @@ class DetectionDataset(paddle.io.Dataset):
         """Raises DataError if the image cannot be read."""
         epoch, index = item if isinstance(item, tuple) else (0, item)
         record = self.split.records[index]
-        image = open_image(record.image)
+        image = record.open()
         truth = record.boxes, record.labels, record.difficult
         if self.augmentation is not None:
             rng = np.random.default_rng([self.seed, epoch, index])

@@ -26,11 +26,11 @@ UPRIGHT = {
 SIDEWAYS = {5, 6, 7, 8}  # these turns swap width and height
 
 
-def open_image(path: str | Path) -> Image.Image:
-    """Return the image at `path` as an upright RGB image.
+def open_image(path: str | Path, upright: bool = True) -> Image.Image:
+    """Return the image at `path` as an RGB image.
 
     Grey, 16-bit grey, palette and CMYK images are converted; alpha is dropped. The EXIF
-    orientation is applied, as OpenCV does.
+    orientation is applied, as OpenCV does, unless `upright` is False.
 
     Raises DataError if the file is missing, broken, not JPEG, PNG or BMP, or above
     MAX_PIXELS pixels.
@@ -38,21 +38,21 @@ def open_image(path: str | Path) -> Image.Image:
     with _reading(path) as image:
         orientation = image.getexif().get(ORIENTATION_TAG, 1)
         rgb = _to_rgb(image)
-    return rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
+    return rgb.transpose(UPRIGHT[orientation]) if upright and orientation in UPRIGHT else rgb
 
 
-def check_image(path: str | Path) -> tuple[int, int]:
-    """Decode the image at `path` and return its upright (width, height) in pixels.
+def check_image(path: str | Path) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Decode the image at `path`; return its (width, height) in pixels, upright and as stored.
 
     JPEG is decoded at 1/8 size: this still reads the whole file, several times faster.
     Raises DataError as `open_image` does.
     """
     with _reading(path) as image:
-        width, height = image.size
+        width, height = stored = image.size
         sideways = image.getexif().get(ORIENTATION_TAG, 1) in SIDEWAYS
         image.draft(None, (max(1, width // 8), max(1, height // 8)))
         image.load()
-    return (height, width) if sideways else (width, height)
+    return (height, width) if sideways else stored, stored
 
 
 @contextmanager

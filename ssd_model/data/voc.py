@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from ssd_model.data.annotation import Annotation, VocObject, read_annotation
@@ -18,7 +19,7 @@ from ssd_model.data.layout import (
     list_entries,
     read_label_list,
 )
-from ssd_model.data.picture import check_image
+from ssd_model.data.picture import check_image, open_image
 
 __all__ = ["SPLITS", "DataError", "Fault", "Record", "Split", "find_faults", "read_voc", "scan_voc"]
 
@@ -26,12 +27,16 @@ SPLITS = ("trainval", "test")
 THREADS = 4  # Pillow decodes outside Python's lock
 SHOWN_FAULTS = 10
 
+Sizes = tuple[tuple[int, int], tuple[int, int]]
+"""(width, height) of an image in pixels: upright, and as stored."""
+
 
 @dataclass(frozen=True, eq=False)
 class Record:
     """One image with its ground truth.
 
-    width, height: pixels, of the upright image (EXIF orientation applied).
+    width, height: pixels.
+    upright: whether its EXIF orientation is applied, as the annotation's size tells.
     boxes: float32 [G, 4], xmin, ymin, xmax, ymax as parts of width and height, 0..1.
     labels: int64 [G], from 1 (0 is background).
     difficult: bool [G].
@@ -43,6 +48,11 @@ class Record:
     boxes: np.ndarray
     labels: np.ndarray
     difficult: np.ndarray
+    upright: bool = True
+
+    def open(self) -> Image.Image:
+        """The image as its boxes see it, RGB."""
+        return open_image(self.image, self.upright)
 
 
 @dataclass(frozen=True)
@@ -100,8 +110,9 @@ def scan_voc(
         name: Split(name, classes, [records[entry] for entry in asked[name] if entry in records])
         for name in asked
     }
-    if not faults and "trainval" in found:
-        _check_objects(root, found["trainval"], faults)
+    if not faults:
+        for split in found.values():
+            _check_objects(root, split, faults)
     return found, list(dict.fromkeys(faults))
 
 
@@ -158,21 +169,21 @@ def _read_records(
     images = {entry: finder.find(entry, faults) for entry in entries}
     present = {entry: path for entry, path in images.items() if path is not None}
     records = {}
-    for entry, size in zip(present, _check_images(list(present.values())), strict=True):
-        if isinstance(size, Fault):
-            faults.append(size)
+    for entry, sizes in zip(present, _check_images(list(present.values())), strict=True):
+        if isinstance(sizes, Fault):
+            faults.append(sizes)
         elif entry in annotations:
-            args = entry.annotation, present[entry], size, annotations[entry], labels, faults
+            args = entry.annotation, present[entry], sizes, annotations[entry], labels, faults
             records[entry] = _make_record(*args)
     return records
 
 
-def _check_images(paths: list[Path]) -> Iterator[tuple[int, int] | Fault]:
+def _check_images(paths: list[Path]) -> Iterator[Sizes | Fault]:
     with ThreadPoolExecutor(THREADS) as pool:
         yield from _progress(pool.map(_check_image, paths), "images", len(paths))
 
 
-def _check_image(path: Path) -> tuple[int, int] | Fault:
+def _check_image(path: Path) -> Sizes | Fault:
     try:
         return check_image(path)
     except DataError as error:
@@ -187,11 +198,15 @@ def _progress(items: Iterable, what: str, total: int | None = None) -> tqdm:
 def _make_record(
     source: Path,
     image: Path,
-    size: tuple[int, int],
+    sizes: Sizes,
     annotation: Annotation,
     labels: dict[str, int],
     faults: list[Fault],
 ) -> Record:
+    upright, stored = sizes
+    # Some tools annotate what is stored, others what a viewer shows: the size tells which.
+    turned = stored != upright and (annotation.width, annotation.height) == stored
+    size = stored if turned else upright
     whats = [*_check_size(size, annotation)]
     kept: list[tuple[np.ndarray, int, bool]] = []
     for found in annotation.objects:
@@ -210,6 +225,7 @@ def _make_record(
         np.array([box for box, _, _ in kept], np.float32).reshape(-1, 4),
         np.array([label for _, label, _ in kept], np.int64),
         np.array([difficult for _, _, difficult in kept], bool),
+        upright=not turned,
     )
 
 
