@@ -65,6 +65,7 @@ def _silence_known_notices() -> None:
     for message in (
         "No ccache found",  # Paddle looks for a compiler cache that it won't use
         "Setuptools is replacing distutils",  # paddleslim's import order
+        "pkg_resources is deprecated",  # paddleslim uses it
         # Paddle 1.x broadcast differently; nothing here relies on it.
         r"[\s\S]*The behavior of expression A . B has been unified",
         # The old static functions are what this project stands on.
