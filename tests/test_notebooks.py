@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,25 @@ def test_the_last_notebook_alone(tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["map_finetuned"] is None and report["shapes_match"] is True
     assert "Run notebook 3" in (tmp_path / "notebooks" / "04_save_and_verify.ipynb").read_text()
+
+
+def test_make_hands_the_pattern_on_as_it_is():
+    pattern = r"conv2d_1\.w_0$|it's $(HOME)"
+    done = subprocess.run(
+        ["make", "-n", "run-notebooks", f"PRUNED_PARAMS={pattern}", "TARGET_RATIO=0.5"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    command = done.stdout.replace("\\\n", "").splitlines()[-1]
+    words = shlex.split(command)
+    assert words[words.index("--pruned-params") + 1] == pattern
+    assert words[words.index("--target-ratio") + 1] == "0.5"
+
+
+def test_a_name_that_no_notebook_has(tmp_path):
+    done = run("--output", str(tmp_path), "--only", "05")
+    assert (done.returncode, done.stdout) == (2, "no notebook has '05' in its name\n")
 
 
 def test_a_notebook_that_fails_stops_the_run(tmp_path):

@@ -135,8 +135,10 @@ class Workspace:
         return make_loader(self.test, detector.feed_list, EVAL_BATCH)
 
     def _draw_scenes(self) -> Path:
-        folder = self.output / "data" / "signs"
-        if self.profile.name != "smoke":
-            return write_scenes(folder)
-        few = {"trainval": self.profile.trainval, "test": self.profile.test}
-        return write_scenes(folder.with_name("signs-smoke"), **few)
+        folder, few = self.output / "data" / "signs", {}
+        if self.profile.name == "smoke":
+            folder = folder.with_name("signs-smoke")
+            few = {"trainval": self.profile.trainval, "test": self.profile.test}
+        if not folder.exists():
+            print("drawing the road-sign scenes; this takes up to a minute, once")
+        return write_scenes(folder, **few)
