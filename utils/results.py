@@ -48,14 +48,12 @@ def find_pruned(path: Path, key: str) -> PrunedRun | None:
 
 
 def cut_only(
-    path: Path,
-    evaluation: Detector,
-    scope,
-    target_ratio: float,
-    pruned_params: str,
-    key: str,
-) -> PrunedRun:
-    """Prune the network of a scope without measuring or fine-tuning it, and save it.
+    evaluation: Detector, scope, target_ratio: float, pruned_params: str
+) -> tuple[PrunedRun, Program]:
+    """Prune the network of a scope without measuring or fine-tuning it.
+
+    Returns:
+        How it came about, with no rows in its history, and the pruned eval Program.
 
     Raises:
         PatternError, PlanError: see `search_uniform_ratio`.
@@ -73,9 +71,7 @@ def cut_only(
         parameters_before=whole.parameters,
         parameters_after=plan.parameters,
     )
-    run = PrunedRun(target_ratio, pruned_params, history)
-    save_pruned(path, program, scope, run, key)
-    return run
+    return PrunedRun(target_ratio, pruned_params, history), program
 
 
 def load_pruned(path: Path, evaluation: Detector, run: PrunedRun) -> tuple[Program, Any]:
