@@ -10,7 +10,8 @@ from paddleslim.prune import Pruner
 
 from ssd_model.programs import build_program
 from ssd_model.weights import read_tensor
-from utils.cut import apply_plan, l1_norm
+from utils.criteria import l1_norm
+from utils.cut import apply_plan
 from utils.dependencies import analyse
 from utils.plan import Plan, uniform_plan
 

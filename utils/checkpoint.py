@@ -28,6 +28,8 @@ class RunState:
     """Epochs trained."""
     cuts: list[dict[str, float]]
     """Share of channels cut by filter, one entry for each time that the network was pruned."""
+    steps: dict[str, int]
+    """Times that each strategy has pruned, by its name."""
     history: list[dict[str, Any]]
     lr_scheduler: dict[str, Any] | None
     finished: bool

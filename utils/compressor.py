@@ -1,6 +1,5 @@
 """`Compressor` of PaddleSlim 1.x: train, prune when the config says so, evaluate, remember."""
 
-import hashlib
 import math
 import time
 from dataclasses import asdict
@@ -12,17 +11,34 @@ import paddle
 from paddle.static import Program
 from paddleslim.core import GraphWrapper
 
-from ssd_model.weights import load_weights, read_tensor
+from ssd_model.weights import load_weights
 from utils import checkpoint, runtime
 from utils.checkpoint import RunState
-from utils.config import CompressConfig, ConfigError, UniformPruneStrategy, load_config
+from utils.config import (
+    CompressConfig,
+    ConfigError,
+    PruneStrategy,
+    SensitivePruneStrategy,
+    load_config,
+)
 from utils.cut import apply_plan, reshape_programs
-from utils.dependencies import analyse
+from utils.dependencies import Dependencies, analyse
 from utils.evaluation import FetchList, evaluate
 from utils.history import History
 from utils.plan import Plan, search_uniform_ratio, uniform_plan
 from utils.progress import progress
 from utils.readers import FeedList, Reader, feeds, set_epoch
+from utils.sensitivity import (
+    check_reach,
+    measure_sensitivities,
+    ratios,
+    sample,
+    sensitive_plan,
+    weights_digest,
+)
+
+# The original pruned a next step when the metric changed by less than this share.
+SETTLED = 0.005
 
 
 class TrainingError(RuntimeError):
@@ -85,7 +101,8 @@ class Compressor:
         self._whole = Plan(analyse(eval_program), {})
         self._config: CompressConfig | None = None
         self.plan: Plan | None = None
-        """What the first strategy will leave; None without strategies."""
+        """What the first strategy will leave, or has left; None without strategies, and until
+        its sensitivities are measured."""
         self._train, self._eval = self._given
 
     def config(self, config_file: Path) -> None:
@@ -94,7 +111,7 @@ class Compressor:
         Raises:
             ConfigError: see `load_config`; also an unknown `metric_name`, or training wanted
                 without a reader.
-            PatternError, PlanError: the strategy cannot be carried out on this network.
+            PatternError, PlanError: a strategy cannot be carried out on this network.
         """
         config = load_config(config_file)
         labels = [label for label, _ in self._eval_fetch_list]
@@ -109,7 +126,7 @@ class Compressor:
                 f"{config_file}: compressor.epoch is {config.epoch}, but there is no train_reader "
                 "or train_fetch_list"
             )
-        plans = [_plan(strategy, self._whole) for strategy in config.strategies]
+        plans = [self._check(strategy, config_file) for strategy in config.strategies]
         self.plan = plans[0] if plans else None
         self._config = config
 
@@ -121,6 +138,7 @@ class Compressor:
 
         Raises:
             CheckpointError: `checkpoint_path` holds an unfinished run of another kind.
+            SensitivityError: `sensitivities_file` holds those of another network.
             TrainingError: the loss is no longer a number.
             ValueError: the scope's tensors do not fit the Programs.
         """
@@ -143,7 +161,7 @@ class Compressor:
             record("baseline", {})
         while True:
             for strategy in self._config.strategies:
-                if strategy.start_epoch == state.epoch and len(state.cuts) < self._due(state.epoch):
+                if self._is_due(strategy, state):
                     self._prune(strategy, state)
                     record("pruned", {})
             if state.epoch == self._config.epoch:
@@ -192,7 +210,7 @@ class Compressor:
             checkpoint.clear(folder)
         if self._scheduler:
             self._scheduler.set_state_dict(self._first_lr)
-        return RunState(fingerprint, 0, [], [], None, False)
+        return RunState(fingerprint, 0, [], {}, [], None, False)
 
     def _fingerprint(self) -> dict[str, Any]:
         strategies = [asdict(strategy) for strategy in self._config.strategies]
@@ -205,10 +223,7 @@ class Compressor:
 
     def _digest(self) -> str:
         """A short name for the values of all parameters."""
-        digest = hashlib.sha256()
-        for name in self._whole.shapes:
-            digest.update(read_tensor(self._scope, name))
-        return digest.hexdigest()[:16]
+        return weights_digest(self._scope, self._whole.shapes)
 
     def _check_scope(self) -> None:
         for var in self._given[0].list_vars():
@@ -223,15 +238,70 @@ class Compressor:
                     "the weights) again"
                 )
 
-    def _due(self, epoch: int) -> int:
-        """Prunings that should have happened when this epoch begins."""
-        return sum(strategy.start_epoch <= epoch for strategy in self._config.strategies)
+    def _check(self, strategy: PruneStrategy, config_file: Path) -> Plan | None:
+        """The strategy's plan, as far as it is known before anything is measured."""
+        dependencies = self._whole.dependencies
+        matched = dependencies.match(strategy.pruned_params)
+        for name in strategy.criterions.keys() - {"*"} - dependencies.groups.keys():
+            raise ConfigError(
+                f"{config_file}: criterions names {name!r}, which is no filter that can be cut"
+            )
+        if not isinstance(strategy, SensitivePruneStrategy):
+            return _uniform(strategy, dependencies)
+        largest = {name: ratios(strategy.delta_rate)[-1] for name in matched}
+        check_reach(dependencies, largest, strategy.step_ratio)
+        return None
 
-    def _prune(self, strategy: UniformPruneStrategy, state: RunState) -> None:
-        plan = _plan(strategy, Plan(analyse(self._eval), {}) if state.cuts else self._whole)
-        self._train, self._eval = apply_plan(plan, [self._train, self._eval], self._scope)
+    def _is_due(self, strategy: PruneStrategy, state: RunState) -> bool:
+        """Whether this strategy has a step to take before the next epoch."""
+        done = state.steps.get(strategy.name, 0)
+        if done == 0:
+            return state.epoch == strategy.start_epoch
+        steps_left = strategy.num_steps - done
+        epochs_left = self._config.epoch - state.epoch
+        settled = _settled(state.history, strategy.metric_name)
+        return steps_left > 0 and (settled or epochs_left <= steps_left)
+
+    def _prune(self, strategy: PruneStrategy, state: RunState) -> None:
+        dependencies = analyse(self._eval) if state.cuts else self._whole.dependencies
+        if isinstance(strategy, SensitivePruneStrategy):
+            plan = self._sensitive(strategy, dependencies, state)
+        else:
+            plan = _uniform(strategy, dependencies)
+        programs = [self._train, self._eval]
+        self._train, self._eval = apply_plan(plan, programs, self._scope, strategy.criterions)
+        if not state.cuts:
+            self.plan = plan
         state.cuts.append(dict(plan.ratios))
+        state.steps[strategy.name] = state.steps.get(strategy.name, 0) + 1
         print(plan.summary())
+
+    def _sensitive(
+        self, strategy: SensitivePruneStrategy, dependencies: Dependencies, state: RunState
+    ) -> Plan:
+        """Measure what each layer costs, or read it, and plan one step."""
+        reader, feed_list = self._eval_reader, self._eval_feed_list
+        if strategy.eval_rate is not None:
+            reader, feed_list = sample(reader, strategy.eval_rate, feed_list), None
+        fetch = [(k, v) for k, v in self._eval_fetch_list if k == strategy.metric_name]
+
+        def metric() -> float:
+            values = evaluate(self._executor, self._eval, reader, fetch, feed_list, self._scope)
+            return values[strategy.metric_name]
+
+        later = f".epoch{state.epoch}" if state.epoch != strategy.start_epoch else ""
+        sensitivities = measure_sensitivities(
+            dependencies,
+            self._scope,
+            dependencies.match(strategy.pruned_params),
+            ratios(strategy.delta_rate),
+            metric,
+            Path(strategy.sensitivities_file + later),
+            {"metric": strategy.metric_name, "eval_rate": strategy.eval_rate},
+            strategy.criterions,
+        )
+        plan = sensitive_plan(dependencies, sensitivities, strategy.step_ratio)
+        return plan.rounded(strategy.channel_multiple)
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the train reader; the mean of each fetch over its batches."""
@@ -282,10 +352,18 @@ class Compressor:
         return program
 
 
-def _plan(strategy: UniformPruneStrategy, whole: Plan) -> Plan:
+def _uniform(strategy: PruneStrategy, dependencies: Dependencies) -> Plan:
     target = strategy.pruned_params, strategy.target_ratio
-    ratio = search_uniform_ratio(whole.dependencies, *target)
-    return uniform_plan(whole.dependencies, strategy.pruned_params, ratio)
+    ratio = search_uniform_ratio(dependencies, *target)
+    plan = uniform_plan(dependencies, strategy.pruned_params, ratio)
+    return plan.rounded(strategy.channel_multiple)
+
+
+def _settled(rows: list[dict[str, Any]], label: str) -> bool:
+    """Whether a metric hardly changed between the last two evaluations since the last cut."""
+    pruned = max(i for i, row in enumerate(rows) if row["stage"] == "pruned")
+    values = [row[label] for row in rows[pruned + 1 :]][-2:]
+    return len(values) == 2 and abs(values[1] - values[0]) < SETTLED * abs(values[0])
 
 
 def _check_fetches(program: Program, fetch_list: FetchList) -> None:

@@ -6,6 +6,7 @@ what it finds.
 
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 
@@ -13,6 +14,8 @@ import paddle
 from paddleslim.core import GraphWrapper
 from paddleslim.prune.collections import StaticPruningCollections
 from paddleslim.prune.prune_worker import PRUNE_WORKER, PruneWorker
+
+from utils.pattern import PatternError, hints
 
 
 @PRUNE_WORKER.register
@@ -23,19 +26,19 @@ class prior_box(PruneWorker):  # noqa: N801 (paddleslim finds it by the operator
         pass
 
 
-class PatternError(ValueError):
-    """A pattern of parameter names that cannot be pruned as it stands."""
-
-
 @dataclass(frozen=True)
 class Conv:
-    """A convolution: its filter's name and shape, and the size of its output map."""
+    """A convolution: its filter's name and shape, its output map, and what stands behind it."""
 
     name: str
     shape: tuple[int, int, int, int]
     """Output channels, input channels a group, height, width."""
     map_size: tuple[int, int]
     depthwise: bool
+    vectors: tuple[str, ...] = ()
+    """Parameters with one number a channel: the batch norm's scale first, or a bias."""
+    scale: str | None = None
+    """The batch norm's scale; None where a bias stands instead."""
 
     @property
     def kind(self) -> str:
@@ -80,8 +83,9 @@ class Dependencies:
         matched = [name for name in self.shapes if compiled.match(name)]
         if not matched:
             raise PatternError(
-                f"pruned_params {pattern!r} matches none of the {len(self.shapes)} parameters; "
-                f"filters that can be cut are {', '.join(self.groups)}"
+                f"pruned_params {pattern!r} matches none of the {len(self.shapes)} parameters"
+                + "".join(f"; {hint}" for hint in hints(pattern, self.shapes))
+                + f". Filters that can be cut are {', '.join(self.groups)}"
             )
         refused = [f"{name}: {self.why_not(name)}" for name in matched if self.why_not(name)]
         if refused:
@@ -106,7 +110,8 @@ class Dependencies:
 def analyse(program: paddle.static.Program) -> Dependencies:
     """Follow the channels of every convolution of an eval Program. Takes about a second."""
     block = program.global_block()
-    convs = {conv.name: conv for conv in map(_conv, block.ops) if conv}
+    readers = {name: op for op in reversed(block.ops) for name in op.input_arg_names}
+    convs = {conv.name: conv for conv in (_conv(op, readers) for op in block.ops) if conv}
     plain = [conv.name for conv in convs.values() if not conv.depthwise]
     groups = {}
     for collection in _collections(program, plain):
@@ -133,13 +138,35 @@ def _collections(program: paddle.static.Program, params: list[str]) -> list:
         logger.setLevel(level)
 
 
-def _conv(op) -> Conv | None:
+def _conv(op, readers: dict) -> Conv | None:
+    """What an operator is, if it is a convolution; `readers` are the first to read a Variable."""
     if op.type not in ("conv2d", "depthwise_conv2d"):
         return None
-    name = op.input("Filter")[0]
-    shape = tuple(op.block.var(name).shape)
-    map_size = tuple(op.block.var(op.output("Output")[0]).shape[2:])
-    return Conv(name, shape, map_size, op.type == "depthwise_conv2d")
+    name, output = op.input("Filter")[0], op.output("Output")[0]
+    block, behind = op.block, readers[output]
+    vectors, scale = (), None
+    if behind.type == "batch_norm":
+        vectors = tuple(behind.input(slot)[0] for slot in ("Scale", "Bias", "Mean", "Variance"))
+        scale = vectors[0]
+    elif behind.type == "elementwise_add":
+        vectors = tuple(behind.input("Y"))
+    map_size = tuple(block.var(output).shape[2:])
+    depthwise = op.type == "depthwise_conv2d"
+    return Conv(name, tuple(block.var(name).shape), map_size, depthwise, vectors, scale)
+
+
+def optimizer_state(program: paddle.static.Program) -> Iterator[tuple[str, str]]:
+    """(name, parameter) of every velocity or moment that has its parameter's shape."""
+    block = program.global_block()
+    for op in block.ops:
+        if "Param" in op.input_names and "Grad" in op.input_names:
+            parameter = op.input("Param")[0]
+            shape = block.var(parameter).shape
+            for slot in op.input_names:
+                for name in op.input(slot):
+                    var = block.var(name)
+                    if name != parameter and var.persistable and var.shape == shape:
+                        yield name, parameter
 
 
 def _elements(var) -> int:

@@ -1,16 +1,17 @@
 """What pruning would leave, by arithmetic alone: no Program is copied, run or changed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
+import paddle
 import pandas as pd
 
-from utils.dependencies import Dependencies
+from utils.dependencies import Dependencies, optimizer_state
 
 # The original's search stops this near to target_ratio.
-TOLERANCE = 0.01
+ORIGINAL_TOLERANCE = 0.01
 
 
 class PlanError(ValueError):
@@ -34,9 +35,7 @@ class Plan:
 
     def __post_init__(self):
         for name, ratio in self.ratios.items():
-            reason = self.dependencies.why_not(name)
-            if reason:
-                raise PlanError(f"{name} {reason}")
+            self._check(name)
             channels = self.dependencies.groups[name].channels
             if not 0 <= ratio < 1 or self.cut(name) >= channels:
                 raise PlanError(
@@ -44,9 +43,14 @@ class Plan:
                     f"it must be 0 or more and below 1 - 0.5 / {channels}"
                 )
 
+    def _check(self, name: str) -> None:
+        reason = self.dependencies.why_not(name)
+        if reason:
+            raise PlanError(f"{name} {reason}")
+
     def cut(self, name: str) -> int:
         """Output channels that a filter loses, rounded as paddleslim and the original do."""
-        return round(self.dependencies.groups[name].channels * self.ratios.get(name, 0))
+        return round(self.ratios.get(name, 0) * self.dependencies.shapes[name][0])
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -66,6 +70,10 @@ class Plan:
         """Multiply-adds of one convolution for one image."""
         return prod(self.shapes[name]) * prod(self.dependencies.convs[name].map_size)
 
+    def conv_parameters(self, name: str) -> int:
+        """Numbers in a filter and in the batch norm or bias behind it."""
+        return sum(prod(self.shapes[n]) for n in (name, *self.dependencies.convs[name].vectors))
+
     @cached_property
     def parameters(self) -> int:
         """Numbers in all parameters, batch-norm statistics included."""
@@ -84,8 +92,55 @@ class Plan:
             total += 2 * self.conv_flops(conv.name) / groups
         return total
 
+    def rounded(self, channel_multiple: int) -> "Plan":
+        """The nearest plan whose cut layers keep a multiple of so many channels.
+
+        Kernels work on 8 or 16 channels at a time, so odd counts may cost as much as even ones.
+
+        Raises:
+            PlanError: the multiple is below 1.
+        """
+        if channel_multiple < 1:
+            raise PlanError(f"channel_multiple is {channel_multiple}: it must be 1 or more")
+        if channel_multiple == 1:
+            return self
+        ratios = {}
+        for name in self.ratios:
+            channels = self.dependencies.groups[name].channels
+            multiples = (channels - self.cut(name) + channel_multiple / 2) // channel_multiple
+            kept = min(channels, max(1, int(multiples)) * channel_multiple)
+            ratios[name] = 1 - kept / channels if self.cut(name) else 0.0
+        return Plan(self.dependencies, ratios)
+
+    def cut_with(
+        self, name: str, train_program: paddle.static.Program | None = None
+    ) -> pd.DataFrame:
+        """Every tensor that a filter's cut reaches: axis, shape before and after.
+
+        Args:
+            name: of the filter.
+            train_program: with the optimizer in it; then its state is listed, too.
+
+        Raises:
+            PlanError: the filter cannot be cut.
+        """
+        self._check(name)
+        state: dict[str, list[str]] = {}
+        for tensor, parameter in optimizer_state(train_program) if train_program else ():
+            state.setdefault(parameter, []).append(tensor)
+        rows = [
+            (tensor, axis, self.dependencies.shapes[member], self.shapes[member])
+            for member, axis in self.dependencies.groups[name].members
+            for tensor in (member, *state.get(member, ()))
+        ]
+        columns = ["tensor", "axis", "shape before", "shape after"]
+        return pd.DataFrame(rows, columns=columns).set_index("tensor")
+
     def table(self) -> pd.DataFrame:
-        """One row a convolution: channels and multiply-adds before and after."""
+        """One row a convolution: channels, multiply-adds and parameters before and after.
+
+        The parameters are the filter's and those of the batch norm or bias behind it.
+        """
         whole = Plan(self.dependencies, {})
         rows = [
             {
@@ -98,10 +153,28 @@ class Plan:
                 "inputs after": self.shapes[conv.name][1],
                 "FLOPs before": whole.conv_flops(conv.name),
                 "FLOPs after": self.conv_flops(conv.name),
+                "parameters before": whole.conv_parameters(conv.name),
+                "parameters after": self.conv_parameters(conv.name),
+                "cut with it": self._reach(conv.name),
             }
             for conv in self.dependencies.convs.values()
         ]
         return pd.DataFrame(rows).set_index("layer")
+
+    def _reach(self, name: str) -> str:
+        """The layers that a cut of this plan reaches, in short."""
+        if not self.cut(name):
+            return ""
+        layers = [
+            ("inputs of " if axis else "") + member.split(".")[0]
+            for member, axis in self.dependencies.groups[name].members[1:]
+        ]
+        return ", ".join(dict.fromkeys(layers))
+
+    @property
+    def saved(self) -> float:
+        """Share of the FLOPs that is cut."""
+        return 1 - self.flops / Plan(self.dependencies, {}).flops
 
     def summary(self) -> str:
         """Before and after in one line."""
@@ -127,46 +200,72 @@ def search_uniform_ratio(
     dependencies: Dependencies,
     pruned_params: str,
     target_ratio: float,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
 ) -> float:
     """The uniform channel ratio that cuts a share of the FLOPs, found by halving 0..1.
 
-    Settles on the same ratio as `UniformPruneStrategy` of the original with its tolerance, and
-    so counts FLOPs as that did (`Plan.original_flops`).
-
     Args:
         target_ratio: share of FLOPs to cut, in (0, 1).
-        tolerance: how far from it, in share of FLOPs, is near enough.
+        tolerance: how far from it, in share of FLOPs (`Plan.saved`), is near enough; say 0.001.
+            None settles where `UniformPruneStrategy` of the original did: within 0.01, of FLOPs
+            counted as it did (`Plan.original_flops`).
 
     Raises:
         PatternError: see `Dependencies.match`.
         PlanError: target_ratio is out of range, or these layers don't hold that many FLOPs.
     """
-    if not 0 < target_ratio < 1:
-        raise PlanError(f"target_ratio is {target_ratio:g}: it must lie between 0 and 1")
+    check_target(target_ratio)
     matched = dependencies.match(pruned_params)
     whole = Plan(dependencies, {}).original_flops
 
     def share(ratio: float) -> float:
-        return 1 - Plan(dependencies, dict.fromkeys(matched, ratio)).original_flops / whole
+        plan = Plan(dependencies, dict.fromkeys(matched, ratio))
+        return plan.saved if tolerance else 1 - plan.original_flops / whole
 
-    smallest = min(dependencies.groups[name].channels for name in matched)
-    most = 1 - 1 / smallest
-    if share(most) < target_ratio - tolerance:
+    near = tolerance or ORIGINAL_TOLERANCE
+    most = share(largest_uniform_ratio(dependencies, matched))
+    if most < target_ratio - near:
         raise PlanError(
             f"target_ratio {target_ratio:g} is out of reach: {len(matched)} matched layers, cut to "
-            f"their last channel, would save {share(most):.2f} of the FLOPs; match more layers or "
+            f"their last channel, would save {most:.2f} of the FLOPs; match more layers or "
             "ask for less"
         )
-    low, high = 0.0, 1.0
+    ratio, got = halve(share, target_ratio, near)
+    if abs(got - target_ratio) >= near:
+        raise PlanError(
+            f"no share of channels comes within {near:g} of target_ratio {target_ratio:g}: the "
+            f"nearest saves {got:.3f}; choose that"
+        )
+    return ratio
+
+
+def check_target(target_ratio: float) -> None:
+    """Refuse a share of FLOPs that is none.
+
+    Raises:
+        PlanError: it is not in (0, 1).
+    """
+    if not 0 < target_ratio < 1:
+        raise PlanError(f"target_ratio is {target_ratio:g}: it must lie between 0 and 1")
+
+
+def largest_uniform_ratio(dependencies: Dependencies, names: Sequence[str]) -> float:
+    """The uniform ratio that leaves the thinnest of some layers its last channel."""
+    return 1 - 1 / min(dependencies.groups[name].channels for name in names)
+
+
+def halve(
+    share: Callable[[float], float], target: float, tolerance: float, high: float = 1.0
+) -> tuple[float, float]:
+    """Where in 0..high a growing function comes near a target, and its value there.
+
+    Stops within the tolerance, or at the nearest that a function with steps allows.
+    """
+    low, top, nearest = 0.0, high, (0.0, float("inf"))
     while True:
-        ratio = (low + high) / 2
-        got = share(ratio)
-        if abs(got - target_ratio) < tolerance:
-            return ratio
-        if high - low < 1e-6:
-            raise PlanError(
-                f"no share of channels comes within {tolerance:g} of target_ratio "
-                f"{target_ratio:g}: the nearest saves {got:.3f}; choose that"
-            )
-        low, high = (low, ratio) if got > target_ratio else (ratio, high)
+        middle = (low + high) / 2
+        got = share(middle)
+        nearest = min(nearest, (middle, got), key=lambda pair: abs(pair[1] - target))
+        if abs(got - target) < tolerance or high - low < 1e-6 * top:
+            return nearest
+        low, high = (low, middle) if got > target else (middle, high)

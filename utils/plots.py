@@ -11,6 +11,8 @@ from PIL import Image
 
 from utils.history import History
 from utils.plan import Plan
+from utils.sensitivity import Sensitivities
+from utils.sweep import Sweep
 
 # paddleslim, once imported, has plots go nowhere.
 if get_ipython():
@@ -35,21 +37,64 @@ def plot_flops(plan: Plan, matched: Sequence[str] = ()) -> Figure:
     return figure
 
 
-def plot_channels(plans: Mapping[float, Plan]) -> Figure:
-    """Share of channels left in each matched layer, one row a target_ratio, counts written in."""
-    layers = list(next(iter(plans.values())).ratios)
-    counts = np.array([[plan.shapes[name][0] for name in layers] for plan in plans.values()])
-    whole = [plan.dependencies.shapes[name][0] for plan in plans.values() for name in layers]
-    share = counts / np.array(whole).reshape(counts.shape)
-    figure, axes = plt.subplots(figsize=(11, 0.5 * len(plans) + 1.5), layout="constrained")
+def plot_channels(sweep: Sweep) -> Figure:
+    """Share of channels left in each matched layer, one row a target_ratio, counts written in.
+
+    At the row of the limit, the framed layers run out of channels; rows beyond it stay white.
+    """
+    layers = list(sweep.limit.ratios)
+    limit = sweep.limit.saved
+    found = {**sweep.plans, **dict.fromkeys(sweep.out_of_reach), limit: sweep.limit}
+    rows = dict(sorted(found.items()))
+    names = [f"limit: {target:.2f}" if target == limit else f"{target:g}" for target in rows]
+    whole = np.array([sweep.limit.dependencies.shapes[name][0] for name in layers])
+    counts = np.array(
+        [[plan.shapes[name][0] if plan else np.nan for name in layers] for plan in rows.values()]
+    )
+    share = counts / whole
+    figure, axes = plt.subplots(figsize=(11, 0.28 * len(rows) + 1.5), layout="constrained")
     image = axes.imshow(share, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     for (row, column), count in np.ndenumerate(counts):
-        colour = "black" if share[row, column] > 0.6 else "white"
-        axes.text(column, row, count, ha="center", va="center", color=colour, fontsize=8)
+        if not np.isnan(count):
+            colour = "black" if share[row, column] > 0.6 else "white"
+            axes.text(column, row, f"{count:.0f}", ha="center", va="center", color=colour, size=8)
+    for name in sweep.runs_out:
+        corner = layers.index(name) - 0.5, list(rows).index(limit) - 0.5
+        axes.add_patch(
+            plt.Rectangle(corner, 1, 1, fill=False, edgecolor="red", lw=3, clip_on=False)
+        )
     axes.set_xticks(range(len(layers)), _short(layers), rotation=45, ha="right")
-    axes.set_yticks(range(len(plans)), [f"{target:g}" for target in plans])
+    axes.set_yticks(range(len(rows)), names)
     axes.set_ylabel("target_ratio")
     figure.colorbar(image, label="share of channels left")
+    return figure
+
+
+def plot_plan(plan: Plan) -> Figure:
+    """Channels of each layer that a plan cuts, before and after."""
+    layers = list(plan.ratios)
+    before = [plan.dependencies.shapes[name][0] for name in layers]
+    after = [plan.shapes[name][0] for name in layers]
+    figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
+    axes.bar(_short(layers), before, color="none", edgecolor="tab:blue", label="before")
+    axes.bar(_short(layers), after, color="tab:blue", label="after")
+    axes.tick_params("x", rotation=45, labelsize=8)
+    axes.set_ylabel("channels")
+    axes.legend()
+    return figure
+
+
+def plot_sensitivities(sensitivities: Sensitivities) -> Figure:
+    """What the metric loses when one layer alone is cut, a line a layer."""
+    figure, axes = plt.subplots(figsize=(9, 4), layout="constrained")
+    colours = plt.get_cmap("viridis")(np.linspace(0, 0.95, len(sensitivities.lost)))
+    for colour, (name, lost) in zip(colours, sensitivities.lost.items(), strict=True):
+        ratios = [0.0, *sorted(lost)]
+        losses = [0.0, *(lost[ratio] for ratio in ratios[1:])]
+        axes.plot(ratios, losses, "o-", color=colour, label=_short([name])[0], ms=4)
+    axes.set(xlabel="share of the layer's channels cut", ylabel="mAP lost")
+    axes.grid(alpha=0.3)
+    axes.legend(ncols=2, fontsize=8, title="first to last")
     return figure
 
 

@@ -26,12 +26,13 @@ def write_report(
         file_bytes, latency_ms: before and after.
     """
     history = run.history
-    (ratio,) = set(history.cuts[0].values())
+    # Layers cut each by its own share have none in common.
+    ratios = {ratio for cut in history.cuts for ratio in cut.values()}
     report = {
         **work.settings,
         "target_ratio": run.target_ratio,
         "pruned_params": run.pruned_params,
-        "channel_ratio": ratio,
+        "channel_ratio": ratios.pop() if len(ratios) == 1 else None,
         "flops_before": history.flops_before,
         "flops_after": history.flops_after,
         "parameters_before": history.parameters_before,

@@ -65,8 +65,8 @@ class Section:
             self.fail(key, f"is {value!r}; allowed: {names}")
         return value
 
-    def number(self, key, minimum=None, above=None, below=None) -> float:
-        value = self._value(key)
+    def number(self, key, minimum=None, above=None, below=None, default=None) -> float:
+        value = self._value(key, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
             self.fail(key, f"is {value!r}; it must be a number")
         if above is not None and not above < value < below:

@@ -1,0 +1,134 @@
+"""What many values of target_ratio would leave, and how long it would take."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pandas as pd
+
+from ssd_model.programs import Detector
+from utils.cut import apply_plan
+from utils.dependencies import Dependencies
+from utils.inference import compare_latency, save_inference_model
+from utils.plan import (
+    Plan,
+    PlanError,
+    check_target,
+    largest_uniform_ratio,
+    search_uniform_ratio,
+    uniform_plan,
+)
+
+TARGETS = tuple(round(0.05 * i, 2) for i in range(1, 17))
+TOLERANCE = 0.001
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Uniform plans for many shares of the FLOPs."""
+
+    plans: dict[float, Plan]
+    """By target_ratio, those within reach."""
+    out_of_reach: dict[float, str]
+    """By target_ratio, why no plan reaches it."""
+    limit: Plan
+    """The largest uniform cut: the thinnest layer keeps its last channel."""
+
+    @property
+    def runs_out(self) -> list[str]:
+        """The layers that would lose their last channel next."""
+        channels = {name: self.limit.shapes[name][0] for name in self.limit.ratios}
+        return [name for name, left in channels.items() if left == min(channels.values())]
+
+    def table(self, latency: Mapping[int, float] | None = None) -> pd.DataFrame:
+        """One row a target: share of channels cut, FLOPs, parameters, fewest channels left.
+
+        Args:
+            latency: milliseconds measured, by FLOPs, see `measure_latency`. Between two of them
+                a straight line predicts; beyond them there is no number.
+        """
+        rows = [
+            {
+                "target_ratio": target,
+                "channels cut": max(plan.ratios.values()),
+                "FLOPs cut": plan.saved,
+                "FLOPs (M)": plan.flops / 1e6,
+                "parameters (M)": plan.parameters / 1e6,
+                "fewest channels": min(plan.shapes[name][0] for name in plan.ratios),
+            }
+            | ({"latency (ms), predicted": between(plan.flops, latency)} if latency else {})
+            for target, plan in self.plans.items()
+        ]
+        return pd.DataFrame(rows).set_index("target_ratio")
+
+
+def sweep(
+    dependencies: Dependencies,
+    pruned_params: str,
+    targets: Sequence[float] = TARGETS,
+    channel_multiple: int = 1,
+) -> Sweep:
+    """Plan uniform pruning for many targets, each met within 0.001 before rounding.
+
+    Args:
+        channel_multiple: see `Plan.rounded`.
+
+    Raises:
+        PatternError: see `Dependencies.match`.
+        PlanError: a target or the multiple is out of range.
+    """
+    names = dependencies.match(pruned_params)
+    plans, out_of_reach = {}, {}
+    for target in sorted(targets):
+        check_target(target)
+        try:
+            ratio = search_uniform_ratio(dependencies, pruned_params, target, TOLERANCE)
+        except PlanError as error:
+            out_of_reach[target] = str(error)
+            continue
+        plan = uniform_plan(dependencies, pruned_params, ratio)
+        plans[target] = plan.rounded(channel_multiple)
+    largest = largest_uniform_ratio(dependencies, names)
+    return Sweep(plans, out_of_reach, uniform_plan(dependencies, pruned_params, largest))
+
+
+def measure_latency(
+    plans: Sequence[Plan],
+    detector: Detector,
+    folder: Path,
+    runs: int = 20,
+    rounds: int = 1,
+) -> dict[int, float]:
+    """Median milliseconds an image of pruned networks on this machine, by FLOPs.
+
+    Each plan is carried out on random weights, which take as long as any, saved with its raw heads
+    and timed in processes of its own (`utils.inference.compare_latency`). What follows the heads,
+    the choice among overlapping boxes, depends on the image rather than on the channels, and is
+    left out.
+
+    Args:
+        detector: an eval Program with its image, location and confidence.
+        folder: for the saved models.
+        runs, rounds: see `compare_latency`.
+    """
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    prefixes: dict[str, Path] = {}
+    for plan in plans:
+        scope = paddle.static.Scope()
+        executor.run(detector.startup_program, scope=scope)
+        (program,) = apply_plan(plan, [detector.program], scope)
+        prefixes[str(plan.flops)] = folder / f"flops-{plan.flops}"
+        outputs = [detector.location, detector.confidence]
+        save_inference_model(prefixes[str(plan.flops)], program, detector.image, outputs, scope)
+    image = np.zeros((1, *detector.image.shape[1:]), "float32")
+    times = compare_latency(prefixes, image, runs, rounds)
+    return {int(flops): milliseconds for flops, milliseconds in times.items()}
+
+
+def between(flops: float, latency: Mapping[int, float]) -> float:
+    """Milliseconds on the straight line between measured points; nan outside of them."""
+    points = sorted(latency.items())
+    known, times = zip(*points, strict=True)
+    return float(np.interp(flops, known, times, left=np.nan, right=np.nan))
