@@ -6,12 +6,13 @@ import pytest
 
 from ssd_model.average_precision import AveragePrecision
 from ssd_model.programs import build_program
-from ssd_model.weights import read_tensor, save_weights
+from ssd_model.weights import read_tensor, save_weights, write_tensor
 from utils.checkpoint import CheckpointError
 from utils.compressor import Compressor, TrainingError
 from utils.config import ConfigError, write_config
 from utils.dependencies import PatternError
 from utils.plan import PlanError
+from utils.sensitivity import Sensitivities, SensitivityError
 
 CPU = paddle.CPUPlace()
 SIZE = 96
@@ -259,3 +260,104 @@ def test_a_second_run_says_what_to_do(config):
     setup.compressor.run()
     with pytest.raises(ValueError, match="run the startup program"):
         setup.compressor.run()
+
+
+@pytest.fixture
+def sensitive(tmp_path):
+    def write(epoch=0, checkpoints="unused", pattern="conv2d_1[0-3].w_0", target=0.1, **keys):
+        path, file = tmp_path / "compress.yaml", str(tmp_path / "sensitivities.json")
+        keys = {"delta_rate": 0.4, "eval_rate": 0.4, "sensitivities_file": file, **keys}
+        strategy = "SensitivePruneStrategy"
+        write_config(path, epoch, tmp_path / checkpoints, target, pattern, strategy, **keys)
+        return path
+
+    return write
+
+
+def test_sensitive_pruning_in_one_step(sensitive, tmp_path):
+    path = sensitive()
+    setup = Setup()
+    setup.compressor.config(path)
+    assert setup.compressor.plan is None
+    history = setup.compressor.run()
+    assert [row["stage"] for row in history.rows] == ["baseline", "pruned"]
+    assert 1 - history.flops_after / history.flops_before == pytest.approx(0.1, abs=0.002)
+    assert history.cuts == [setup.compressor.plan.ratios]
+    found = Sensitivities.load(tmp_path / "sensitivities.json")
+    assert {name: sorted(lost) for name, lost in found.lost.items()} == {
+        f"conv2d_{i}.w_0": [0.4, 0.8] for i in range(10, 14)
+    }
+    other = Setup()
+    write_tensor(other.scope, "conv2d_3.w_0", read_tensor(other.scope, "conv2d_3.w_0") * 2)
+    other.compressor.config(path)
+    with pytest.raises(SensitivityError, match="another network"):
+        other.compressor.run()
+
+
+def test_sensitive_pruning_spares_the_sensitive(sensitive, tmp_path):
+    """With losses that were measured before, in the file."""
+    path = sensitive()
+    for _ in range(2):
+        setup = Setup()
+        setup.compressor.config(path)
+        setup.compressor.run()
+        found = Sensitivities.load(tmp_path / "sensitivities.json")
+        found.lost["conv2d_12.w_0"] = {0.4: 0.5, 0.8: 0.9}
+        found.save(tmp_path / "sensitivities.json")
+    cut = setup.compressor.plan.ratios
+    assert cut["conv2d_12.w_0"] < 0.01 < min(cut[f"conv2d_{i}.w_0"] for i in (10, 11, 13))
+
+
+def test_sensitive_pruning_in_steps_goes_on_where_it_stopped(sensitive, tmp_path):
+    path = sensitive(epoch=3, num_steps=2, checkpoints="whole", target=0.19)
+    whole = Setup()
+    whole.compressor.config(path)
+    expected = whole.compressor.run()
+    assert [(row["stage"], row["epoch"]) for row in expected.rows][:3] == [
+        ("baseline", 0), ("pruned", 0), ("trained", 1),
+    ]  # fmt: skip
+    (second,) = [row["epoch"] for row in expected.rows[3:] if row["stage"] == "pruned"]
+    assert (tmp_path / f"sensitivities.json.epoch{second}").exists()
+    assert len(expected.cuts) == 2
+    assert 1 - expected.flops_after / expected.flops_before == pytest.approx(0.19, abs=0.004)
+
+    path = sensitive(epoch=3, num_steps=2, checkpoints="broken", target=0.19)
+    broken = Setup(train_reader=Interrupted(7))
+    broken.compressor.config(path)
+    with pytest.raises(KeyboardInterrupt):
+        broken.compressor.run()
+    resumed = Setup()
+    resumed.compressor.config(path)
+    assert resumed.compressor.run().cuts == expected.cuts
+    for name, array in weights(whole).items():
+        np.testing.assert_array_equal(array, weights(resumed)[name], err_msg=name)
+
+
+def test_the_criterion_and_the_multiple_of_the_config(config):
+    path = config(epoch=0)
+    text = path.read_text().replace("'l1_norm'", "'bn_scale'")
+    path.write_text(text.replace("metric_name", "channel_multiple: 8\n        metric_name"))
+    setup = Setup()
+    scale = setup.compressor._whole.dependencies.convs["conv2d_1.w_0"].scale
+    write_tensor(setup.scope, scale, np.arange(64, dtype="float32"))
+    setup.compressor.config(path)
+    setup.compressor.run()
+    left = read_tensor(setup.scope, scale)
+    assert len(left) % 8 == 0
+    np.testing.assert_array_equal(left, np.arange(64 - len(left), 64))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "words"),
+    [
+        ("target_ratio: 0.1", "target_ratio: 0.9", PlanError, "out of reach: 4 layers"),
+        ("'*': 'l1_norm'", "'*': 'l1_norm'\n            conv9: 'l1_norm'", ConfigError, "'conv9'"),
+        ("conv2d_1[0-3]", "conv9", PatternError, "matches none"),
+    ],
+)
+def test_bad_sensitive_configs_are_refused(sensitive, old, new, error, words):
+    path = sensitive()
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(error, match=words):
+        Setup().compressor.config(path)

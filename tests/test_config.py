@@ -2,7 +2,14 @@
 
 import pytest
 
-from utils.config import ConfigError, UniformPruneStrategy, load_config, the_strategy, write_config
+from utils.config import (
+    ConfigError,
+    SensitivePruneStrategy,
+    UniformPruneStrategy,
+    load_config,
+    the_strategy,
+    write_config,
+)
 
 # As the original tutorial's ssd example lays it out
 ORIGINAL = """\
@@ -30,6 +37,37 @@ compressor:
 """
 
 
+# As PaddleSlim's documentation laid it out
+SENSITIVE = """\
+version: 1.0
+pruners:
+    pruner_1:
+        class: 'StructurePruner'
+        pruning_axis:
+            '*': 0
+        criterions:
+            '*': 'geometry_median'
+            conv2d_3.w_0: 'l1_norm'
+strategies:
+    sensitive_pruning_strategy:
+        class: 'SensitivePruneStrategy'
+        pruner: 'pruner_1'
+        start_epoch: 1
+        delta_rate: 0.1
+        target_ratio: 0.5
+        num_steps: 2
+        eval_rate: 0.2
+        pruned_params: 'conv2d_[1-9].w_0'
+        sensitivities_file: 'mobilenet_acc_loss.json'
+        metric_name: 'map'
+        channel_multiple: 8
+compressor:
+    epoch: 4
+    strategies:
+        - sensitive_pruning_strategy
+"""
+
+
 @pytest.fixture
 def read(tmp_path):
     def read(text: str):
@@ -53,6 +91,46 @@ def test_the_originals_file(read):
             metric_name="map",
         ),
     )
+
+
+def test_a_sensitive_strategy(read):
+    (strategy,) = read(SENSITIVE).strategies
+    assert strategy == SensitivePruneStrategy(
+        name="sensitive_pruning_strategy",
+        start_epoch=1,
+        target_ratio=0.5,
+        pruned_params="conv2d_[1-9].w_0",
+        metric_name="map",
+        criterions={"*": "geometry_median", "conv2d_3.w_0": "l1_norm"},
+        channel_multiple=8,
+        delta_rate=0.1,
+        num_steps=2,
+        eval_rate=0.2,
+        sensitivities_file="mobilenet_acc_loss.json",
+    )
+    assert (1 - strategy.step_ratio) ** 2 == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("delta_rate: 0.1", "delta_rate: 0.001", 15, "is 0.001; it must be 0.01 or more"),
+        ("delta_rate: 0.1", "delta_rate: 1", 15, "is 1; it must be below 1"),
+        ("num_steps: 2", "num_steps: 0", 17, "whole number, 1 or more"),
+        ("num_steps: 2", "num_steps: 4", 24, "needs 5"),
+        ("eval_rate: 0.2", "eval_rate: 1.5", 18, "must lie between 0 and 1"),
+        ("channel_multiple: 8", "channel_multiple: 0", 22, "whole number, 1 or more"),
+        ("        metric_name: 'map'\n", "", 11, "metric_name is missing"),
+        ("'*': 'geometry_median'", "conv2d_1.w_0: 'l1_norm'", 7, "* is missing"),
+        ("'SensitivePruneStrategy'", "'UniformPruneStrategy'", 15, "delta_rate is unknown"),
+    ],
+)
+def test_what_is_wrong_with_a_sensitive_strategy(read, old, new, line, words):
+    assert old in SENSITIVE
+    with pytest.raises(ConfigError) as caught:
+        read(SENSITIVE.replace(old, new, 1))
+    message = str(caught.value)
+    assert f"compress.yaml, line {line}: " in message and words in message, message
 
 
 @pytest.mark.parametrize(
@@ -127,3 +205,17 @@ def test_written_configs_are_read_back(tmp_path):
     assert config.strategies[0].pruned_params == pattern
     assert config.strategies[0].target_ratio == 0.35
     assert config.checkpoint_path == tmp_path / "it's here"
+
+
+def test_any_strategy_can_be_written(tmp_path):
+    path = tmp_path / "compress.yaml"
+    keys = {"num_steps": 2, "eval_rate": 0.2, "sensitivities_file": "it's here.json"}
+    write_config(
+        path, 3, tmp_path, 0.5, "conv2d_1.w_0", "SensitivePruneStrategy", "bn_scale", **keys
+    )
+    (strategy,) = load_config(path).strategies
+    assert isinstance(strategy, SensitivePruneStrategy)
+    assert strategy.criterions == {"*": "bn_scale"}
+    assert {key: getattr(strategy, key) for key in keys} == keys
+    with pytest.raises(ConfigError, match=r"num_steps is unknown"):
+        write_config(path, 3, tmp_path, 0.5, "conv2d_1.w_0", num_steps=2)

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paddleslim.analysis import flops
-from paddleslim.prune import Pruner
+from paddleslim.core import GraphWrapper
+from paddleslim.prune import Pruner, criterion
+from paddleslim.prune.collections import StaticPruningCollections
 
 from ssd_model.programs import build_program
-from ssd_model.weights import read_tensor
-from utils.criteria import l1_norm
-from utils.cut import apply_plan
+from ssd_model.weights import read_tensor, write_tensor
+from utils.criteria import CRITERIA, geometry_median, importance, l1_norm
+from utils.cut import apply_plan, silenced
 from utils.dependencies import analyse
 from utils.plan import Plan, uniform_plan
 
@@ -79,6 +81,61 @@ def test_same_filters_go_as_with_paddleslim(evaluation, dependencies, scope):
 def test_l1_norm_by_hand():
     weight = np.array([[[[1, -2]]], [[[0, 0.5]]]])
     np.testing.assert_array_equal(l1_norm(weight), [3, 0.5])
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_criteria_rank_as_paddleslims(evaluation, dependencies, scope, name):
+    filters, rng = ["conv2d_3.w_0", "conv2d_12.w_0"], np.random.default_rng(0)
+    for conv in map(dependencies.convs.get, filters):
+        shape = read_tensor(scope, conv.scale).shape
+        write_tensor(scope, conv.scale, rng.normal(size=shape).astype("float32"))
+    graph, known = GraphWrapper(evaluation.program), values(scope, dependencies.shapes)
+    for group in StaticPruningCollections(filters, graph):
+        expected = getattr(criterion, name)(group, known, graph)[group.master_name][0]
+        ours = importance(name, dependencies.convs[group.master_name], scope)
+        np.testing.assert_allclose(ours, expected, rtol=1e-4)
+        np.testing.assert_array_equal(np.argsort(ours)[:20], np.argsort(expected)[:20])
+
+
+def test_geometry_median_by_hand():
+    weight = np.array([[[[0.0, 0]]], [[[3, 4]]], [[[0, 1]]]])
+    np.testing.assert_allclose(geometry_median(weight), [6, 5 + 18**0.5, 1 + 18**0.5])
+
+
+def test_criteria_that_cannot_rank(dependencies, scope):
+    with pytest.raises(ValueError, match="bn_scale cannot rank conv2d_22"):
+        importance("bn_scale", dependencies.convs["conv2d_22.w_0"], scope)
+    with pytest.raises(ValueError, match="use one of l1_norm, geometry_median"):
+        importance("l2", dependencies.convs["conv2d_1.w_0"], scope)
+
+
+def test_each_layer_by_its_own_criterion(evaluation, dependencies, scope):
+    conv = dependencies.convs["conv2d_1.w_0"]
+    write_tensor(scope, conv.scale, np.arange(64, dtype="float32"))
+    other = read_tensor(scope, "conv2d_2.w_0")
+    plan = Plan(dependencies, {"conv2d_1.w_0": 0.25, "conv2d_2.w_0": 0.25})
+    apply_plan(plan, [evaluation.program], scope, {"*": "l1_norm", "conv2d_1.w_0": "bn_scale"})
+    np.testing.assert_array_equal(read_tensor(scope, conv.scale), np.arange(16, 64))
+    keep = np.sort(np.argsort(l1_norm(other))[32:])
+    np.testing.assert_array_equal(read_tensor(scope, "conv2d_2.w_0"), other[keep, 16:])
+
+
+def test_silenced_channels_are_as_good_as_cut(evaluation, dependencies, scope):
+    executor = paddle.static.Executor(CPU)
+    plan = uniform_plan(dependencies, PATTERN, 0.3)
+    before = values(scope, dependencies.shapes)
+    fetches = [evaluation.location.name, evaluation.confidence.name]
+    with silenced(plan, scope):
+        zeroed = executor.run(evaluation.program, feed=batch(), fetch_list=fetches)
+    with pytest.raises(KeyboardInterrupt), silenced(plan, scope):
+        raise KeyboardInterrupt
+    for name, array in before.items():
+        np.testing.assert_array_equal(read_tensor(scope, name), array, err_msg=name)
+    (pruned,) = apply_plan(plan, [evaluation.program], scope)
+    for one, two in zip(
+        zeroed, executor.run(pruned, feed=batch(), fetch_list=fetches), strict=True
+    ):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
 
 
 def test_pruned_programs_train_and_evaluate_together(train, evaluation, dependencies, scope):

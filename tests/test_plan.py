@@ -2,15 +2,19 @@
 
 import json
 import math
+import time
 
 import golden_values as golden
 import paddle
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from paddleslim.analysis import flops
 
 from ssd_model.programs import build_program
+from utils.cut import reshape_programs
 from utils.dependencies import PatternError, analyse
-from utils.plan import Plan, PlanError, search_uniform_ratio, uniform_plan
+from utils.plan import Plan, PlanError, search_uniform_ratio, total_plan, uniform_plan
 
 RUNS = json.loads((golden.FOLDER / "uniform_pruning.json").read_text())
 PATTERN = RUNS[0]["pruned_params"]
@@ -78,6 +82,76 @@ def test_ratios_that_are_refused(dependencies):
         search_uniform_ratio(dependencies, PATTERN, 1.0)
     with pytest.raises(PlanError, match="out of reach"):
         search_uniform_ratio(dependencies, "conv2d_1.w_0", 0.5)
+
+
+def test_a_plan_takes_milliseconds(dependencies):
+    def work() -> float:
+        start = time.process_time()
+        ratio = search_uniform_ratio(dependencies, PATTERN, 0.5, tolerance=0.001)
+        plan = uniform_plan(dependencies, PATTERN, ratio)
+        assert plan.parameters and len(plan.table()) == 47
+        return time.process_time() - start
+
+    assert min(work() for _ in range(5)) < 0.02
+
+
+PIECES = [
+    r"conv2d_[1-9]\.w_0", "conv2d_1[0-2].w_0", "conv2d_1", "conv2d_0", "conv2d_2[01]",
+    "conv2d_1[3-9]$", r"(?:conv2d_(?:2|4|6|8)\.w_0)", "conv2d_.3", "depthwise", "conv2d_13.*0",
+]  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=4),
+    ratio=st.floats(-0.1, 1.1),
+    multiple=st.sampled_from([1, 2, 8, 16, 100]),
+)
+def test_random_patterns_plan_what_they_apply(eval_program, dependencies, pieces, ratio, multiple):
+    try:
+        plan = uniform_plan(dependencies, "|".join(pieces), ratio).rounded(multiple)
+    except (PatternError, PlanError):
+        return
+    (pruned,) = reshape_programs(plan, [eval_program])
+    assert {p.name: tuple(p.shape) for p in pruned.all_parameters()} == plan.shapes
+    assert flops(pruned) == plan.flops
+    table = plan.table()
+    assert table["FLOPs after"].sum() == plan.flops
+    assert table["parameters after"].sum() == plan.parameters
+    for name in plan.ratios:
+        left = plan.shapes[name][0]
+        assert left == dependencies.groups[name].channels or left % multiple == 0
+
+
+def test_what_is_cut_with_a_layer(dependencies):
+    train = build_program(21, is_train=True, optimizer=paddle.optimizer.Momentum(1e-3, 0.9))
+    plan = uniform_plan(dependencies, PATTERN, 0.25)
+    table = plan.cut_with("conv2d_11.w_0", train.program)
+    assert len(table) == 2 * 13 - 4  # velocities of all but the batch norms' statistics
+    assert tuple(table.loc["conv2d_12.w_0_velocity_0"]) == (
+        1, (1024, 512, 1, 1), (768, 384, 1, 1),
+    )  # fmt: skip
+    assert plan.table().loc["conv2d_11.w_0", "cut with it"] == (
+        "batch_norm_22, depthwise_conv2d_11, batch_norm_23, inputs of conv2d_12, "
+        "inputs of conv2d_22, inputs of conv2d_23"
+    )
+    with pytest.raises(PlanError, match="output of the network"):
+        plan.cut_with("conv2d_22.w_0")
+
+
+def test_counts_are_rounded_to_the_nearest_multiple(dependencies):
+    ratios = {"conv2d_1.w_0": 0.3, "conv2d_2.w_0": 0.99, "conv2d_3.w_0": 0.0}
+    plan = Plan(dependencies, ratios).rounded(8)
+    assert [plan.shapes[name][0] for name in ratios] == [48, 8, 128]
+    with pytest.raises(PlanError, match="channel_multiple is 0"):
+        plan.rounded(0)
+
+
+def test_cuts_in_a_row(dependencies):
+    cuts = [{"conv2d_1.w_0": 0.3, "conv2d_2.w_0": 0.5}, {"conv2d_1.w_0": 0.3, "conv2d_3.w_0": 0.1}]
+    plan = total_plan(dependencies, cuts)
+    assert [plan.shapes[f"conv2d_{i}.w_0"][0] for i in (1, 2, 3)] == [31, 64, 115]
+    assert total_plan(dependencies, cuts[:1]).ratios == cuts[0]
 
 
 def test_extras_and_feature_maps_can_be_cut(dependencies):

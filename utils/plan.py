@@ -196,6 +196,22 @@ def uniform_plan(dependencies: Dependencies, pruned_params: str, ratio: float) -
     return Plan(dependencies, dict.fromkeys(dependencies.match(pruned_params), ratio))
 
 
+def total_plan(dependencies: Dependencies, cuts: Sequence[Mapping[str, float]]) -> Plan:
+    """One plan for what several cuts, one after the other, leave.
+
+    Args:
+        cuts: ratios by filter of each, of the channels that the one before it left.
+    """
+    if len(cuts) == 1:
+        return Plan(dependencies, cuts[0])
+    left = {name: dependencies.shapes[name][0] for ratios in cuts for name in ratios}
+    for ratios in cuts:
+        for name, ratio in ratios.items():
+            left[name] -= round(left[name] * ratio)
+    ratios = {name: 1 - kept / dependencies.shapes[name][0] for name, kept in left.items()}
+    return Plan(dependencies, ratios)
+
+
 def search_uniform_ratio(
     dependencies: Dependencies,
     pruned_params: str,
