@@ -2,8 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
 
 from ssd_model.data.voc import Split, scan_voc
+
+INPUT_SIZE = 300  # side of the network's input, which box sizes are told in
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +28,35 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{len(classes)} classes: {', '.join(classes)}")
     for split in splits.values():
         print(_summarise(split))
+    print(class_table(splits).to_string())
     return 0
+
+
+def class_table(splits: Mapping[str, Split]) -> pd.DataFrame:
+    """One row a class: objects in each split, difficult ones, and how large they are.
+
+    A side is the square root of a box's area, in pixels of the network's 300x300 input: its
+    10th percentile, median and 90th percentile over all splits; nan without objects.
+    """
+    records = [record for split in splits.values() for record in split.records]
+    labels = np.concatenate([record.labels for record in records])
+    difficult = np.concatenate([record.difficult for record in records])
+    boxes = np.concatenate([record.boxes for record in records])
+    sides = INPUT_SIZE * np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
+    rows = {}
+    for label, name in enumerate(splits["trainval"].classes, start=1):
+        of_class = sides[labels == label]
+        percentiles = np.percentile(of_class, (10, 50, 90)) if len(of_class) else [np.nan] * 3
+        rows[name] = {
+            **{split.name: _count(split, label) for split in splits.values()},
+            "difficult": int(difficult[labels == label].sum()),
+            **dict(zip(("side 10%", "median", "90%"), np.round(percentiles), strict=True)),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _count(split: Split, label: int) -> int:
+    return sum(int((record.labels == label).sum()) for record in split.records)
 
 
 def _summarise(split: Split) -> str:
