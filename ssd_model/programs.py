@@ -7,9 +7,13 @@ from paddle.static import Program, Variable
 
 from ssd_model.detection_map import detection_label, detection_map
 from ssd_model.detection_output import detection_counts, detection_output
+from ssd_model.distillation import distillation_loss
 from ssd_model.network import mobilenet_ssd
 from ssd_model.operators import reduce_sum
 from ssd_model.ssd_loss import ssd_loss
+
+TEACHER_FEEDS = ("teacher_location", "teacher_confidence")
+"""Data of a train Program made with `teacher=True`, besides its feed list."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ def build_program(
     optimizer: paddle.optimizer.Optimizer | None = None,
     image_size: int = 300,
     seed: int = 0,
+    teacher: bool = False,
 ) -> Detector:
     """Build the detector with a loss, or with detections and their mAP.
 
@@ -61,15 +66,17 @@ def build_program(
         optimizer: minimises the loss in the Program; without one, only the loss is there.
         image_size: side of the image in pixels.
         seed: of the startup program's random weights.
+        teacher: add `distillation_loss` to the loss; a teacher's locations and confidences are
+            then fed too, under the names in `TEACHER_FEEDS`.
 
     Raises:
-        ValueError: fewer than two classes, or an optimizer without training.
+        ValueError: fewer than two classes, or an optimizer or a teacher without training.
         RuntimeError: Paddle is not in the state that `utils` sets up.
     """
     if class_num < 2:
         raise ValueError(f"class_num is {class_num}: the background and one class make 2")
-    if optimizer is not None and not is_train:
-        raise ValueError("an eval Program has no use for an optimizer")
+    if (optimizer is not None or teacher) and not is_train:
+        raise ValueError("an eval Program has no use for an optimizer or a teacher")
     if paddle.in_dynamic_mode() or paddle.framework.use_pir_api():
         raise RuntimeError("Paddle must run static Programs of the old IR: `import utils` first")
     program, startup = Program(), Program()
@@ -89,6 +96,8 @@ def build_program(
                 program, startup, feed_list, location, confidence, map=map_var, nmsed_out=nmsed_out
             )
         loss = ssd_loss(location, confidence, gt_box, gt_label, prior_box, prior_box_var)
+        if teacher:
+            loss += distillation_loss(location, confidence, *_answers(location, confidence))
         loss = reduce_sum(loss)
         if optimizer is not None:
             optimizer.minimize(loss)
@@ -101,6 +110,14 @@ def _inputs(image_size: int) -> list[Variable]:
         paddle.static.data("gt_box", [None, None, 4]),
         paddle.static.data("gt_label", [None, None], "int32"),
         paddle.static.data("gt_difficult", [None, None], "int32"),
+    ]
+
+
+def _answers(*outputs: Variable) -> list[Variable]:
+    """Data of a teacher, shaped as the network's own outputs."""
+    return [
+        paddle.static.data(name, output.shape)
+        for name, output in zip(TEACHER_FEEDS, outputs, strict=True)
     ]
 
 

@@ -1,0 +1,37 @@
+"""Learn from another network: its answers, prior by prior, beside the ground truth."""
+
+import paddle
+import paddle.nn.functional as F
+from paddle.static import Variable
+
+from ssd_model.operators import reduce_sum
+
+
+def distillation_loss(
+    location: Variable,
+    confidence: Variable,
+    teacher_location: Variable,
+    teacher_confidence: Variable,
+) -> Variable:
+    """How far a network's answers are from its teacher's.
+
+    For every prior the Kullback-Leibler divergence of the class probabilities (Hinton et al.,
+    arXiv 1503.02531, at temperature 1), and the smooth L1 distance of the offsets, weighed by
+    the probability that the teacher sees an object there.
+
+    Args:
+        location, teacher_location: [N, P, 4] offsets.
+        confidence, teacher_confidence: [N, P, C] logits, the background's first.
+
+    Returns:
+        [N, 1] loss of each image, divided by the objects that the teacher sees in the batch
+        (the sum of those probabilities, at least 1). No gradient flows to the teacher.
+    """
+    teacher_location, teacher_confidence = teacher_location.detach(), teacher_confidence.detach()
+    probability = F.softmax(teacher_confidence)
+    difference = F.log_softmax(teacher_confidence) - F.log_softmax(confidence)
+    divergence = reduce_sum(probability * difference, axis=-1)
+    distance = reduce_sum(F.smooth_l1_loss(location, teacher_location, reduction="none"), axis=-1)
+    seen = 1 - probability[:, :, 0]
+    loss = reduce_sum(divergence + seen * distance, axis=1, keepdim=True)
+    return loss / paddle.clip(reduce_sum(seen), min=1.0)
