@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import paddle
 from paddle.static import Program
 from paddleslim.core import GraphWrapper
 
-from ssd_model.weights import load_weights
+from ssd_model.weights import load_weights, read_tensor, write_tensor
 from utils import checkpoint, runtime
 from utils.checkpoint import RunState
 from utils.config import (
@@ -21,13 +22,14 @@ from utils.config import (
     SensitivePruneStrategy,
     load_config,
 )
-from utils.cut import apply_plan, reshape_programs
+from utils.cut import apply_plan, channels_to_cut, reshape_programs
 from utils.dependencies import Dependencies, analyse
 from utils.evaluation import FetchList, evaluate
 from utils.history import History
 from utils.plan import Plan, search_uniform_ratio, uniform_plan
 from utils.progress import progress
 from utils.readers import FeedList, Reader, feeds, set_epoch
+from utils.reconstruct import Network, first_input, reconstruct
 from utils.sensitivity import (
     check_reach,
     measure_sensitivities,
@@ -162,8 +164,11 @@ class Compressor:
         while True:
             for strategy in self._config.strategies:
                 if self._is_due(strategy, state):
-                    self._prune(strategy, state)
+                    mend = self._prune(strategy, state)
                     record("pruned", {})
+                    if strategy.reconstruct_images:
+                        mend(strategy.reconstruct_images)
+                        record("reconstructed", {})
             if state.epoch == self._config.epoch:
                 break
             losses = self._train_epoch(state.epoch)
@@ -262,12 +267,14 @@ class Compressor:
         settled = _settled(state.history, strategy.metric_name)
         return steps_left > 0 and (settled or epochs_left <= steps_left)
 
-    def _prune(self, strategy: PruneStrategy, state: RunState) -> None:
+    def _prune(self, strategy: PruneStrategy, state: RunState) -> Callable[[int], None]:
+        """Cut, and return what mends the cut network with so many images."""
         dependencies = analyse(self._eval) if state.cuts else self._whole.dependencies
         if isinstance(strategy, SensitivePruneStrategy):
             plan = self._sensitive(strategy, dependencies, state)
         else:
             plan = _uniform(strategy, dependencies)
+        mend = self._mender(plan, strategy)
         programs = [self._train, self._eval]
         self._train, self._eval = apply_plan(plan, programs, self._scope, strategy.criterions)
         if not state.cuts:
@@ -275,6 +282,32 @@ class Compressor:
         state.cuts.append(dict(plan.ratios))
         state.steps[strategy.name] = state.steps.get(strategy.name, 0) + 1
         print(plan.summary())
+        return mend
+
+    def _mender(self, plan: Plan, strategy: PruneStrategy) -> Callable[[int], None]:
+        """Keeps the network as it is now, for `reconstruct` once it is cut."""
+        cuts = channels_to_cut(plan, self._scope, strategy.criterions)
+        scope = paddle.static.Scope()
+        for name in plan.shapes:
+            write_tensor(scope, name, read_tensor(self._scope, name))
+        whole = Network(self._eval, scope)
+
+        def mend(images: int) -> None:
+            pruned = Network(self._eval, self._scope)
+            reconstruct(plan, cuts, whole, pruned, self._images(images))
+
+        return mend
+
+    def _images(self, count: int) -> list[np.ndarray]:
+        """The first batches of the train reader's first epoch, as many as hold so many images."""
+        set_epoch(self._train_reader, 0)
+        image = first_input(self._train)
+        batches = []
+        for feed in feeds(self._train_reader, self._train_feed_list):
+            batches.append(np.array(feed[image]))
+            if sum(map(len, batches)) >= count:
+                break
+        return batches
 
     def _sensitive(
         self, strategy: SensitivePruneStrategy, dependencies: Dependencies, state: RunState

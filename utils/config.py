@@ -39,6 +39,9 @@ class PruneStrategy:
     """How to rank filters, see `utils.criteria`: by filter name, '*' for all others."""
     channel_multiple: int = 1
     """Cut layers keep a multiple of so many channels. The original had no such key."""
+    reconstruct_images: int = 0
+    """After the cut, refit what is left on so many training images, see `utils.reconstruct`. The
+    original had no such key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +248,7 @@ def _strategy(name: str, body: Section, pruners: dict) -> PruneStrategy:
         "pruned_params",
         "metric_name",
         "channel_multiple",
+        "reconstruct_images",
         *more,
     )
     body.integer("end_epoch", minimum=0, default=0)
@@ -256,6 +260,7 @@ def _strategy(name: str, body: Section, pruners: dict) -> PruneStrategy:
         "pruned_params": body.text("pruned_params"),
         "metric_name": body.text("metric_name", optional=not sensitive),
         "channel_multiple": body.integer("channel_multiple", minimum=1, default=1),
+        "reconstruct_images": body.integer("reconstruct_images", minimum=0, default=0),
     }
     if not sensitive:
         return cls(**common)

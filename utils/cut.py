@@ -23,6 +23,23 @@ Criterions = Mapping[str, str]
 L1_NORM: Criterions = {"*": "l1_norm"}
 
 
+def channels_to_cut(plan: Plan, scope, criterions: Criterions = L1_NORM) -> Cuts:
+    """Which channels a plan takes from each tensor: those of the least important filters.
+
+    Args:
+        scope: holds the parameters, not yet cut.
+        criterions: how to rank filters, see `utils.criteria`.
+    """
+    cuts: Cuts = {}
+    for master in plan.ratios:
+        criterion = criterions.get(master, criterions["*"])
+        scores = importance(criterion, plan.dependencies.convs[master], scope)
+        ranking = np.argsort(scores, kind="stable")
+        for member, axis in plan.dependencies.groups[master].members:
+            cuts.setdefault(member, {})[axis] = ranking[: plan.cut(master)]
+    return cuts
+
+
 def apply_plan(
     plan: Plan,
     programs: Sequence[paddle.static.Program],
@@ -49,7 +66,7 @@ def apply_plan(
     """
     scope = scope or paddle.static.global_scope()
     _check_shapes(plan, scope)
-    cuts = _choose(plan, scope, criterions)
+    cuts = channels_to_cut(plan, scope, criterions)
     state = dict(pair for program in programs for pair in optimizer_state(program))
     for name, parameter in state.items():
         if parameter in cuts:
@@ -71,7 +88,7 @@ def silenced(plan: Plan, scope, criterions: Criterions = L1_NORM) -> Iterator[No
         ValueError: see `apply_plan`.
     """
     _check_shapes(plan, scope)
-    cuts = _choose(plan, scope, criterions)
+    cuts = channels_to_cut(plan, scope, criterions)
     before = {name: read_tensor(scope, name) for name in cuts}
     try:
         for name, axes in cuts.items():
@@ -114,17 +131,6 @@ def _check_shapes(plan: Plan, scope) -> None:
                 f"{name} has shape {actual} in the scope, but the plan starts from {shape}: "
                 "run the startup program, or plan for the network as it is now"
             )
-
-
-def _choose(plan: Plan, scope, criterions: Criterions) -> Cuts:
-    cuts: Cuts = {}
-    for master in plan.ratios:
-        criterion = criterions.get(master, criterions["*"])
-        scores = importance(criterion, plan.dependencies.convs[master], scope)
-        ranking = np.argsort(scores, kind="stable")
-        for member, axis in plan.dependencies.groups[master].members:
-            cuts.setdefault(member, {})[axis] = ranking[: plan.cut(master)]
-    return cuts
 
 
 def _without(array: np.ndarray, axes: dict[int, np.ndarray]) -> np.ndarray:

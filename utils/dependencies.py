@@ -143,12 +143,13 @@ def _conv(op, readers: dict) -> Conv | None:
     if op.type not in ("conv2d", "depthwise_conv2d"):
         return None
     name, output = op.input("Filter")[0], op.output("Output")[0]
-    block, behind = op.block, readers[output]
+    block, behind = op.block, readers.get(output)
     vectors, scale = (), None
-    if behind.type == "batch_norm":
+    kind = behind.type if behind else None
+    if kind == "batch_norm":
         vectors = tuple(behind.input(slot)[0] for slot in ("Scale", "Bias", "Mean", "Variance"))
         scale = vectors[0]
-    elif behind.type == "elementwise_add":
+    elif kind == "elementwise_add":
         vectors = tuple(behind.input("Y"))
     map_size = tuple(block.var(output).shape[2:])
     depthwise = op.type == "depthwise_conv2d"

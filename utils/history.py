@@ -11,8 +11,9 @@ class History:
     """What a run measured."""
 
     rows: list[dict[str, Any]]
-    """One for each evaluation: stage ('baseline', 'pruned' or 'trained'), epochs trained, seconds
-    since the start, train losses (means over the epoch) and eval metrics, by their labels."""
+    """One for each evaluation: stage ('baseline', 'pruned', 'reconstructed' or 'trained'), epochs
+    trained, seconds since the start, train losses (means over the epoch) and eval metrics, by
+    their labels."""
     cuts: list[dict[str, float]]
     """Share of output channels cut by filter, one entry for each pruning."""
     flops_before: int
