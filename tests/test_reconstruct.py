@@ -69,7 +69,7 @@ def test_what_can_be_made_up_for_is(batches, kernel, stride, padding):
 def test_least_squares_by_another_solver(batches, monkeypatch):
     """Without the ridge, and with all places taken, it is numpy's lstsq."""
     monkeypatch.setattr("utils.reconstruct.RIDGE", 0)
-    whole, name = network(1)
+    whole, _ = network(1)
     plan, cuts, pruned = cut(whole, {"conv2d_0.w_0": 0.5})
     hidden = [np.einsum("oi,nihw->nohw", read_tensor(pruned.scope, "conv2d_0.w_0")[..., 0, 0], b)
               for b in batches]  # fmt: skip

@@ -4,6 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
+RESULTS = ROOT / "results"
 BASELINE = ROOT / "ssd_model" / "pretrained" / "signs.safetensors"
 """The shipped baseline: parameters trained on the road-sign scenes, float16."""
 

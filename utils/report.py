@@ -1,5 +1,6 @@
 """The report of a run: every number that the workbook measured, in one file."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,27 +10,28 @@ from utils.results import PrunedRun, save_json
 from utils.workspace import Workspace
 
 
-def write_report(
-    work: Workspace,
+def make_report(
+    settings: dict[str, Any],
     run: PrunedRun,
-    control: History | None,
+    control: History | None = None,
     *,
-    file_bytes: tuple[int, int],
-    latency_ms: tuple[float, float],
+    file_bytes: tuple[int, int] | None = None,
+    latency_ms: tuple[float, float] | None = None,
     shapes_match: bool,
     outputs_max_abs_difference: float,
 ) -> dict[str, Any]:
-    """Write `work.report_file` and return its content; what was not measured is null.
+    """All numbers of a run; what was not measured is null.
 
     Args:
+        settings: the run in words; its 'classes' are the names without the background.
         control: the unpruned network fine-tuned for as long.
         file_bytes, latency_ms: before and after.
     """
     history = run.history
     # Layers cut each by its own share have none in common.
     ratios = {ratio for cut in history.cuts for ratio in cut.values()}
-    report = {
-        **work.settings,
+    return {
+        **settings,
         "target_ratio": run.target_ratio,
         "pruned_params": run.pruned_params,
         "channel_ratio": ratios.pop() if len(ratios) == 1 else None,
@@ -37,18 +39,26 @@ def write_report(
         "flops_after": history.flops_after,
         "parameters_before": history.parameters_before,
         "parameters_after": history.parameters_after,
-        "file_bytes_before": file_bytes[0],
-        "file_bytes_after": file_bytes[1],
+        "file_bytes_before": file_bytes[0] if file_bytes else None,
+        "file_bytes_after": file_bytes[1] if file_bytes else None,
         "map_baseline": history.value("map", "baseline"),
         "map_pruned": history.value("map", "pruned"),
+        "map_reconstructed": history.value("map", "reconstructed"),
         "map_finetuned": history.value("map", "trained"),
         "map_control": control.value("map", "trained") if control else None,
-        "ap_by_class": _ap_by_class(work, history, control),
-        "latency_ms_before": latency_ms[0],
-        "latency_ms_after": latency_ms[1],
+        "ap_by_class": _ap_by_class(settings["classes"], history, control),
+        "latency_ms_before": latency_ms[0] if latency_ms else None,
+        "latency_ms_after": latency_ms[1] if latency_ms else None,
         "shapes_match": shapes_match,
         "outputs_max_abs_difference": outputs_max_abs_difference,
     }
+
+
+def write_report(
+    work: Workspace, run: PrunedRun, control: History | None, **measured: Any
+) -> dict[str, Any]:
+    """Write `work.report_file` and return its content, see `make_report`."""
+    report = make_report(work.settings, run, control, **measured)
     save_json(work.report_file, report)
     return report
 
@@ -74,16 +84,17 @@ def summary_table(report: dict[str, Any]) -> pd.DataFrame:
 
 
 def _ap_by_class(
-    work: Workspace, history: History, control: History | None
+    classes: Sequence[str], history: History, control: History | None
 ) -> dict[str, dict[str, float]]:
     """By class and stage; the background, first in each list, is left out."""
     stages = {
         "baseline": history.value("map_by_class", "baseline"),
         "pruned": history.value("map_by_class", "pruned"),
+        "reconstructed": history.value("map_by_class", "reconstructed"),
         "finetuned": history.value("map_by_class", "trained"),
         "control": control.value("map_by_class", "trained") if control else None,
     }
     return {
         name: {stage: values[i] for stage, values in stages.items() if values}
-        for i, name in enumerate(work.classes, start=1)
+        for i, name in enumerate(classes, start=1)
     }

@@ -1,10 +1,12 @@
 """Batches that carry a teacher's answers beside the ground truth."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import paddle
 
-from ssd_model.programs import TEACHER_FEEDS, Detector
+from ssd_model.programs import TEACHER_FEEDS, Detector, build_program
+from ssd_model.weights import load_weights
 from utils import runtime
 from utils.readers import Reader, feeds
 
@@ -40,3 +42,16 @@ class TaughtReader:
                 use_prune=True,
             )
             yield {**feed, **dict(zip(TEACHER_FEEDS, values, strict=True))}
+
+
+def taught_by(reader: Reader, weights: Path, class_num: int, image_size: int = 300) -> TaughtReader:
+    """A reader whose batches also hold the answers of the whole network with these weights.
+
+    Raises:
+        WeightsError: the weights do not fit.
+    """
+    teacher = build_program(class_num, is_train=False, image_size=image_size)
+    scope = paddle.static.Scope()
+    paddle.static.Executor(paddle.CPUPlace()).run(teacher.startup_program, scope=scope)
+    load_weights(teacher.program, weights, scope, strict=True)
+    return TaughtReader(reader, teacher, scope)

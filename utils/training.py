@@ -1,8 +1,10 @@
-"""Train a network that is not pruned: the shipped baseline, one on new data, and the control."""
+"""Train a network from a split to its history, pruned on the way or not."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import paddle
 
@@ -15,14 +17,18 @@ from utils.compressor import Compressor
 from utils.config import write_config
 from utils.history import History
 from utils.paths import BASELINE
+from utils.teacher import taught_by
 from utils.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network: its eval Program, the scope of its parameters, what was measured."""
+    """A trained network."""
 
     evaluation: Detector
+    """As it was built."""
+    program: paddle.static.Program
+    """The eval Program, pruned if the network was."""
     scope: paddle.static.Scope
     history: History
 
@@ -37,42 +43,46 @@ def train(
     augmentation: Augmentation,
     batch_size: int,
     start: Path | None = None,
+    teacher: Path | None = None,
+    strategy: Mapping[str, Any] | None = None,
     image_size: int = 300,
     seed: int = 0,
 ) -> Trained:
-    """Train with a `Compressor` whose config has no strategies; goes on where it was stopped.
+    """Train with a `Compressor`; goes on where it was stopped.
 
     Args:
         epochs: passes over `trainval`; `test` is evaluated after each.
         folder: for the config and the checkpoints.
         start: weights to begin with, where they fit; the rest is random.
+        teacher: weights of a network to learn from, besides the ground truth.
+        strategy: how to prune, as arguments of `write_config`; not at all without.
     """
     class_num = len(trainval.classes) + 1
-    training = build_program(class_num, True, optimizer, image_size, seed)
+    taught = teacher is not None
+    training = build_program(class_num, True, optimizer, image_size, seed, taught)
     evaluation = build_program(class_num, False, image_size=image_size)
     scope = start_scope(training, evaluation, start)
     options = {"image_size": image_size, "seed": seed}
+    train_reader = make_loader(
+        trainval, training.feed_list, batch_size, augmentation=augmentation, shuffle=True, **options
+    )
+    if taught:
+        train_reader = taught_by(train_reader, teacher, class_num, image_size)
     compressor = Compressor(
         paddle.CPUPlace(),
         scope,
         training.program,
-        train_reader=make_loader(
-            trainval,
-            training.feed_list,
-            batch_size,
-            augmentation=augmentation,
-            shuffle=True,
-            **options,
-        ),
+        train_reader=train_reader,
         train_fetch_list=[("loss", training.loss.name)],
         eval_program=evaluation.program,
         eval_reader=make_loader(test, evaluation.feed_list, batch_size, **options),
         eval_fetch_list=[("map", evaluation.map.name)],
     )
     config_file = folder / "train.yaml"
-    write_config(config_file, epochs, folder)
+    write_config(config_file, epochs, folder, **(strategy or {}))
     compressor.config(config_file)
-    return Trained(evaluation, scope, compressor.run())
+    history = compressor.run()
+    return Trained(evaluation, compressor.eval_graph.program, scope, history)
 
 
 def fine_tune(work: Workspace, name: str, epochs: int, start: Path) -> Trained:

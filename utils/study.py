@@ -1,0 +1,266 @@
+"""The study behind results/: what pruning costs, over several ratios, seeds and methods.
+
+`make results` runs what results/results.json lacks, one trial after another; remove that file to
+run all. A second `make results` beside the first takes other trials. Killed, it goes on from the
+last whole epoch.
+"""
+
+import argparse
+import json
+import math
+import platform
+import re
+import subprocess
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+
+from ssd_model.data.loader import preprocess
+from ssd_model.data.scenes import write_scenes
+from ssd_model.data.voc import read_voc
+from ssd_model.programs import build_program
+from ssd_model.weights import read_tensor
+from utils import runtime
+from utils.cut import apply_plan
+from utils.dependencies import analyse
+from utils.inference import compare_latency, predict, save_inference_model
+from utils.lock import LockError, lock
+from utils.optimizers import one_cycle
+from utils.paths import BASELINE, BUILD, RESULTS, ROOT
+from utils.plan import Plan
+from utils.report import make_report
+from utils.results import PrunedRun, save_json
+from utils.training import Trained, start_scope, train
+from utils.workspace import SIGNS_AUGMENTATION
+
+PATTERN = "conv2d_[1-9].w_0|conv2d_1[0-2].w_0"
+SCENES = {"trainval": 3000, "test": 1000}
+"""The notebooks' scenes are the first of these."""
+DATA = BUILD / "data" / "signs-large"
+BATCH_SIZE = 8
+RECIPE = {"epochs": 1, "peak_rate": 4e-4, **SCENES}
+"""What all trials share; the fine-tuning of a control as well."""
+ROUNDS, RUNS = 5, 20
+"""Latency: processes of each network, and timed runs in each."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One network, pruned and fine-tuned."""
+
+    target_ratio: float = 0.0
+    """Share of the FLOPs to cut; 0 for a control."""
+    seed: int = 0
+    strategy: str = "uniform"
+    criterion: str = "l1_norm"
+    reconstruct_images: int = 80
+    teacher: bool = True
+
+    @property
+    def name(self) -> str:
+        if not self.target_ratio:
+            words = ["control"]
+        else:
+            words = [f"{self.target_ratio:g}", self.strategy, self.criterion]
+            words += ["reconstructed"] * bool(self.reconstruct_images)
+        words += ["taught"] * self.teacher
+        return "-".join([*words, f"seed{self.seed}"])
+
+    def config(self) -> dict[str, Any]:
+        """The strategy, as arguments of `write_config`."""
+        if not self.target_ratio:
+            return {}
+        config: dict[str, Any] = {
+            "target_ratio": self.target_ratio,
+            "pruned_params": PATTERN,
+            "strategy": f"{self.strategy.capitalize()}PruneStrategy",
+            "criterion": self.criterion,
+            "reconstruct_images": self.reconstruct_images,
+        }
+        if self.strategy == "sensitive":
+            config["eval_rate"] = 0.1
+            config["sensitivities_file"] = str(_folder(self) / "sensitivities.json")
+        return config
+
+
+SEEDS = (0, 1, 2)
+PLAIN = {"reconstruct_images": 0, "teacher": False}
+TRIALS = (
+    *(Trial(ratio, seed) for seed in SEEDS for ratio in (0.0, 0.2, 0.5)),
+    Trial(0.35),
+    Trial(0.65),
+    # What helped, and what did not
+    Trial(0.5, **PLAIN),
+    Trial(0.5, reconstruct_images=0),
+    Trial(0.5, teacher=False),
+    Trial(0.2, **PLAIN),
+    Trial(0.0, **PLAIN),
+    Trial(0.5, strategy="sensitive"),
+    Trial(0.5, criterion="geometry_median"),
+    Trial(0.5, criterion="bn_scale"),
+)
+
+
+def run_trial(trial: Trial) -> dict[str, Any]:
+    """Prune, fine-tune and verify; a row for results.json, without sizes and latency."""
+    data_dir = write_scenes(DATA, **SCENES)
+    trainval, test = read_voc(data_dir, "trainval"), read_voc(data_dir, "test")
+    steps = RECIPE["epochs"] * math.ceil(len(trainval.records) / BATCH_SIZE)
+    trained = train(
+        trainval,
+        test,
+        one_cycle(RECIPE["peak_rate"], steps),
+        RECIPE["epochs"],
+        _folder(trial) / "checkpoints",
+        augmentation=SIGNS_AUGMENTATION,
+        batch_size=BATCH_SIZE,
+        start=BASELINE,
+        teacher=BASELINE if trial.teacher else None,
+        strategy=trial.config(),
+        seed=trial.seed,
+    )
+    history = trained.history
+    plan = Plan(analyse(trained.evaluation.program), history.cuts[0] if history.cuts else {})
+    in_scope = {name: read_tensor(trained.scope, name).shape for name in plan.shapes}
+    settings = {
+        "name": trial.name,
+        **asdict(trial),
+        **RECIPE,
+        "data": "road-sign scenes",
+        "classes": list(trainval.classes),
+    }
+    images = np.stack([preprocess(record.open()) for record in test.records[:3]])
+    report = make_report(
+        settings,
+        PrunedRun(trial.target_ratio, PATTERN, history),
+        shapes_match=in_scope == plan.shapes,
+        outputs_max_abs_difference=_difference(trained, _folder(trial) / "heads", images),
+    )
+    return {**report, "cuts": history.cuts, "seconds": history.rows[-1]["seconds"], **_origin()}
+
+
+def _difference(trained: Trained, prefix: Path, images: np.ndarray) -> float:
+    """Largest difference between the raw outputs here and in a fresh process."""
+    heads = [trained.evaluation.location, trained.evaluation.confidence]
+    image = trained.evaluation.image
+    save_inference_model(prefix, trained.program, image, heads, trained.scope)
+    here = paddle.static.Executor().run(
+        trained.program,
+        feed={image.name: images},
+        fetch_list=[head.name for head in heads],
+        scope=trained.scope,
+        use_prune=True,
+    )
+    there = predict(prefix, images).outputs
+    return max(float(np.abs(a - b).max()) for a, b in zip(here, there, strict=True))
+
+
+def measure(rows: list[dict[str, Any]]) -> None:
+    """File size and latency of every network of the study, all in one go, in turns.
+
+    They depend on the shapes alone, so the baseline's weights, cut as a row says, stand for all
+    rows of the same cuts.
+    """
+    networks = {json.dumps(row["cuts"]): row["cuts"] for row in rows}
+    prefixes, sizes = {}, {}
+    for number, (key, cuts) in enumerate({"[]": [], **networks}.items()):
+        detector = build_program(len(rows[0]["classes"]) + 1, is_train=False)
+        training = build_program(len(rows[0]["classes"]) + 1, is_train=True)
+        scope, program = start_scope(training, detector, BASELINE), detector.program
+        for ratios in cuts:
+            (program,) = apply_plan(Plan(analyse(program), ratios), [program], scope)
+        prefixes[key] = BUILD / "results" / "models" / str(number)
+        outputs = [detector.nmsed_out, detector.counts]
+        sizes[key] = save_inference_model(prefixes[key], program, detector.image, outputs, scope)
+    test = read_voc(write_scenes(DATA, **SCENES), "test", limit=1)
+    image = preprocess(test.records[0].open())[None]
+    latency = compare_latency(prefixes, image, RUNS, ROUNDS)
+    for row in rows:
+        key = json.dumps(row["cuts"])
+        row["file_bytes_before"], row["file_bytes_after"] = sizes["[]"], sizes[key]
+        row["latency_ms_before"], row["latency_ms_after"] = latency["[]"], latency[key]
+        row["latency_machine"] = machine()
+
+
+def add_controls(rows: list[dict[str, Any]]) -> None:
+    """Beside each pruned network's mAP, that of the control: same seed, same recipe."""
+    controls = {
+        (row["seed"], row["teacher"]): row["map_finetuned"] for row in rows if not row["cuts"]
+    }
+    for row in rows:
+        row["map_control"] = controls.get((row["seed"], row["teacher"]))
+
+
+def machine() -> str:
+    """What the timings were taken on."""
+    model = "unknown processor"
+    if (cpuinfo := Path("/proc/cpuinfo")).exists():
+        names = re.findall(r"^model name\s*: (.*)$", cpuinfo.read_text(), re.M)
+        model = names[0] if names else model
+    return f"{model}, {runtime.cores()} cores, {platform.system()} {platform.machine()}"
+
+
+def _origin() -> dict[str, Any]:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    )
+    packages = ("paddlepaddle", "paddleslim", "numpy")
+    return {
+        "commit": commit.stdout.strip() or None,
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
+        "machine": machine(),
+    }
+
+
+def _folder(trial: Trial) -> Path:
+    return BUILD / "results" / trial.name
+
+
+def load_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows of results.json and of trials that ended since, in the order of `TRIALS`."""
+    file = folder / "results.json"
+    rows = {row["name"]: row for row in (json.loads(file.read_text()) if file.exists() else [])}
+    for trial in TRIALS:
+        if (fresh := _folder(trial) / "row.json").exists():
+            row = json.loads(fresh.read_text())
+            # What results.json holds may already have its latency.
+            rows[trial.name] = rows.get(trial.name, row) if _same(rows, row) else row
+    return [rows[trial.name] for trial in TRIALS if trial.name in rows]
+
+
+def _same(rows: dict[str, dict], row: dict[str, Any]) -> bool:
+    return row["name"] in rows and rows[row["name"]]["map_finetuned"] == row["map_finetuned"]
+
+
+def missing(folder: Path) -> list[Trial]:
+    """Trials that have no row by today's recipe."""
+    recipes = {row["name"]: {key: row[key] for key in RECIPE} for row in load_rows(folder)}
+    return [trial for trial in TRIALS if recipes.get(trial.name) != RECIPE]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure what pruning costs; writes results/.")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder to write")
+    parser.add_argument("--latency", action="store_true", help="time all networks once more")
+    arguments = parser.parse_args()
+    for trial in missing(arguments.out):
+        try:
+            with lock(_folder(trial)):
+                print(f"--- {trial.name}", flush=True)
+                if trial in missing(arguments.out):
+                    save_json(_folder(trial) / "row.json", run_trial(trial))
+        except LockError:
+            print(f"--- {trial.name}: another process is at it", flush=True)
+    rows = load_rows(arguments.out)
+    add_controls(rows)
+    if arguments.latency or any(row["latency_ms_after"] is None for row in rows):
+        measure(rows)
+    save_json(arguments.out / "results.json", rows)
+
+
+if __name__ == "__main__":
+    main()
