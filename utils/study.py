@@ -57,7 +57,7 @@ class Trial:
     seed: int = 0
     strategy: str = "uniform"
     criterion: str = "l1_norm"
-    reconstruct_images: int = 80
+    reconstruct_images: int = 160
     teacher: bool = True
 
     @property
@@ -90,7 +90,11 @@ class Trial:
 SEEDS = (0, 1, 2)
 PLAIN = {"reconstruct_images": 0, "teacher": False}
 TRIALS = (
-    *(Trial(ratio, seed) for seed in SEEDS for ratio in (0.0, 0.2, 0.5)),
+    *(
+        Trial(ratio, seed, reconstruct_images=160 if ratio else 0)
+        for seed in SEEDS
+        for ratio in (0.0, 0.2, 0.5)
+    ),
     Trial(0.35),
     Trial(0.65),
     # What helped, and what did not
