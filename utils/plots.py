@@ -19,6 +19,7 @@ if get_ipython():
     get_ipython().run_line_magic("matplotlib", "inline")
 
 KINDS = {"1x1": "tab:blue", "depthwise 3x3": "tab:orange", "3x3": "tab:green"}
+AT_THE_CUT = {"pruned": "right after the cut", "reconstructed": "repaired"}
 BOX_COLOURS = plt.get_cmap("tab10")
 
 
@@ -107,6 +108,12 @@ def plot_history(compressed: History, control: History) -> Figure:
             # A drop at one moment: the value before and the value after share their epoch.
             rows = history.rows
         axes.plot([row["epoch"] for row in rows], [row["map"] for row in rows], style, label=name)
+    for row in compressed.rows:
+        if row["stage"] in AT_THE_CUT:
+            place = (row["epoch"], row["map"])
+            axes.annotate(
+                AT_THE_CUT[row["stage"]], place, (6, -3), textcoords="offset points", va="top"
+            )
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epochs of fine-tuning", ylabel="mAP on the test images", ylim=(0, 1))
     axes.grid(alpha=0.3)

@@ -7,6 +7,10 @@ import paddle
 
 from utils.optimizers import one_cycle, original
 
+FINE_TUNE_RATE = 4e-4
+"""Peak learning rate after a cut: a trained network needs smaller steps than a new one."""
+BASELINE_RATE = 1e-3
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -23,17 +27,21 @@ class Profile:
     baseline_epochs: int
     """Training of a baseline first, where the data are not the shipped one's."""
 
-    def optimizer(self, images: int, epochs: int) -> paddle.optimizer.Optimizer:
-        """The optimizer for a run of so many epochs over so many images."""
+    def optimizer(self, images: int, epochs: int, peak_rate: float) -> paddle.optimizer.Optimizer:
+        """The optimizer for a run of so many epochs over so many images.
+
+        Args:
+            peak_rate: highest learning rate; the original's schedule has its own.
+        """
         steps = math.ceil(images / self.batch_size)
-        return original(steps) if self.name == "full" else one_cycle(1e-3, steps * epochs)
+        return original(steps) if self.name == "full" else one_cycle(peak_rate, steps * epochs)
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
         Profile("smoke", trainval=32, test=16, batch_size=8, epochs=1, baseline_epochs=1),
-        Profile("standard", trainval=1000, test=250, batch_size=8, epochs=2, baseline_epochs=4),
+        Profile("standard", trainval=1000, test=250, batch_size=8, epochs=1, baseline_epochs=4),
         Profile("full", trainval=None, test=None, batch_size=64, epochs=120, baseline_epochs=120),
     )
 }

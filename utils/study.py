@@ -32,8 +32,10 @@ from utils.lock import LockError, lock
 from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD, RESULTS, ROOT
 from utils.plan import Plan
+from utils.profiles import FINE_TUNE_RATE
 from utils.report import make_report
 from utils.results import PrunedRun, save_json
+from utils.results_page import write_page
 from utils.training import Trained, start_scope, train
 from utils.workspace import SIGNS_AUGMENTATION
 
@@ -42,7 +44,7 @@ SCENES = {"trainval": 3000, "test": 1000}
 """The notebooks' scenes are the first of these."""
 DATA = BUILD / "data" / "signs-large"
 BATCH_SIZE = 8
-RECIPE = {"epochs": 1, "peak_rate": 4e-4, **SCENES}
+RECIPE = {"epochs": 1, "peak_rate": FINE_TUNE_RATE, **SCENES}
 """What all trials share; the fine-tuning of a control as well."""
 ROUNDS, RUNS = 5, 20
 """Latency: processes of each network, and timed runs in each."""
@@ -264,6 +266,7 @@ def main() -> None:
     if arguments.latency or any(row["latency_ms_after"] is None for row in rows):
         measure(rows)
     save_json(arguments.out / "results.json", rows)
+    write_page(arguments.out, rows, ROOT / "README.md")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from utils.compressor import Compressor
 from utils.config import write_config
 from utils.history import History
 from utils.paths import BASELINE
+from utils.profiles import BASELINE_RATE
 from utils.teacher import taught_by
 from utils.workspace import Workspace
 
@@ -86,18 +87,12 @@ def train(
 
 
 def fine_tune(work: Workspace, name: str, epochs: int, start: Path) -> Trained:
-    """`train` on the data of a workspace, its checkpoints under `name`."""
-    return train(
-        work.trainval,
-        work.test,
-        work.optimizer(epochs),
-        epochs,
-        work.checkpoints / name,
-        augmentation=work.augmentation,
-        batch_size=work.profile.batch_size,
-        start=start,
-        seed=work.seed,
-    )
+    """Train a network further on the data of a workspace, with itself as it was for a teacher.
+
+    Args:
+        name: of the folder for its checkpoints.
+    """
+    return _train_in(work, name, epochs, work.optimizer(epochs), start, teacher=start)
 
 
 def train_baseline(work: Workspace) -> None:
@@ -105,9 +100,33 @@ def train_baseline(work: Workspace) -> None:
 
     It begins with the shipped weights, as far as they fit, and is saved as `work.baseline`.
     """
-    trained = fine_tune(work, "baseline", work.profile.baseline_epochs, BASELINE)
+    epochs = work.profile.baseline_epochs
+    optimizer = work.optimizer(epochs, BASELINE_RATE)
+    trained = _train_in(work, "baseline", epochs, optimizer, BASELINE, teacher=None)
     metadata = {"classes": json.dumps(work.classes)}
     save_weights(trained.evaluation.program, work.baseline, trained.scope, "float16", metadata)
+
+
+def _train_in(
+    work: Workspace,
+    name: str,
+    epochs: int,
+    optimizer: paddle.optimizer.Optimizer,
+    start: Path,
+    teacher: Path | None,
+) -> Trained:
+    return train(
+        work.trainval,
+        work.test,
+        optimizer,
+        epochs,
+        work.checkpoints / name,
+        augmentation=work.augmentation,
+        batch_size=work.profile.batch_size,
+        start=start,
+        teacher=teacher,
+        seed=work.seed,
+    )
 
 
 def start_scope(

@@ -15,7 +15,7 @@ from ssd_model.data.voc import Split, read_voc
 from ssd_model.programs import Detector
 from ssd_model.weights import read_tensors
 from utils.paths import BASELINE, ROOT, relative
-from utils.profiles import PROFILES, Profile
+from utils.profiles import FINE_TUNE_RATE, PROFILES, Profile
 
 # Road signs are not mirrored, since no sign says 07; and far ones are small enough as they are.
 SIGNS_AUGMENTATION = Augmentation(flip_prob=0, expand_max=2)
@@ -115,9 +115,11 @@ class Workspace:
         """The original's, but for the drawn road signs."""
         return SIGNS_AUGMENTATION if self.drawn else Augmentation()
 
-    def optimizer(self, epochs: int) -> paddle.optimizer.Optimizer:
+    def optimizer(
+        self, epochs: int, peak_rate: float = FINE_TUNE_RATE
+    ) -> paddle.optimizer.Optimizer:
         """The optimizer for so many epochs on these data."""
-        return self.profile.optimizer(len(self.trainval.records), epochs)
+        return self.profile.optimizer(len(self.trainval.records), epochs, peak_rate)
 
     def train_loader(self, detector: Detector) -> paddle.io.DataLoader:
         """Augmented batches in an order of their own each epoch, with the Program's feed list."""
