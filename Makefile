@@ -12,7 +12,7 @@ OUTPUT ?= build
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup data check-data run-notebooks lab test lint format baseline lock clean
+.PHONY: help setup data check-data run-notebooks lab test lint format baseline results lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -56,6 +56,9 @@ format: $(READY) ## mend style, strip the notebooks' outputs
 
 baseline: $(READY) ## train the shipped baseline again (about two hours on two cores; goes on where it stopped)
 	$(BIN)/python -m utils.baseline
+
+results: $(READY) ## measure what pruning costs, for results/ (hours; goes on where it stopped)
+	$(BIN)/python -m utils.study
 
 lock: requirements.in ## pin requirements.in in requirements.lock
 	$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
