@@ -1,5 +1,7 @@
 """Parameters on disk: safetensors, never pickle, written whole or not at all."""
 
+import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,9 @@ import numpy as np
 import paddle
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+
+CHECKSUM = "sha256"
+"""Key of the checksum in a file's metadata."""
 
 
 class WeightsError(ValueError):
@@ -103,13 +108,25 @@ def write_tensor(scope, name: str, array: np.ndarray) -> None:
 
 
 def write_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict | None = None) -> None:
-    """Write a safetensors file."""
+    """Write a safetensors file with a checksum in its header.
+
+    Args:
+        metadata: texts by name.
+
+    Raises:
+        OSError: see `write_file`.
+    """
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    write_file(path, save(arrays, metadata))
+    metadata = metadata or {}
+    write_file(path, save(arrays, metadata | {CHECKSUM: _checksum(arrays, metadata)}))
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, through a temporary one beside it."""
+    """Write a file whole or not at all, through a temporary one beside it.
+
+    Raises:
+        OSError: no room, no permission; what was there before is still there.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -119,6 +136,9 @@ def write_file(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # which a failed write does not say
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -127,16 +147,29 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Tensors and metadata of a safetensors file.
 
     Raises:
-        WeightsError: the file is missing or is not whole.
+        WeightsError: the file is missing, is not whole, or its checksum does not fit.
     """
     try:
         with safe_open(path, "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return arrays, file.metadata() or {}
+            metadata = file.metadata() or {}
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file") from None
-    except SafetensorError as error:
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} is not a whole safetensors file: {error}") from error
+    checksum = metadata.pop(CHECKSUM, None)
+    if checksum and checksum != _checksum(arrays, metadata):
+        raise WeightsError(f"{path} is damaged: its checksum does not fit")
+    return arrays, metadata
+
+
+def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
+    """SHA-256 of everything that a file says."""
+    shapes = {name: [array.dtype.str, array.shape] for name, array in arrays.items()}
+    digest = hashlib.sha256(json.dumps([metadata, shapes], sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(arrays[name])
+    return digest.hexdigest()
 
 
 def _halve(array: np.ndarray) -> np.ndarray:

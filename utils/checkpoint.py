@@ -1,21 +1,29 @@
-"""Checkpoints of a run: one file each, written whole or not at all."""
+"""Checkpoints of a run: one file each, written whole or not at all, with a checksum.
+
+A folder of checkpoints belongs to one run at a time: whoever calls these functions holds its
+`utils.lock.lock`.
+"""
 
 import json
 import re
+import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paddle
 
-from ssd_model.weights import read_tensor, read_tensors, write_tensor, write_tensors
+from ssd_model.weights import WeightsError, read_tensor, read_tensors, write_tensors
 
 KEEP = 2
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that belongs to another run."""
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be written, or that belongs to another run."""
 
 
 @dataclass
@@ -35,8 +43,30 @@ class RunState:
     finished: bool
 
 
+def check_room(folder: Path, program: paddle.static.Program) -> None:
+    """See before a long run that its disk can take the checkpoints of a train Program.
+
+    Raises:
+        CheckpointError: it can't.
+    """
+    one = 4 * sum(abs(prod(v.shape)) for v in program.list_vars() if v.persistable)
+    needed = one * (KEEP + 1 - len(_checkpoints(folder)))
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise CheckpointError(
+            f"the checkpoints in {folder} need {needed / 1e6:.0f} MB, but its disk has only "
+            f"{free / 1e6:.0f} MB left: make room, or choose another checkpoint_path"
+        )
+
+
 def save(folder: Path, state: RunState, programs: Sequence[paddle.static.Program], scope) -> None:
-    """Write parameters, optimizer state and `state`; drop all but the last `KEEP` checkpoints."""
+    """Write parameters, optimizer state and `state`; drop all but the last `KEEP` checkpoints.
+
+    Raises:
+        CheckpointError: it cannot be written; the earlier ones are still there.
+    """
+    for partial in folder.glob(".epoch-*"):  # of a process that was killed as it wrote
+        partial.unlink()
     names = {v.name for program in programs for v in program.list_vars() if v.persistable}
     arrays = {
         name: read_tensor(scope, name)
@@ -44,25 +74,39 @@ def save(folder: Path, state: RunState, programs: Sequence[paddle.static.Program
         if scope.find_var(name) is not None and scope.find_var(name).get_tensor()._is_initialized()
     }
     path = folder / f"epoch-{state.epoch:04d}.safetensors"
-    write_tensors(path, arrays, {"state": json.dumps(asdict(state))})
+    try:
+        write_tensors(path, arrays, {"state": json.dumps(asdict(state))})
+    except OSError as error:
+        kept = _checkpoints(folder)
+        rest = f"that of {kept[-1].name} is whole" if kept else "there is none before it"
+        raise CheckpointError(
+            f"the checkpoint of epoch {state.epoch} cannot be written: {error}. {rest}. When this "
+            "is mended, run again to go on from the last one"
+        ) from error
     for old in _checkpoints(folder)[:-KEEP]:
         old.unlink()
 
 
-def load_state(folder: Path, fingerprint: dict[str, Any]) -> tuple[RunState, Path] | None:
-    """State and file of this run's last checkpoint; None where there is none.
+def find(
+    folder: Path, fingerprint: dict[str, Any]
+) -> tuple[RunState, dict[str, np.ndarray], Path] | None:
+    """This run's last checkpoint that is whole: its state, tensors and file; None without one.
 
-    Checkpoints of another run that has ended do not count.
+    Damaged ones are passed over with a warning. Checkpoints of another run that has ended do not
+    count.
 
     Raises:
         CheckpointError: the checkpoint is of another run that has not ended.
     """
-    paths = _checkpoints(folder)
-    if not paths:
-        return None
-    _, metadata = read_tensors(paths[-1])
-    state = RunState(**json.loads(metadata["state"]))
-    if state.fingerprint != fingerprint:
+    for path in reversed(_checkpoints(folder)):
+        try:
+            arrays, metadata = read_tensors(path)
+            state = RunState(**json.loads(metadata["state"]))
+        except (WeightsError, KeyError, TypeError, ValueError) as error:
+            warnings.warn(f"a checkpoint is passed over: {path}: {error}", stacklevel=2)
+            continue
+        if state.fingerprint == fingerprint:
+            return state, arrays, path
         if state.finished:
             return None
         changed = [
@@ -71,16 +115,10 @@ def load_state(folder: Path, fingerprint: dict[str, Any]) -> tuple[RunState, Pat
             if state.fingerprint.get(key) != value
         ]
         raise CheckpointError(
-            f"{paths[-1]} is of another unfinished run: {'; '.join(changed)}. "
+            f"{path} is of another unfinished run: {'; '.join(changed)}. "
             "Remove that folder, or choose another checkpoint_path"
         )
-    return state, paths[-1]
-
-
-def load_tensors(path: Path, scope) -> None:
-    """Fill a scope with a checkpoint's tensors."""
-    for name, array in read_tensors(path)[0].items():
-        write_tensor(scope, name, array)
+    return None
 
 
 def clear(folder: Path) -> None:

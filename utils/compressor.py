@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from utils.cut import apply_plan, channels_to_cut, reshape_programs
 from utils.dependencies import Dependencies, analyse
 from utils.evaluation import FetchList, evaluate
 from utils.history import History
+from utils.lock import lock
 from utils.plan import Plan, search_uniform_ratio, uniform_plan
 from utils.progress import progress
 from utils.readers import FeedList, Reader, feeds, set_epoch
@@ -139,13 +141,20 @@ class Compressor:
         readers can't be compared: give other data another `checkpoint_path`.
 
         Raises:
-            CheckpointError: `checkpoint_path` holds an unfinished run of another kind.
+            LockError: another run works in `checkpoint_path`, or it cannot be written.
+            CheckpointError: it holds an unfinished run of another kind, or has no room left. The
+                checkpoints of the epochs before are kept.
             SensitivityError: `sensitivities_file` holds those of another network.
             TrainingError: the loss is no longer a number.
             ValueError: the scope's tensors do not fit the Programs.
         """
         if self._config is None:
             raise ValueError("call config(path) before run()")
+        folder = self._config.checkpoint_path
+        with lock(folder) if folder else nullcontext():
+            return self._run()
+
+    def _run(self) -> History:
         state, started = self._start(), time.monotonic()
         before = state.history[-1]["seconds"] if state.history else 0.0
 
@@ -176,7 +185,8 @@ class Compressor:
             last = state.epoch == self._config.epoch
             if last or state.epoch % self._config.eval_epoch == 0:
                 record("trained", losses)
-            self._save(state)
+            if not last:  # that one is saved below, as the run's end
+                self._save(state)
         if not state.finished:
             state.finished = True
             self._save(state)
@@ -198,13 +208,14 @@ class Compressor:
         if self._config.init_model:
             load_weights(self._eval, self._config.init_model, self._scope, strict=True)
         folder, fingerprint = self._config.checkpoint_path, self._fingerprint()
-        found = checkpoint.load_state(folder, fingerprint) if folder else None
+        found = checkpoint.find(folder, fingerprint) if folder else None
         if found:
-            state, path = found
+            state, arrays, path = found
             for ratios in state.cuts:
                 plan = Plan(analyse(self._eval), ratios)
                 self._train, self._eval = reshape_programs(plan, [self._train, self._eval])
-            checkpoint.load_tensors(path, self._scope)
+            for name, array in arrays.items():
+                write_tensor(self._scope, name, array)
             if self._scheduler:
                 self._scheduler.set_state_dict(state.lr_scheduler)
             ended = "this run has ended; its result is in" if state.finished else "going on from"
@@ -213,6 +224,7 @@ class Compressor:
         self._check_scope()
         if folder:
             checkpoint.clear(folder)
+            checkpoint.check_room(folder, self._train)
         if self._scheduler:
             self._scheduler.set_state_dict(self._first_lr)
         return RunState(fingerprint, 0, [], {}, [], None, False)

@@ -1,10 +1,14 @@
 """YAML read key by key, so that what is wrong can be told with its line."""
 
-import math
+import os
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+LONGEST_FILE = 100_000
+"""Bytes; a config has hundreds."""
+LARGEST_NUMBER = 1_000_000
 
 
 class ConfigError(ValueError):
@@ -27,9 +31,13 @@ class Section:
 
     @classmethod
     def read(cls, path: Path) -> "Section":
+        if path.stat().st_size > LONGEST_FILE:
+            raise ConfigError(f"{path} is longer than {LONGEST_FILE:,} bytes: that is no config")
         try:
-            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+        except RecursionError:
+            raise ConfigError(f"{path} is not a config: it is nested too deeply") from None
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
             raise ConfigError(f"{path} is not YAML: {error}") from None
         if not isinstance(node, yaml.MappingNode):
             raise ConfigError(f"{path} is not a mapping of keys to values")
@@ -40,7 +48,7 @@ class Section:
 
     def fail(self, key, problem: str):
         line = self._lines.get(key, self._line)
-        name = ".".join(filter(None, [self._where, str(key)]))
+        name = ".".join(filter(None, [self._where, _short(str(key))]))
         raise ConfigError(f"{self._path}, line {line}: {name} {problem}")
 
     def allow(self, *keys: str) -> None:
@@ -62,13 +70,14 @@ class Section:
         value = self._value(key)
         if value not in allowed or isinstance(value, bool):
             names = ", ".join(map(repr, allowed)) or "nothing (none is defined)"
-            self.fail(key, f"is {value!r}; allowed: {names}")
+            self.fail(key, f"is {_shown(value)}; allowed: {names}")
         return value
 
     def number(self, key, minimum=None, above=None, below=None, default=None) -> float:
         value = self._value(key, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-            self.fail(key, f"is {value!r}; it must be a number")
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not plain or not abs(value) <= LARGEST_NUMBER:  # which nan is not
+            self.fail(key, f"is {_shown(value)}; it must be a number up to {LARGEST_NUMBER:,}")
         if above is not None and not above < value < below:
             self.fail(key, f"is {value:g}; it must lie between {above} and {below}, both excluded")
         if minimum is not None and value < minimum:
@@ -77,8 +86,13 @@ class Section:
 
     def integer(self, key, minimum: int, default: int | None = None) -> int:
         value = self._value(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            self.fail(key, f"is {value!r}; it must be a whole number, {minimum} or more")
+        plain = isinstance(value, int) and not isinstance(value, bool)
+        if not plain or not minimum <= value <= LARGEST_NUMBER:
+            self.fail(
+                key,
+                f"is {_shown(value)}; it must be a whole number, {minimum} or more and at most "
+                f"{LARGEST_NUMBER:,}",
+            )
         return value
 
     def text(self, key, optional: bool = False) -> str | None:
@@ -86,12 +100,20 @@ class Section:
         if value is None and optional:
             return None
         if not isinstance(value, str) or not value:
-            self.fail(key, f"is {value!r}; it must be a text in quotes")
+            self.fail(key, f"is {_shown(value)}; it must be a text in quotes")
         return value
 
     def path(self, key) -> Path | None:
         text = self.text(key, optional=True)
-        return Path(text) if text else None
+        if text is None:
+            return None
+        try:
+            if "\0" in text:
+                raise ValueError("a zero byte")
+            os.fsencode(text)
+        except ValueError as error:
+            self.fail(key, f"is {_shown(text)}, which can be no path: {error}")
+        return Path(text)
 
     def names(self, key, defined: dict) -> list[str]:
         values = self._value(key, None, optional=True) or []
@@ -99,7 +121,7 @@ class Section:
             self.fail(key, "must be a list of names")
         for value in values:
             if not isinstance(value, str) or value not in defined:
-                self.fail(key, f"names {value!r}, but strategies defines {list(defined)}")
+                self.fail(key, f"names {_shown(value)}, but strategies defines {list(defined)}")
         if len(set(values)) < len(values):
             self.fail(key, f"names one twice: {values}")
         return values
@@ -115,8 +137,30 @@ class Section:
             return default
         try:
             return _construct(node)
-        except (yaml.YAMLError, ValueError) as error:
-            self.fail(key, f"is no plain value: {error}")
+        except Exception as error:  # PyYAML lets out whatever goes wrong inside
+            self.fail(key, f"is no plain value: {_short(str(error))}")
+
+
+class _Loader(yaml.SafeLoader):
+    """Without aliases, a few lines of which can stand for gigabytes."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="write it out: no aliases here", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
+def _shown(value: Any) -> str:
+    """A value for a message."""
+    try:
+        return _short(repr(value))
+    except ValueError:  # Python does not print whole numbers of thousands of digits
+        return "a number of thousands of digits"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _construct(node: yaml.Node) -> Any:
