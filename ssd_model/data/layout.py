@@ -6,8 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ssd_model.data.faults import Fault
+from ssd_model.data.annotation import shorten, why_no_class
+from ssd_model.data.faults import DataError, Fault
+from ssd_model.data.files import read_bytes
 
+MAX_BYTES = 50_000_000  # of an image set: a million ids
+LONGEST_ID = 200
 PARTS = ("JPEGImages", "Annotations", "ImageSets/Main")
 YEARS = ("VOC2007", "VOC2012")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
@@ -77,7 +81,7 @@ def list_entries(root: Path, folders: list[Path], split: str, faults: list[Fault
 
 def _is_usable(root: Path, entry: Entry, faults: list[Fault]) -> bool:
     if not _is_plain(entry.id):
-        what = f"id {entry.id!r} is not a name inside the data folder; remove the line"
+        what = f"id {shorten(entry.id)!r} is not a name inside the data folder; remove the line"
         faults.append(Fault(entry.source, what))
         return False
     return _check_inside(root, entry.annotation, faults)
@@ -86,7 +90,12 @@ def _is_usable(root: Path, entry: Entry, faults: list[Fault]) -> bool:
 def _is_plain(id_: str) -> bool:
     # '\\' and ':' would be a path or a drive on Windows only: refuse them everywhere.
     parts = id_.split("/")
-    return id_.isprintable() and not ({"", ".", ".."} & {*parts}) and not ({"\\", ":"} & {*id_})
+    return (
+        len(id_) <= LONGEST_ID
+        and id_.isprintable()
+        and not ({"", ".", ".."} & {*parts})
+        and not ({"\\", ":"} & {*id_})
+    )
 
 
 def _image_sets(main: Path, split: str, faults: list[Fault]) -> list[Path]:
@@ -110,8 +119,8 @@ def _read_lines(root: Path, path: Path, faults: list[Fault]) -> list[str]:
     if not _check_inside(root, path, faults):
         return []
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bytes(path, MAX_BYTES).decode("utf-8-sig")
+    except (OSError, DataError, UnicodeDecodeError) as error:
         faults.append(Fault(path, f"not readable as UTF-8 text ({error})"))
         return []
     return [line.strip() for line in text.splitlines() if line.strip()]
@@ -129,6 +138,8 @@ def read_label_list(root: Path, faults: list[Fault]) -> tuple[str, ...] | None:
     if not names and len(faults) == known:
         faults.append(Fault(path, "no class in it; write one a line or remove the file"))
     for name, count in Counter(names).items():
+        if why := why_no_class(name):
+            faults.append(Fault(path, f"class {shorten(name)!r} {why}"))
         if count > 1:
             faults.append(Fault(path, f"class {name!r} is there {count} times; keep one"))
     if BACKGROUND in names:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ssd_model.data.faults import DataError
+from ssd_model.data.files import check_regular
 
 MAX_PIXELS = 50_000_000
 FORMATS = ("JPEG", "PNG", "BMP")
@@ -58,6 +59,7 @@ def check_image(path: str | Path) -> tuple[tuple[int, int], tuple[int, int]]:
 @contextmanager
 def _reading(path: str | Path) -> Iterator[Image.Image]:
     try:
+        check_regular(path)
         with Image.open(path, formats=FORMATS) as image:
             _check_pixels(image)
             yield image

@@ -93,7 +93,16 @@ def scan_voc(
     data_dir: str | Path, splits: Iterable[str] = SPLITS, limit: int | None = None
 ) -> tuple[dict[str, Split], list[Fault]]:
     """Return the asked splits, less what is faulty, and all their faults."""
-    root = Path(data_dir)
+    try:
+        return _scan(Path(data_dir), splits, limit)
+    except OSError as error:
+        # A folder that may not be listed, a path too long for the file system
+        return {}, [Fault(Path(error.filename or data_dir), f"cannot be read ({error.strerror})")]
+
+
+def _scan(
+    root: Path, splits: Iterable[str], limit: int | None
+) -> tuple[dict[str, Split], list[Fault]]:
     faults: list[Fault] = []
     folders = find_folders(root, faults)
     if faults:
