@@ -209,6 +209,7 @@ def test_image_sets(voc, lines):
     path.write_text("a\nb\n")
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp"])
 @given(data=st.data())
 def test_images(scratch, suffix, data):

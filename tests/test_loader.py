@@ -9,6 +9,7 @@ from voc_folder import CAT, add_image, annotation_xml, make_voc, object_xml
 from ssd_model.data.augment import Augmentation
 from ssd_model.data.loader import (
     FEED_NAMES,
+    LARGEST_SIDE,
     DetectionDataset,
     SeededBatches,
     collate,
@@ -144,6 +145,19 @@ def test_items_depend_on_seed_epoch_and_index_only(split):
     assert_same([forward[key] for key in keys], [backward[key] for key in keys])
     assert not np.array_equal(forward[0, 0][0], forward[1, 0][0])
     assert not np.array_equal(forward[0, 0][0], items(keys, seed=1)[0, 0][0])
+
+
+def test_augmentation_sees_no_giant(split):
+    seen = []
+
+    def look(image, *truth_and_rng):
+        seen.append(image.size)
+        return image, *truth_and_rng[:3]
+
+    Image.new("RGB", (4000, 2000)).save(split.records[0].image)
+    DetectionDataset(split, look, image_size=SIZE)[0]
+    DetectionDataset(split, look, image_size=SIZE)[1]
+    assert seen == [(LARGEST_SIDE, LARGEST_SIDE // 2), (100, 50)]
 
 
 def test_a_plain_index_is_epoch_0(split):

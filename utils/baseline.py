@@ -1,12 +1,14 @@
 """Train the shipped baseline from nothing: `make baseline`.
 
 Two phases, small images first: most of what the network learns does not need 300 pixels, and
-160 cost a third. Killed at any moment, it goes on from the last whole epoch.
+160 cost a third. Killed at any moment, it goes on from the last whole epoch; two at a time in one
+folder are refused.
 """
 
 import argparse
 import json
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,9 @@ import pandas as pd
 
 from ssd_model.data.scenes import write_scenes
 from ssd_model.data.voc import read_voc
-from ssd_model.weights import save_weights
+from ssd_model.weights import save_weights, write_file
+from utils.checkpoint import CheckpointError
+from utils.lock import LockError, lock
 from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD
 from utils.training import train
@@ -68,7 +72,7 @@ def train_phase(phase: Phase, data_dir: Path, folder: Path, start: Path | None) 
         image_size=phase.image_size,
     )
     curve = trained.history.frame().assign(phase=phase.name)
-    curve.to_csv(result.with_suffix(".csv"), index=False)
+    _write_table(result.with_suffix(".csv"), curve)
     metadata = {
         "classes": json.dumps(trainval.classes),
         "map": f"{trained.history.value('map', 'trained'):.4f}",
@@ -82,15 +86,27 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=BUILD / "baseline", help="to work in")
     parser.add_argument("--out", type=Path, default=BASELINE, help="weights file to write")
     arguments = parser.parse_args()
+    try:
+        with lock(arguments.folder):
+            train_phases(arguments.folder, arguments.out)
+    except (LockError, CheckpointError, OSError) as error:
+        sys.exit(str(error))
+    print(f"baseline: {arguments.out}")
+
+
+def train_phases(folder: Path, out: Path) -> None:
+    """Train all phases in a folder; write the weights, and beside them the learning curve."""
     data_dir = write_scenes(BUILD / "data" / "signs-baseline", trainval=SCENES)
     weights = None
     for phase in PHASES:
-        weights = train_phase(phase, data_dir, arguments.folder, weights)
-    curves = [pd.read_csv(arguments.folder / f"{phase.name}.csv") for phase in PHASES]
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    pd.concat(curves).to_csv(arguments.out.with_suffix(".csv"), index=False)
-    arguments.out.write_bytes(weights.read_bytes())
-    print(f"baseline: {arguments.out}")
+        weights = train_phase(phase, data_dir, folder, weights)
+    curves = [pd.read_csv(folder / f"{phase.name}.csv") for phase in PHASES]
+    _write_table(out.with_suffix(".csv"), pd.concat(curves))
+    write_file(out, weights.read_bytes())
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    write_file(path, table.to_csv(index=False).encode())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from ssd_model.weights import write_file
 from utils.criteria import CRITERIA
 from utils.cut import L1_NORM
 from utils.yaml_section import ConfigError, Section
@@ -198,8 +199,7 @@ def write_config(
     text += COMPRESSOR_PART.format(epoch=epoch, checkpoint_path=_quote(str(checkpoint_path)))
     if target_ratio is not None:
         text += f"    strategies:\n        - {name}\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_file(path, text.encode())
     load_config(path)
 
 

@@ -41,7 +41,7 @@ def find_pruned(path: Path, key: str) -> PrunedRun | None:
     if not path.exists():
         return None
     _, metadata = read_tensors(path)
-    if metadata["key"] != key:
+    if metadata.get("key") != key:
         return None
     run = json.loads(metadata["run"])
     return PrunedRun(**{**run, "history": History(**run["history"])})
@@ -97,11 +97,21 @@ def save_history(path: Path, history: History, key: str) -> None:
 
 
 def find_history(path: Path, key: str) -> History | None:
-    """A history measured in the workspace of this key; None if there is none."""
+    """A history measured in the workspace of this key; None if there is none.
+
+    Raises:
+        ValueError: the file is not one that `save_history` wrote.
+    """
     if not path.exists():
         return None
-    content = json.loads(path.read_text())
-    if content["key"] != key:
+    try:
+        content = json.loads(path.read_bytes())
+        found = content["key"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} holds no history ({error}): remove it and measure again"
+        ) from error
+    if found != key:
         return None
     return History(**content["history"])
 

@@ -1,7 +1,7 @@
 """Execute the notebooks in order, without a screen: `make run-notebooks`.
 
 The executed copies go to <output>/notebooks. A notebook that fails stops the rest; its partly
-executed copy is kept.
+executed copy is kept. One run at a time may work in an output folder.
 """
 
 import argparse
@@ -12,45 +12,84 @@ import time
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from utils.lock import LockError, lock
 from utils.paths import ROOT
 from utils.profiles import PROFILES
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
+class NotebookError(RuntimeError):
+    """A notebook that did not come to its end."""
+
+    def __init__(self, name: str, cell: int, message: str, copy: Path):
+        super().__init__(
+            f"{name} failed in cell {cell}:\n  {message}\nwhat it did until then: {copy}"
+        )
+
+
 def run(parameters: dict[str, Any], only: str = "") -> int:
     """Run all notebooks, or those whose name contains `only`; returns the exit status."""
-    folder = ROOT / parameters["output"] / "notebooks"
-    folder.mkdir(parents=True, exist_ok=True)
-    # A kernel can't tell that nobody looks at its progress bars.
-    os.environ["TQDM_DISABLE"] = "1"
     chosen = [notebook for notebook in NOTEBOOKS if only in notebook.name]
     if not chosen:
         print(f"no notebook has {only!r} in its name")
         return 2
-    for notebook in chosen:
-        started = time.monotonic()
-        print(f"{notebook.name} ...", flush=True)
-        try:
-            papermill.execute_notebook(
-                notebook,
-                folder / notebook.name,
-                parameters=parameters,
-                cwd=notebook.parent,
-                progress_bar=False,
-                log_output=False,
-                extra_arguments=["--log-level=ERROR"],
-            )
-        except PapermillExecutionError as error:
-            message = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
-            print(f"{notebook.name} failed in cell {error.exec_count}:\n  {message}")
-            print(f"what it did until then: {folder / notebook.name}")
-            return 1
-        print(f"{notebook.name} done in {time.monotonic() - started:.0f} s", flush=True)
+    # A kernel can't tell that nobody looks at its progress bars.
+    os.environ["TQDM_DISABLE"] = "1"
+    output = ROOT / parameters["output"]
+    try:
+        with lock(output):
+            (output / "notebooks").mkdir(exist_ok=True)
+            for notebook in chosen:
+                started = time.monotonic()
+                print(f"{notebook.name} ...", flush=True)
+                execute(notebook, output / "notebooks" / notebook.name, parameters)
+                print(f"{notebook.name} done in {time.monotonic() - started:.0f} s", flush=True)
+    except (NotebookError, LockError, OSError) as error:
+        print(error)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; training goes on from its last whole epoch when you run this again")
+        return 130
     return 0
+
+
+def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
+    """Run one notebook; the executed copy is written as the cells end.
+
+    Raises:
+        NotebookError: a cell failed, or the kernel died.
+    """
+    try:
+        papermill.execute_notebook(
+            notebook,
+            copy,
+            parameters=parameters,
+            cwd=notebook.parent,
+            progress_bar=False,
+            log_output=False,
+            extra_arguments=["--log-level=ERROR"],
+        )
+    except PapermillExecutionError as error:
+        message = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
+        raise NotebookError(notebook.name, error.exec_count, message, copy) from error
+    except DeadKernelError as error:
+        message = "the kernel died: killed, perhaps for want of memory"
+        raise NotebookError(notebook.name, _last_begun(copy), message, copy) from error
+
+
+def _last_begun(copy: Path) -> int:
+    """The number of the last code cell that a notebook began."""
+    cells = nbformat.read(copy, as_version=4).cells
+    begun = [
+        cell for cell in cells if cell.metadata.get("papermill", {}).get("status") != "pending"
+    ]
+    return sum(cell.cell_type == "code" for cell in begun)
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ FEED_NAMES = ("image", "gt_box", "gt_label", "gt_difficult")
 MEAN = 127.5
 SCALE = 0.007843  # as the original; close to 1 / 127.5
 PADDING_LABEL = -1
+LARGEST_SIDE = 1500  # pixels: augmentation may zoom out to 16 times the area
 
 Item = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -75,6 +76,7 @@ class DetectionDataset(paddle.io.Dataset):
         image = record.open()
         truth = record.boxes, record.labels, record.difficult
         if self.augmentation is not None:
+            image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
             rng = np.random.default_rng([self.seed, epoch, index])
             image, *truth = self.augmentation(image, *truth, rng)
         return preprocess(image, self.image_size), *truth

@@ -6,7 +6,6 @@ python -m ssd_model.data.scenes --out build/data/signs
 import argparse
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -115,10 +114,14 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _replace(folder: Path, fresh: Path) -> None:
-    """Put the fresh folder in place of an old one made here, if there is one."""
+    """Put the fresh folder in place of an old one made here, if there is one.
+
+    The old one goes aside, beside the fresh one, and is removed with that place: killed in
+    between, a half-removed folder would look like somebody else's.
+    """
     target = folder.resolve()
     if target.exists():
-        shutil.rmtree(target)
+        target.rename(fresh.with_name("old"))
     fresh.rename(target)
 
 
