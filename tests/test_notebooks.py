@@ -12,8 +12,10 @@ import nbformat
 import pytest
 from voc_folder import add_image, object_xml, write_set
 
+from utils.lock import lock
 from utils.paths import ROOT
-from utils.run_notebooks import NOTEBOOKS
+from utils.run_notebooks import NOTEBOOKS, NotebookError, execute
+from utils.run_notebooks import run as run_notebooks
 
 KEYS = [
     "profile", "data", "classes", "seed", "target_ratio", "pruned_params", "channel_ratio",
@@ -137,6 +139,47 @@ def test_make_hands_the_pattern_on_as_it_is():
 def test_a_name_that_no_notebook_has(tmp_path):
     done = run("--output", str(tmp_path), "--only", "05")
     assert (done.returncode, done.stdout) == (2, "no notebook has '05' in its name\n")
+
+
+def notebook_of(folder: Path, *cells: str) -> Path:
+    """A notebook of code cells, to be run from the notebooks' folder."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, folder / "small.ipynb")
+    return folder / "small.ipynb"
+
+
+def outputs_of(copy: Path) -> list[str]:
+    """What the code cells of an executed copy printed, one text a cell."""
+    cells = nbformat.read(copy, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    return ["".join(output.get("text", "") for output in cell.outputs) for cell in code]
+
+
+def test_a_kernel_that_dies_is_told_with_its_cell(tmp_path):
+    die = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    source = notebook_of(tmp_path, "print('alive')", die, "print('never')")
+    copy = tmp_path / "copy.ipynb"
+    with pytest.raises(NotebookError, match=r"small\.ipynb failed in cell 2:\n  the kernel died"):
+        execute(source, copy, {})
+    assert outputs_of(copy) == ["alive\n", "", ""]
+
+
+def test_a_cell_before_its_time_says_what_to_run(tmp_path):
+    start = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport utils"
+    source, copy = notebook_of(tmp_path, start, "history.frame()"), tmp_path / "copy.ipynb"
+    words = r"failed in cell 2:\n  NameError: name 'history' is not .*Run All Above Selected Cell"
+    with pytest.raises(NotebookError, match=words):
+        execute(source, copy, {})
+    (error,) = nbformat.read(copy, as_version=4).cells[-1].outputs
+    assert "history.frame()" in "".join(error.traceback)
+
+
+def test_two_runs_do_not_share_an_output_folder(tmp_path, capsys):
+    with lock(tmp_path):
+        assert run_notebooks({"output": str(tmp_path)}) == 1
+    assert f"works in {tmp_path}: wait" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_a_notebook_that_fails_stops_the_run(tmp_path):

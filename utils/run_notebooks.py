@@ -85,11 +85,8 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
 
 def _last_begun(copy: Path) -> int:
     """The number of the last code cell that a notebook began."""
-    cells = nbformat.read(copy, as_version=4).cells
-    begun = [
-        cell for cell in cells if cell.metadata.get("papermill", {}).get("status") != "pending"
-    ]
-    return sum(cell.cell_type == "code" for cell in begun)
+    code = [c for c in nbformat.read(copy, as_version=4).cells if c.cell_type == "code"]
+    return sum(cell.metadata.papermill.start_time is not None for cell in code)
 
 
 def main() -> int:
