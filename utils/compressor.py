@@ -212,7 +212,7 @@ class Compressor:
         if found:
             state, arrays, path = found
             for ratios in state.cuts:
-                plan = Plan(analyse(self._eval), ratios)
+                plan = Plan(self._now().dependencies, ratios)
                 self._train, self._eval = reshape_programs(plan, [self._train, self._eval])
             for name, array in arrays.items():
                 write_tensor(self._scope, name, array)
@@ -281,7 +281,7 @@ class Compressor:
 
     def _prune(self, strategy: PruneStrategy, state: RunState) -> Callable[[int], None]:
         """Cut, and return what mends the cut network with so many images."""
-        dependencies = analyse(self._eval) if state.cuts else self._whole.dependencies
+        dependencies = self._now().dependencies
         if isinstance(strategy, SensitivePruneStrategy):
             plan = self._sensitive(strategy, dependencies, state)
         else:
@@ -379,7 +379,7 @@ class Compressor:
         checkpoint.save(self._config.checkpoint_path, state, [self._train, self._eval], self._scope)
 
     def _history(self, state: RunState) -> History:
-        after = Plan(analyse(self._eval), {})
+        after = self._now()
         return History(
             rows=state.history,
             cuts=state.cuts,
@@ -388,6 +388,10 @@ class Compressor:
             parameters_before=self._whole.parameters,
             parameters_after=after.parameters,
         )
+
+    def _now(self) -> Plan:
+        """The network as it is, whole or cut."""
+        return self._whole if self._eval is self._given[1] else Plan(analyse(self._eval), {})
 
     def _with_optimizer(self, program: Program, optimizer) -> Program:
         program, startup = program.clone(), Program()

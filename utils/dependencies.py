@@ -15,7 +15,7 @@ from paddleslim.core import GraphWrapper
 from paddleslim.prune.collections import StaticPruningCollections
 from paddleslim.prune.prune_worker import PRUNE_WORKER, PruneWorker
 
-from utils.pattern import PatternError, hints
+from utils.pattern import PatternError, hints, matching
 
 
 @PRUNE_WORKER.register
@@ -74,13 +74,7 @@ class Dependencies:
         Raises:
             PatternError: bad syntax, no match, or a match that cannot be cut, with the reason.
         """
-        try:
-            compiled = re.compile(pattern)
-        except re.error as error:
-            raise PatternError(
-                f"pruned_params {pattern!r} is no regular expression: {error}"
-            ) from None
-        matched = [name for name in self.shapes if compiled.match(name)]
+        matched = matching(re.match, pattern, self.shapes)
         if not matched:
             raise PatternError(
                 f"pruned_params {pattern!r} matches none of the {len(self.shapes)} parameters"

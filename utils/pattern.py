@@ -3,14 +3,18 @@
 import difflib
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from utils.time_limit import time_limit
+
 if TYPE_CHECKING:
     from utils.dependencies import Dependencies
+
+MATCH_SECONDS = 2
 
 # A piece of a regular expression: an escaped character, a class, or any other character.
 PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
@@ -73,10 +77,10 @@ def explain_pattern(dependencies: "Dependencies", pattern: str) -> PatternReport
         PatternError: it is no regular expression.
     """
     names = list(dependencies.shapes)
-    matched = _matching(re.match, pattern, names)
-    searched = _matching(re.search, pattern, names)
-    strict = _matching(re.match, escape_dots(pattern), names)
-    whole = _matching(re.fullmatch, pattern, names)
+    matched = matching(re.match, pattern, names)
+    searched = matching(re.search, pattern, names)
+    strict = matching(re.match, escape_dots(pattern), names)
+    whole = matching(re.fullmatch, pattern, names)
     refused = {name: dependencies.why_not(name) for name in matched}
     report = PatternReport(
         pattern=pattern,
@@ -95,7 +99,7 @@ def hints(pattern: str, names: Iterable[str]) -> list[str]:
     """Sentences on what may be wrong with a pattern that matches none of some names."""
     names = list(names)
     found = _syntax_traps(pattern)
-    inside = _matching(re.search, pattern, names)
+    inside = matching(re.search, pattern, names)
     if inside:
         found.append(
             f"names are matched from their beginning, and {some(inside)} only hold it further in: "
@@ -105,7 +109,7 @@ def hints(pattern: str, names: Iterable[str]) -> list[str]:
         found.append("* repeats what stands before it: for any text write .*")
     if "weights" in pattern:
         found.append("filters are called conv2d_1.w_0 here, not conv1_weights")
-    if _matching(re.match, f"(?i:{pattern})", names):
+    if matching(re.match, f"(?i:{pattern})", names):
         found.append("names are in lower case")
     close = difflib.get_close_matches(pattern.replace("\\", "").rstrip("$"), names, 1)
     if not found:
@@ -129,14 +133,24 @@ def some(names: Iterable[str], shown: int = 4) -> str:
     return ", ".join(names[:shown]) + more
 
 
-def _matching(method, pattern: str, names: list[str]) -> list[str]:
-    """Names that `re.match`, `re.search` or `re.fullmatch` takes."""
+def matching(method: Callable, pattern: str, names: Iterable[str]) -> list[str]:
+    """Names that `re.match`, `re.search` or `re.fullmatch` takes.
+
+    Raises:
+        PatternError: it is no regular expression, or takes more than `MATCH_SECONDS`.
+    """
     try:
-        return [name for name in names if method(pattern, name)]
-    except re.error as error:
+        with time_limit(MATCH_SECONDS):
+            return [name for name in names if method(pattern, name)]
+    except (re.error, TypeError, OverflowError, RecursionError) as error:
         raise PatternError(
             f"pruned_params {pattern!r} is no regular expression: {error}. A bracket that is "
             r"meant as itself is written \( or \["
+        ) from None
+    except TimeoutError:
+        raise PatternError(
+            f"pruned_params {pattern!r} takes more than {MATCH_SECONDS} s to match: repetitions "
+            "inside repetitions try every way to split a name; leave them out"
         ) from None
 
 
