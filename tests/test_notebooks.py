@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -112,12 +113,48 @@ def test_their_own_voc_folder(tmp_path):
     assert "187 parameters loaded, 12 start fresh" in executed
 
 
-def test_the_last_notebook_alone(tmp_path):
-    done = run("--output", str(tmp_path), "--only", "04")
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads((tmp_path / "report.json").read_text())
+@pytest.fixture(scope="module")
+def detour(tmp_path_factory) -> Path:
+    """As `finished`, by another way: 4 alone, 3 killed halfway, 3 again, 4 again."""
+    output = tmp_path_factory.mktemp("detour")
+    arguments = ["--output", str(output), "--target-ratio", "0.3", "--only"]
+    alone = run(*arguments, "04")
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+    (output / "report.json").rename(output / "report-alone.json")
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "utils.run_notebooks", "--profile", "smoke", *arguments, "03"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+    )
+    while killed.poll() is None and not list(output.glob("checkpoints/*/pruned/epoch-*")):
+        time.sleep(0.1)
+    assert killed.poll() is None, "the notebook ended before it could be killed"
+    killed.kill()  # the kernel sees it and ends itself
+    killed.wait()
+    for notebook in ("03", "04"):
+        done = run(*arguments, notebook)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return output
+
+
+def test_the_last_notebook_alone(detour):
+    report = json.loads((detour / "report-alone.json").read_text())
     assert report["map_finetuned"] is None and report["shapes_match"] is True
-    assert "Run notebook 3" in (tmp_path / "notebooks" / "04_save_and_verify.ipynb").read_text()
+
+
+def test_an_interrupted_notebook_goes_on_where_it_was(detour):
+    copy = (detour / "notebooks" / "03_compress.ipynb").read_text()
+    assert "this run has ended; its result is in" in copy
+
+
+def test_every_way_through_the_notebooks_gives_the_same_report(finished, detour):
+    reports = []
+    for output in (finished, detour):
+        report = json.loads((output / "report.json").read_text())
+        assert report.pop("data") == str(output / "data" / "signs-smoke")
+        reports.append({key: value for key, value in report.items() if "latency" not in key})
+    assert len(reports[0]) == len(KEYS) - 3
+    assert reports[0] == reports[1]
 
 
 def test_make_hands_the_pattern_on_as_it_is():
