@@ -101,16 +101,24 @@ def test_their_own_voc_folder(tmp_path):
     for i in range(8):
         cat, dog = object_xml("cat", 10, 20, 90, 100), object_xml("dog", 60.5, 10, 150.5, 80)
         add_image(data, f"{i:03}", cat, dog, size=(160, 120 + 20 * i), color=(30 * i, 90, 200))
+    # A class with a name that plots and tables must not take for more, and not in the test images
+    odd = object_xml("&lt;b>$\\bad$&lt;/b>", 5, 5, 60, 60)
+    add_image(data, "000", odd, size=(160, 120))
     write_set(data, "trainval", [f"{i:03}" for i in range(6)])
     write_set(data, "test", ["006", "007"])
     output = tmp_path / "out"
     done = run("--data-dir", str(data), "--output", str(output))
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((output / "report.json").read_text())
-    assert report["classes"] == ["cat", "dog"]
+    assert report["classes"] == ["<b>$\\bad$</b>", "cat", "dog"]
+    assert set(report["ap_by_class"]["<b>$\\bad$</b>"].values()) == {None}
     assert report["data"] == str(data)
     executed = (output / "notebooks" / "03_compress.ipynb").read_text()
     assert "187 parameters loaded, 12 start fresh" in executed
+    for path in NOTEBOOKS:
+        cells = nbformat.read(output / "notebooks" / path.name, as_version=4).cells
+        outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+        assert not any("<b>$" in "".join(output.get("text/html", "")) for output in outputs)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +129,7 @@ def detour(tmp_path_factory) -> Path:
     alone = run(*arguments, "04")
     assert alone.returncode == 0, alone.stdout + alone.stderr
     (output / "report.json").rename(output / "report-alone.json")
+    (output / "notebooks" / "04_save_and_verify.ipynb").rename(output / "alone.ipynb")
     killed = subprocess.Popen(
         [sys.executable, "-m", "utils.run_notebooks", "--profile", "smoke", *arguments, "03"],
         cwd=ROOT,
@@ -140,6 +149,7 @@ def detour(tmp_path_factory) -> Path:
 def test_the_last_notebook_alone(detour):
     report = json.loads((detour / "report-alone.json").read_text())
     assert report["map_finetuned"] is None and report["shapes_match"] is True
+    assert "Run notebook 3" in (detour / "alone.ipynb").read_text()
 
 
 def test_an_interrupted_notebook_goes_on_where_it_was(detour):

@@ -18,6 +18,9 @@ from utils.sweep import Sweep
 if get_ipython():
     get_ipython().run_line_magic("matplotlib", "inline")
 
+# A class may be called anything, and $ is not the beginning of a formula.
+plt.rcParams["text.parse_math"] = False
+
 KINDS = {"1x1": "tab:blue", "depthwise 3x3": "tab:orange", "3x3": "tab:green"}
 AT_THE_CUT = {"pruned": "right after the cut", "reconstructed": "repaired"}
 BOX_COLOURS = plt.get_cmap("tab10")
