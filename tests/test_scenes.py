@@ -325,6 +325,26 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_set_that_was_not_quite_replaced_is_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_scenes(tmp_path / "signs", 1, 1, processes=1)
+    rename, renamed = Path.rename, []
+
+    def rename_once(path: Path, target: Path) -> Path:
+        if renamed:
+            raise KeyboardInterrupt
+        renamed.append(path)
+        return rename(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", rename_once)
+        write_scenes(folder, 2, 1, processes=1)
+    write_scenes(folder, 2, 1, processes=1)
+    assert len(list(folder.glob("JPEGImages/*.jpg"))) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["signs"]
+
+
 def test_negative_numbers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="negative"):
         write_scenes(tmp_path / "signs", -1, 1)

@@ -18,7 +18,7 @@ import pytest
 from test_compressor import BATCHES, Interrupted, Setup, weights
 
 from ssd_model.weights import read_tensors, write_file, write_tensors
-from utils import checkpoint
+from utils import baseline, checkpoint
 from utils.checkpoint import CheckpointError, RunState
 from utils.config import write_config
 from utils.lock import LockError, lock
@@ -255,3 +255,9 @@ def test_a_lock_does_not_outlive_its_process(tmp_path):
         pass
     with lock(tmp_path):
         pass
+
+
+def test_two_baselines_do_not_share_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["baseline", "--folder", str(tmp_path)])
+    with lock(tmp_path), pytest.raises(SystemExit, match=f"works in {tmp_path}: wait"):
+        baseline.main()

@@ -36,6 +36,10 @@ def lock(folder: Path) -> Iterator[None]:
                 f"another run (process {file.read() or 'unknown'}) works in {folder}: wait until "
                 "it has ended, or choose another folder"
             ) from None
+        except OSError as error:
+            raise LockError(
+                f"the file system of {folder} has no locks ({error}): choose another folder"
+            ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
