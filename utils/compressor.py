@@ -145,7 +145,7 @@ class Compressor:
             CheckpointError: it holds an unfinished run of another kind, or has no room left. The
                 checkpoints of the epochs before are kept.
             SensitivityError: `sensitivities_file` holds those of another network.
-            TrainingError: the loss is no longer a number.
+            TrainingError: the loss or a parameter is no longer a number.
             ValueError: the scope's tensors do not fit the Programs.
         """
         if self._config is None:
@@ -368,9 +368,19 @@ class Compressor:
                 self._scheduler.step()
         if not batches:
             raise TrainingError("the train reader gave no batch")
+        self._check_finite(description)
         return dict(
             zip((label for label, _ in self._train_fetch_list), totals / batches, strict=True)
         )
+
+    def _check_finite(self, description: str) -> None:
+        """A relu turns nan into 0, so that layers may be lost and the loss not show it."""
+        for name in self._whole.shapes:
+            if not np.isfinite(read_tensor(self._scope, name)).all():
+                raise TrainingError(
+                    f"{name} is no longer finite after {description}: a lower learning rate may "
+                    "help"
+                )
 
     def _save(self, state: RunState) -> None:
         if self._config.checkpoint_path is None:
