@@ -165,7 +165,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             metadata = file.metadata() or {}
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file") from None
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, AttributeError, TypeError, ValueError) as error:
+        # AttributeError: a type of numbers that numpy lacks
         raise WeightsError(f"{path} is not a whole safetensors file: {error}") from error
     checksum = metadata.pop(CHECKSUM, None)
     if checksum and checksum != _checksum(arrays, metadata):

@@ -96,7 +96,7 @@ def damage(path: Path, how: str) -> None:
 def small_checkpoints(folder: Path, epochs=(1, 2)) -> dict:
     """Checkpoints of one tensor; returns their fingerprint."""
     for epoch in epochs:
-        state = RunState({"epoch": 3}, epoch, [], [], None, False)
+        state = RunState({"epoch": 3}, epoch, [], {}, [], lr_scheduler=None, finished=False)
         metadata = {"state": json.dumps(vars(state))}
         array = np.full(1000, epoch, "float32")
         write_tensors(folder / f"epoch-{epoch:04d}.safetensors", {"weight": array}, metadata)
