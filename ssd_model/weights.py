@@ -138,7 +138,8 @@ def write_file(path: Path, content: bytes) -> None:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        error.filename = str(path)  # which a failed write does not say
+        if error.errno:
+            error.filename = str(path)  # which a failed write does not say
         raise
     finally:
         temporary.unlink(missing_ok=True)
