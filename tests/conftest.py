@@ -6,6 +6,7 @@ import numpy as np
 import paddle
 import pytest
 from hypothesis import HealthCheck, settings
+from voc_folder import make_voc
 
 # Quick and the same each time, for the gate; the long one looks for what that one misses.
 options = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
@@ -40,3 +41,8 @@ def run(program):
         return executor.run(program, feed=feed, fetch_list=fetch_list)
 
     return run
+
+
+@pytest.fixture
+def voc(tmp_path):
+    return make_voc(tmp_path / "voc")

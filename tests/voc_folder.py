@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from PIL import Image
+
+from ssd_model.data.voc import DataError, find_faults, read_voc
 
 WIDTH, HEIGHT = 100, 50
 CAT = ("cat", 10, 5, 60, 45)
@@ -68,3 +71,22 @@ def make_voc(
     if test is not None:
         write_set(folder, "test", test)
     return folder
+
+
+def write_xml(voc, *objects, **size):
+    """Replace the annotation of image `a`."""
+    (voc / "Annotations/a.xml").write_text(annotation_xml(*objects, **size))
+
+
+def only_fault(voc, name, *words):
+    """Check that the folder has one fault, which names the file and all the words."""
+    faults = find_faults(voc)
+    assert len(faults) == 1, [str(fault) for fault in faults]
+    assert faults[0].path.name == name
+    for word in words:
+        assert word in faults[0].what
+    with pytest.raises(DataError) as caught:
+        for split in ("trainval", "test"):
+            read_voc(voc, split)
+    assert str(faults[0]) in str(caught.value)
+    assert "make check-data DATA_DIR=" in str(caught.value)
