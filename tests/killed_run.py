@@ -69,7 +69,8 @@ def build(data: Path) -> Run:
 def compress(compressor: Compressor, scope: paddle.static.Scope, folder: Path) -> None:
     """Prune before the second epoch of four; write all that came of it to result.json."""
     config = folder / "compress.yaml"
-    write_config(config, EPOCHS, folder / "checkpoints", 0.3, "conv2d_[1-9].w_0")
+    strategy = {"target_ratio": 0.3, "pruned_params": "conv2d_[1-9].w_0", "reconstruct_images": 4}
+    write_config(config, EPOCHS, folder / "checkpoints", **strategy)
     config.write_text(config.read_text().replace("start_epoch: 0", "start_epoch: 1"))
     compressor.config(config)
     history = compressor.run()

@@ -103,6 +103,7 @@ class Compressor:
         self._scheduler = getattr(train_program, "lr_scheduler", None)
         self._first_lr = self._scheduler.state_dict() if self._scheduler else None
         self._whole = Plan(analyse(eval_program), {})
+        self._after = self._whole  # the last cut
         self._config: CompressConfig | None = None
         self.plan: Plan | None = None
         """What the first strategy will leave, or has left; None without strategies, and until
@@ -205,6 +206,7 @@ class Compressor:
     def _start(self) -> RunState:
         """Programs and scope at the start, or where the last checkpoint left them."""
         self._train, self._eval = self._given
+        self._after = self._whole
         if self._config.init_model:
             load_weights(self._eval, self._config.init_model, self._scope, strict=True)
         folder, fingerprint = self._config.checkpoint_path, self._fingerprint()
@@ -212,8 +214,9 @@ class Compressor:
         if found:
             state, arrays, path = found
             for ratios in state.cuts:
-                plan = Plan(self._now().dependencies, ratios)
-                self._train, self._eval = reshape_programs(plan, [self._train, self._eval])
+                self._after = Plan(self._dependencies(), ratios)
+                programs = [self._train, self._eval]
+                self._train, self._eval = reshape_programs(self._after, programs)
             for name, array in arrays.items():
                 write_tensor(self._scope, name, array)
             if self._scheduler:
@@ -281,7 +284,7 @@ class Compressor:
 
     def _prune(self, strategy: PruneStrategy, state: RunState) -> Callable[[int], None]:
         """Cut, and return what mends the cut network with so many images."""
-        dependencies = self._now().dependencies
+        dependencies = self._dependencies()
         if isinstance(strategy, SensitivePruneStrategy):
             plan = self._sensitive(strategy, dependencies, state)
         else:
@@ -291,6 +294,7 @@ class Compressor:
         self._train, self._eval = apply_plan(plan, programs, self._scope, strategy.criterions)
         if not state.cuts:
             self.plan = plan
+        self._after = plan
         state.cuts.append(dict(plan.ratios))
         state.steps[strategy.name] = state.steps.get(strategy.name, 0) + 1
         print(plan.summary())
@@ -389,19 +393,18 @@ class Compressor:
         checkpoint.save(self._config.checkpoint_path, state, [self._train, self._eval], self._scope)
 
     def _history(self, state: RunState) -> History:
-        after = self._now()
         return History(
             rows=state.history,
             cuts=state.cuts,
             flops_before=self._whole.flops,
-            flops_after=after.flops,
+            flops_after=self._after.flops,
             parameters_before=self._whole.parameters,
-            parameters_after=after.parameters,
+            parameters_after=self._after.parameters,
         )
 
-    def _now(self) -> Plan:
-        """The network as it is, whole or cut."""
-        return self._whole if self._eval is self._given[1] else Plan(analyse(self._eval), {})
+    def _dependencies(self) -> Dependencies:
+        """Those of the network as it is, whole or cut."""
+        return self._whole.dependencies if self._after is self._whole else analyse(self._eval)
 
     def _with_optimizer(self, program: Program, optimizer) -> Program:
         program, startup = program.clone(), Program()
