@@ -77,11 +77,11 @@ def save(folder: Path, state: RunState, programs: Sequence[paddle.static.Program
     try:
         write_tensors(path, arrays, {"state": json.dumps(asdict(state))})
     except OSError as error:
-        kept = _checkpoints(folder)
-        rest = f"that of {kept[-1].name} is whole" if kept else "there is none before it"
+        kept = [path.name for path in _checkpoints(folder)]
+        before = f"{kept[-1]} is whole" if kept else "there is none before it"
         raise CheckpointError(
-            f"the checkpoint of epoch {state.epoch} cannot be written: {error}. {rest}. When this "
-            "is mended, run again to go on from the last one"
+            f"the checkpoint of epoch {state.epoch} cannot be written: {error}; {before}. "
+            "When this is mended, run again to go on from the last one"
         ) from error
     for old in _checkpoints(folder)[:-KEEP]:
         old.unlink()

@@ -228,6 +228,6 @@ def main() -> None:
     args = parser.parse_args()
     try:
         folder = write_scenes(args.out, args.trainval, args.test, args.seed)
-    except (FileExistsError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.exit(1, f"{error}\n")
     print(f"{args.trainval} + {args.test} scenes in {folder}")
