@@ -16,8 +16,8 @@ from utils.plan import PlanError
 from utils.sensitivity import (
     Sensitivities,
     SensitivityError,
+    delta_ratios,
     measure_sensitivities,
-    ratios,
     sample,
     sensitive_plan,
 )
@@ -58,7 +58,7 @@ def measure(dependencies, scope, tmp_path):
 
         path = tmp_path / "sensitivities.json"
         return measure_sensitivities(
-            dependencies, scope, names, ratios(0.4), metric, path, about, **arguments
+            dependencies, scope, names, 0.4, metric, path, about, **arguments
         )
 
     return measure
@@ -163,13 +163,16 @@ def test_targets_that_the_measured_ratios_do_not_reach(dependencies):
 
 
 def test_ratios_of_a_delta():
-    assert ratios(0.2) == [0.2, 0.4, 0.6, 0.8]
-    assert ratios(0.3) == [0.3, 0.6, 0.9]
-    assert ratios(0.5) == [0.5]
-    assert len(ratios(0.01)) == 99
+    assert delta_ratios(0.2, 64) == [0.2, 0.4, 0.6, 0.8]
+    assert delta_ratios(0.3, 64) == [0.3, 0.6, 0.9]
+    assert delta_ratios(0.5, 64) == [0.5]
+    assert delta_ratios(0.01, 256)[-1] == 0.99
+    assert delta_ratios(0.01, 32)[-1] == 0.98  # 0.99 would leave none
     for delta in (0, 0.001, 1):
         with pytest.raises(ValueError, match="delta_rate"):
-            ratios(delta)
+            delta_ratios(delta, 64)
+    with pytest.raises(ValueError, match="none of 2 channels"):
+        delta_ratios(0.9, 2)
 
 
 @pytest.mark.parametrize(("rate", "taken"), [(0.01, [0]), (0.5, [0, 3, 5, 7, 9]), (1, range(10))])

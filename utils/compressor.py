@@ -34,8 +34,8 @@ from utils.readers import FeedList, Reader, feeds, set_epoch
 from utils.reconstruct import Network, first_input, reconstruct
 from utils.sensitivity import (
     check_reach,
+    delta_ratios,
     measure_sensitivities,
-    ratios,
     sample,
     sensitive_plan,
     weights_digest,
@@ -268,7 +268,10 @@ class Compressor:
             )
         if not isinstance(strategy, SensitivePruneStrategy):
             return _uniform(strategy, dependencies)
-        largest = {name: ratios(strategy.delta_rate)[-1] for name in matched}
+        largest = {
+            name: delta_ratios(strategy.delta_rate, dependencies.groups[name].channels)[-1]
+            for name in matched
+        }
         check_reach(dependencies, largest, strategy.step_ratio)
         return None
 
@@ -343,7 +346,7 @@ class Compressor:
             dependencies,
             self._scope,
             dependencies.match(strategy.pruned_params),
-            ratios(strategy.delta_rate),
+            strategy.delta_rate,
             metric,
             Path(strategy.sensitivities_file + later),
             {"metric": strategy.metric_name, "eval_rate": strategy.eval_rate},

@@ -6,6 +6,7 @@ from html import escape
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
+import pandas as pd
 from IPython.display import HTML, Image, display
 
 from utils.dependencies import Dependencies
@@ -13,7 +14,7 @@ from utils.pattern import PatternError, explain_pattern
 from utils.plan import PlanError, search_uniform_ratio, uniform_plan
 from utils.plots import plot_plan
 
-COLUMNS = ["channels before", "channels after", "FLOPs after", "parameters after"]
+WIDE = {"width": "46em"}
 
 
 def explore(dependencies: Dependencies, pruned_params: str, target_ratio: float) -> None:
@@ -28,11 +29,13 @@ def explore(dependencies: Dependencies, pruned_params: str, target_ratio: float)
         if picture:
             display(Image(picture))
         return
-    pattern = widgets.Text(pruned_params, description="pattern", layout={"width": "40em"})
+    pattern = widgets.Text(pruned_params, description="pattern", layout=WIDE)
     target = widgets.FloatSlider(
-        target_ratio, min=0.05, max=0.95, step=0.01, description="target_ratio"
+        target_ratio, min=0.05, max=0.95, step=0.01, description="target_ratio", layout=WIDE
     )
-    multiple = widgets.ToggleButtons(options=[1, 8, 16], description="multiple of")
+    multiple = widgets.ToggleButtons(
+        options=[1, 8, 16], description="multiple of", style={"button_width": "4em"}
+    )
     text, picture = widgets.HTML(), widgets.Image(format="png")
 
     def follow(_change=None) -> None:
@@ -43,7 +46,8 @@ def explore(dependencies: Dependencies, pruned_params: str, target_ratio: float)
     for control in (pattern, target, multiple):
         control.observe(follow, "value")
     follow()
-    display(widgets.VBox([pattern, target, multiple, text, picture]))
+    controls = [pattern, target, multiple, text, picture]
+    display(widgets.VBox(controls, layout={"align_items": "flex-start"}))
 
 
 def describe(
@@ -58,9 +62,15 @@ def describe(
         plan = uniform_plan(dependencies, pruned_params, ratio).rounded(channel_multiple)
     except (PatternError, PlanError) as error:
         return f"<p>{escape(str(error))}</p>", None
-    table = plan.table().loc[list(plan.ratios), COLUMNS].rename_axis(None)
+    table = plan.table().loc[list(plan.ratios)].rename_axis(None)
+    rows = {
+        "channels before": table["channels before"],
+        "channels after": table["channels after"],
+        "FLOPs after (M)": (table["FLOPs after"] / 1e6).round(1),
+        "parameters after": table["parameters after"],
+    }
     head = f"<p>target_ratio {target_ratio:g}, {len(plan.ratios)} filters: {plan.summary()}</p>"
     figure, png = plot_plan(plan), io.BytesIO()
     figure.savefig(png, format="png", dpi=80)
     plt.close(figure)
-    return head + table.to_html(), png.getvalue()
+    return head + pd.DataFrame(rows).to_html(border=0), png.getvalue()

@@ -85,7 +85,7 @@ def measure_sensitivities(
     dependencies: Dependencies,
     scope,
     names: Sequence[str],
-    ratios: Sequence[float],
+    delta_rate: float,
     metric: Callable[[], float],
     path: Path,
     about: dict[str, Any],
@@ -98,7 +98,7 @@ def measure_sensitivities(
 
     Args:
         names: filters, see `Dependencies.match`.
-        ratios: shares of channels to cut, see `ratios`; those that would leave none are passed by.
+        delta_rate: see `delta_ratios`.
         metric: evaluates the network in the scope as it is; the higher the better.
         path: of the JSON file.
         about: names metric and sample; weights and criterions are added.
@@ -109,16 +109,12 @@ def measure_sensitivities(
     path = Path(path)
     weights = weights_digest(scope, dependencies.shapes)
     about = {**about, "weights": weights, "criterions": dict(criterions)}
-    plans = {
-        (name, ratio): Plan(dependencies, {name: ratio})
-        for name in names
-        for ratio in ratios
-        if round(dependencies.groups[name].channels * ratio) < dependencies.groups[name].channels
-    }
+    ratios = {name: delta_ratios(delta_rate, dependencies.groups[name].channels) for name in names}
+    wanted = [(name, ratio) for name in names for ratio in ratios[name]]
     found = Sensitivities.load(path) if path.exists() else None
     if found:
         _check_about(path, found.about, about)
-    todo = [pair for pair in plans if not found or pair[1] not in found.lost.get(pair[0], {})]
+    todo = [(n, r) for n, r in wanted if not found or r not in found.lost.get(n, {})]
     if todo:
         baseline = metric()
         if found and abs(found.baseline - baseline) > SAME:
@@ -128,13 +124,10 @@ def measure_sensitivities(
             )
         found = found or Sensitivities(about, baseline)
     for name, ratio in progress(todo, "sensitivity"):
-        with silenced(plans[name, ratio], scope, criterions):
+        with silenced(Plan(dependencies, {name: ratio}), scope, criterions):
             found.lost.setdefault(name, {})[ratio] = found.baseline - metric()
         found.save(path)
-    lost = {
-        name: {ratio: found.lost[name][ratio] for ratio in ratios if (name, ratio) in plans}
-        for name in names
-    }
+    lost = {name: {ratio: found.lost[name][ratio] for ratio in ratios[name]} for name in names}
     return Sensitivities(about, found.baseline, lost)
 
 
@@ -185,16 +178,22 @@ def check_reach(dependencies: Dependencies, largest: dict[str, float], target_ra
         )
 
 
-def ratios(delta_rate: float) -> list[float]:
+def delta_ratios(delta_rate: float, channels: int) -> list[float]:
     """The ratios to measure: delta_rate, twice as much, and so on below 1, as the original.
 
+    Args:
+        channels: of the layer; ratios that would leave it none are left out.
+
     Raises:
-        ValueError: delta_rate is not in [0.01, 1).
+        ValueError: delta_rate is not in [0.01, 1), or leaves the layer no ratio.
     """
     if not 0.01 <= delta_rate < 1:
         raise ValueError(f"delta_rate is {delta_rate:g}: it must be 0.01 or more and below 1")
     steps = (round(i * delta_rate, 2) for i in range(1, int(1 / delta_rate) + 1))
-    return [ratio for ratio in steps if ratio < 1]
+    ratios = [ratio for ratio in steps if ratio < 1 and round(ratio * channels) < channels]
+    if not ratios:
+        raise ValueError(f"delta_rate {delta_rate:g} leaves none of {channels} channels")
+    return ratios
 
 
 def sample(reader: Reader, eval_rate: float, feed_list: FeedList | None = None) -> list[dict]:
