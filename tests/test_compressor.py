@@ -264,9 +264,9 @@ def test_a_second_run_says_what_to_do(config):
 
 @pytest.fixture
 def sensitive(tmp_path):
-    def write(epoch=0, checkpoints="unused", pattern="conv2d_1[0-3].w_0", target=0.1, **keys):
+    def write(epoch=0, checkpoints="unused", pattern="conv2d_1[23].w_0", target=0.05, **keys):
         path, file = tmp_path / "compress.yaml", str(tmp_path / "sensitivities.json")
-        keys = {"delta_rate": 0.4, "eval_rate": 0.4, "sensitivities_file": file, **keys}
+        keys = {"delta_rate": 0.5, "eval_rate": 0.4, "sensitivities_file": file, **keys}
         strategy = "SensitivePruneStrategy"
         write_config(path, epoch, tmp_path / checkpoints, target, pattern, strategy, **keys)
         return path
@@ -281,11 +281,12 @@ def test_sensitive_pruning_in_one_step(sensitive, tmp_path):
     assert setup.compressor.plan is None
     history = setup.compressor.run()
     assert [row["stage"] for row in history.rows] == ["baseline", "pruned"]
-    assert 1 - history.flops_after / history.flops_before == pytest.approx(0.1, abs=0.002)
+    assert 1 - history.flops_after / history.flops_before == pytest.approx(0.05, abs=0.002)
     assert history.cuts == [setup.compressor.plan.ratios]
     found = Sensitivities.load(tmp_path / "sensitivities.json")
     assert {name: sorted(lost) for name, lost in found.lost.items()} == {
-        f"conv2d_{i}.w_0": [0.4, 0.8] for i in range(10, 14)
+        "conv2d_12.w_0": [0.5],
+        "conv2d_13.w_0": [0.5],
     }
     other = Setup()
     write_tensor(other.scope, "conv2d_3.w_0", read_tensor(other.scope, "conv2d_3.w_0") * 2)
@@ -294,22 +295,24 @@ def test_sensitive_pruning_in_one_step(sensitive, tmp_path):
         other.compressor.run()
 
 
-def test_sensitive_pruning_spares_the_sensitive(sensitive, tmp_path):
-    """With losses that were measured before, in the file."""
-    path = sensitive()
-    for _ in range(2):
+def test_losses_measured_before_are_not_measured_again(sensitive, tmp_path):
+    file = tmp_path / "sensitivities.json"
+    for checkpoints in ("first", "second"):
         setup = Setup()
-        setup.compressor.config(path)
-        setup.compressor.run()
-        found = Sensitivities.load(tmp_path / "sensitivities.json")
-        found.lost["conv2d_12.w_0"] = {0.4: 0.5, 0.8: 0.9}
-        found.save(tmp_path / "sensitivities.json")
-    cut = setup.compressor.plan.ratios
-    assert cut["conv2d_12.w_0"] < 0.01 < min(cut[f"conv2d_{i}.w_0"] for i in (10, 11, 13))
+        setup.compressor.config(sensitive(checkpoints=checkpoints))
+        (cut,) = setup.compressor.run().cuts
+        found = Sensitivities.load(file)
+        found.lost["conv2d_12.w_0"] = {0.5: 0.9}
+        found.save(file)
+    assert cut["conv2d_12.w_0"] < 0.01 < cut["conv2d_13.w_0"]
+    again = Setup()
+    again.compressor.config(sensitive(checkpoints="second"))
+    again.compressor.run()
+    assert again.compressor.plan.ratios == cut
 
 
 def test_sensitive_pruning_in_steps_goes_on_where_it_stopped(sensitive, tmp_path):
-    path = sensitive(epoch=3, num_steps=2, checkpoints="whole", target=0.19)
+    path = sensitive(epoch=3, num_steps=2, checkpoints="whole", target=0.08)
     whole = Setup()
     whole.compressor.config(path)
     expected = whole.compressor.run()
@@ -319,9 +322,9 @@ def test_sensitive_pruning_in_steps_goes_on_where_it_stopped(sensitive, tmp_path
     (second,) = [row["epoch"] for row in expected.rows[3:] if row["stage"] == "pruned"]
     assert (tmp_path / f"sensitivities.json.epoch{second}").exists()
     assert len(expected.cuts) == 2
-    assert 1 - expected.flops_after / expected.flops_before == pytest.approx(0.19, abs=0.004)
+    assert 1 - expected.flops_after / expected.flops_before == pytest.approx(0.08, abs=0.004)
 
-    path = sensitive(epoch=3, num_steps=2, checkpoints="broken", target=0.19)
+    path = sensitive(epoch=3, num_steps=2, checkpoints="broken", target=0.08)
     broken = Setup(train_reader=Interrupted(7))
     broken.compressor.config(path)
     with pytest.raises(KeyboardInterrupt):
@@ -350,9 +353,9 @@ def test_the_criterion_and_the_multiple_of_the_config(config):
 @pytest.mark.parametrize(
     ("old", "new", "error", "words"),
     [
-        ("target_ratio: 0.1", "target_ratio: 0.9", PlanError, "out of reach: 4 layers"),
+        ("target_ratio: 0.05", "target_ratio: 0.9", PlanError, "out of reach: 2 layers"),
         ("'*': 'l1_norm'", "'*': 'l1_norm'\n            conv9: 'l1_norm'", ConfigError, "'conv9'"),
-        ("conv2d_1[0-3]", "conv9", PatternError, "matches none"),
+        ("conv2d_1[23]", "conv9", PatternError, "matches none"),
     ],
 )
 def test_bad_sensitive_configs_are_refused(sensitive, old, new, error, words):

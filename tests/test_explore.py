@@ -1,7 +1,6 @@
 """What stands beside the slider, and in its place where nobody can move it."""
 
 import pytest
-from IPython.utils.capture import capture_output
 
 from ssd_model.programs import build_program
 from utils.dependencies import analyse
@@ -39,7 +38,8 @@ def test_why_there_is_no_plan(dependencies, pattern, target, words):
 
 def test_without_a_screen_the_plan_itself_is_shown(dependencies, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    with capture_output() as shown:
-        explore(dependencies, PATTERN, 0.2)
-    text, picture = (output.data for output in shown.outputs)
-    assert "target_ratio 0.2" in text["text/html"] and "image/png" in picture
+    shown = []
+    monkeypatch.setattr("utils.explore.display", shown.append)
+    explore(dependencies, PATTERN, 0.2)
+    text, picture = shown
+    assert "target_ratio 0.2" in text.data and picture.data.startswith(b"\x89PNG")

@@ -116,6 +116,12 @@ def test_files_of_no_such_kind_are_refused(measure, tmp_path, content):
         measure()
 
 
+def test_a_metric_that_is_no_number(measure, tmp_path):
+    with pytest.raises(SensitivityError, match="the metric is nan"):
+        measure(offset=float("nan"))
+    assert not (tmp_path / "sensitivities.json").exists()
+
+
 def made(**lost) -> Sensitivities:
     values = {f"{name}.w_0": losses for name, losses in lost.items()}
     return Sensitivities({}, 0.9, values)

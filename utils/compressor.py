@@ -219,6 +219,8 @@ class Compressor:
                 self._train, self._eval = reshape_programs(self._after, programs)
             for name, array in arrays.items():
                 write_tensor(self._scope, name, array)
+            if state.cuts:
+                self.plan = Plan(self._whole.dependencies, state.cuts[0])
             if self._scheduler:
                 self._scheduler.set_state_dict(state.lr_scheduler)
             ended = "this run has ended; its result is in" if state.finished else "going on from"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -104,7 +105,8 @@ def measure_sensitivities(
         about: names metric and sample; weights and criterions are added.
 
     Raises:
-        SensitivityError: the file is of another network, another sample, or no such file at all.
+        SensitivityError: the file is of another network, another sample, or no such file at all;
+            or the metric is no number.
     """
     path = Path(path)
     weights = weights_digest(scope, dependencies.shapes)
@@ -117,6 +119,8 @@ def measure_sensitivities(
     todo = [(n, r) for n, r in wanted if not found or r not in found.lost.get(n, {})]
     if todo:
         baseline = metric()
+        if not math.isfinite(baseline):
+            raise SensitivityError(f"the metric is {baseline} with nothing cut: nothing to lose")
         if found and abs(found.baseline - baseline) > SAME:
             raise SensitivityError(
                 f"{path} was measured on other data: with nothing cut the metric was "
