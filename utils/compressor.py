@@ -283,9 +283,10 @@ class Compressor:
         if done == 0:
             return state.epoch == strategy.start_epoch
         steps_left = strategy.num_steps - done
+        if not steps_left:
+            return False
         epochs_left = self._config.epoch - state.epoch
-        settled = _settled(state.history, strategy.metric_name)
-        return steps_left > 0 and (settled or epochs_left <= steps_left)
+        return epochs_left <= steps_left or _settled(state.history, strategy.metric_name)
 
     def _prune(self, strategy: PruneStrategy, state: RunState) -> Callable[[int], None]:
         """Cut, and return what mends the cut network with so many images."""
