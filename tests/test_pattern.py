@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from ssd_model.programs import build_program
 from utils.dependencies import PatternError, analyse
@@ -77,3 +79,25 @@ def test_bad_syntax_says_what_to_do(dependencies):
 )
 def test_escape_dots(pattern, strict):
     assert escape_dots(pattern) == strict
+
+
+@settings(max_examples=150, deadline=None)
+@given(pattern=st.text(r"conv2d_.w0[]{}|\\*+?^$-,1 ", max_size=12))
+@example("(?i)CONV9")
+@example("(?x) conv9 # .")
+@example("(?P<n>conv)9(?P=n)")
+@example("(?#.[)conv2d_1.w_0")
+@example("(?<=.)x")
+@example("\0")
+def test_any_pattern_gets_a_report_or_a_pattern_error(dependencies, pattern):
+    try:
+        report = explain_pattern(dependencies, pattern)
+    except PatternError as error:
+        with pytest.raises(re.error):
+            re.compile(pattern)
+        assert "no regular expression" in str(error)
+        return
+    matched = [name for name in dependencies.shapes if re.match(pattern, name)]
+    assert sorted([*report.cut, *report.refused]) == sorted(matched)
+    assert matched or report.advice
+    assert pattern in str(report)

@@ -5,6 +5,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -109,7 +110,7 @@ def hints(pattern: str, names: Iterable[str]) -> list[str]:
         found.append("* repeats what stands before it: for any text write .*")
     if "weights" in pattern:
         found.append("filters are called conv2d_1.w_0 here, not conv1_weights")
-    if matching(re.match, f"(?i:{pattern})", names):
+    if matching(partial(re.match, flags=re.IGNORECASE), pattern, names):
         found.append("names are in lower case")
     close = difflib.get_close_matches(pattern.replace("\\", "").rstrip("$"), names, 1)
     if not found:
