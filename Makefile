@@ -8,11 +8,12 @@ TARGET_RATIO ?= 0.2
 PRUNED_PARAMS ?=
 SEED ?= 0
 OUTPUT ?= build
+PORT ?= 8000
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup data check-data run-notebooks lab test lint format baseline results lock clean
+.PHONY: help setup data check-data run-notebooks html serve lab test test-html lint format baseline results lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,11 +39,23 @@ run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|stand
 	$(BIN)/python -m utils.run_notebooks --profile $(PROFILE) --target-ratio $(TARGET_RATIO) --seed $(SEED) \
 	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(if $(value PRUNED_PARAMS),--pruned-params '$(subst ','\'',$(value PRUNED_PARAMS))')
 
+# The report is the last thing that a run leaves.
+html: $(READY) ## make the HTML tutorial of the notebooks that were run (and run them, if none were)
+	@test -e "$(OUTPUT)/report.json" || $(MAKE) --no-print-directory run-notebooks
+	$(BIN)/python -m utils.build_html --output "$(OUTPUT)"
+
+serve: $(READY) ## show the HTML tutorial: PORT=8000
+	@test -e "$(OUTPUT)/html/index.html" || $(MAKE) --no-print-directory html
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory "$(OUTPUT)/html" $(PORT)
+
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir . notebooks
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest
+
+test-html: $(READY) ## open the pages of make html in a browser
+	OUTPUT="$(OUTPUT)" $(BIN)/python -m pytest -m html tests/test_html.py
 
 lint: $(READY) ## check style, and that the notebooks carry no outputs
 	$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -13,10 +14,10 @@ import nbformat
 import pytest
 from voc_folder import add_image, object_xml, write_set
 
+from utils import run_notebooks
 from utils.lock import lock
 from utils.paths import ROOT
 from utils.run_notebooks import NOTEBOOKS, NotebookError, execute
-from utils.run_notebooks import run as run_notebooks
 
 KEYS = [
     "profile", "data", "classes", "seed", "target_ratio", "pruned_params", "channel_ratio",
@@ -34,6 +35,24 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
     )
+
+
+def solutions(notebook: nbformat.NotebookNode) -> list[str]:
+    """The Python in the folded blocks of a notebook's exercises."""
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    folded = re.findall(r"<details>(.*?)</details>", prose, re.S)
+    blocks = (re.findall(r"^( *)```python\n(.*?)^ *```", text, re.S | re.M) for text in folded)
+    return [textwrap.dedent(code) for found in blocks for _, code in found]
+
+
+def with_solutions(path: Path, folder: Path) -> Path:
+    """A copy of a notebook that tries its solutions at its end; one that fails stops nothing."""
+    notebook = nbformat.read(path, as_version=4)
+    for code in solutions(notebook):
+        cell = nbformat.v4.new_code_cell(code, metadata={"tags": ["solution", "raises-exception"]})
+        notebook.cells.append(cell)
+    nbformat.write(notebook, folder / path.name)
+    return folder / path.name
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -60,10 +79,14 @@ def test_all_four_have_the_same_parameters():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    """The output folder of all four notebooks, on the drawn scenes."""
-    output = tmp_path_factory.mktemp("smoke")
-    done = run("--output", str(output), "--target-ratio", "0.3")
-    assert done.returncode == 0, done.stdout + done.stderr
+    """The output folder of all four notebooks, on the drawn scenes, solutions tried as well."""
+    output, sources = tmp_path_factory.mktemp("smoke"), tmp_path_factory.mktemp("notebooks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        copies = [with_solutions(path, sources) for path in NOTEBOOKS]
+        patch.setattr(run_notebooks, "NOTEBOOKS", copies)
+        settings = {"profile": "smoke", "output": str(output), "target_ratio": 0.3}
+        assert run_notebooks.run(settings) == 0
     return output
 
 
@@ -94,6 +117,16 @@ def test_executed_copies_show_their_outputs(finished):
         assert path.stem.startswith("02") or any(
             "image/png" in output.get("data", {}) for output in outputs
         )
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_solutions_run(finished, path):
+    cells = nbformat.read(finished / "notebooks" / path.name, as_version=4).cells
+    tried = [cell for cell in cells if "solution" in cell.metadata.get("tags", [])]
+    assert len(tried) >= 3
+    for cell in tried:
+        failed = [output for output in cell.outputs if output.output_type == "error"]
+        assert cell.outputs and not failed, cell.source
 
 
 def test_their_own_voc_folder(tmp_path):
@@ -224,7 +257,7 @@ def test_a_cell_before_its_time_says_what_to_run(tmp_path):
 
 def test_two_runs_do_not_share_an_output_folder(tmp_path, capsys):
     with lock(tmp_path):
-        assert run_notebooks({"output": str(tmp_path)}) == 1
+        assert run_notebooks.run({"output": str(tmp_path)}) == 1
     assert f"works in {tmp_path}: wait" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 

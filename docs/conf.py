@@ -1,0 +1,105 @@
+"""Sphinx settings. `make html` copies what is read into one folder and calls Sphinx on it."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import utils  # noqa: F401  isort: skip  (sets Paddle up for autodoc)
+
+from jinja2 import Environment, StrictUndefined
+from sphinx.ext.napoleon.docstring import GoogleDocstring
+
+project = "Prune a MobileNetV1-SSD"
+html_title = project
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "glossary_links",
+]
+templates_path = [str(Path(__file__).parent / "_templates")]
+
+# The notebooks have been run: nothing is run again, and what went wrong in them fails the build.
+nb_execution_mode = "off"
+nb_output_stderr = "warn"
+nb_merge_streams = True
+# A widget needs a running kernel, and the scripts that draw it come from the net.
+nb_ipywidgets_js = {}
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_default_options = {
+    "members": True,
+    "undoc-members": True,
+    "member-order": "bysource",
+    "ignore-module-all": True,  # what a module only passes on stands where it is made
+}
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+add_module_names = False
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_param = False
+napoleon_use_rtype = False
+# Attributes are annotated; napoleon would take what comes before a colon for their type.
+GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end
+# Backticks in docstrings: a link where there is something of that name, else plain code.
+default_role = "any"
+suppress_warnings = ["ref.any"]
+# Types of other libraries have their pages elsewhere, where no build without a net can look.
+nitpick_ignore_regex = [("py:.*", r"(?!(ssd_model|utils)\.).*")]
+
+exclude_patterns = ["README.md"]
+html_theme = "furo"
+html_static_path = [str(Path(__file__).parent / "_static")]
+html_css_files = ["workbook.css"]
+html_js_files = [("search_from_file.js", {"priority": 900})]
+html_copy_source = True
+html_show_sourcelink = False
+html_sourcelink_suffix = ""
+html_show_sphinx = False
+html_show_copyright = False
+html_theme_options = {"navigation_with_keys": True}
+pygments_style = "friendly"
+pygments_dark_style = "native"
+copybutton_selector = (
+    ".cell_input pre, div.highlight-console pre, .highlight-python pre, details pre"
+)
+
+# Pages that show the numbers of the run.
+WITH_NUMBERS = ("index", "report")
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return "not measured" if value is None else format(value, form)
+
+
+def _fill_in(app, docname: str, source: list[str]) -> None:
+    """Put the numbers of report.json into a page; one that is not there is an error."""
+    if docname not in WITH_NUMBERS:
+        return
+    pages = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    pages.filters["number"] = _number
+    report = json.loads((Path(app.srcdir) / "report.json").read_text())
+    results = (Path(app.srcdir) / "results" / "README.md").exists()
+    source[0] = pages.from_string(source[0]).render(report=report, results=results)
+
+
+def _offer_notebook(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Put a link to the executed notebook under a chapter's title."""
+    if not pagename.startswith("notebooks/"):
+        return
+    source = context["pathto"](f"_sources/{context['sourcename']}", 1)
+    link = f'<p class="download"><a href="{source}" download>Download this notebook</a></p>'
+    context["body"] = context["body"].replace("</h1>", f"</h1>{link}", 1)
+
+
+def setup(app) -> None:
+    app.connect("source-read", _fill_in)
+    app.connect("html-page-context", _offer_notebook)
