@@ -58,9 +58,9 @@ test-html: $(READY) ## open the pages of make html in a browser
 	OUTPUT="$(OUTPUT)" $(BIN)/python -m pytest -m html tests/test_html.py
 
 lint: $(READY) ## check style, and that the notebooks carry no outputs
+	@$(BIN)/nbstripout --verify notebooks/*.ipynb || { echo "these notebooks carry outputs: make format removes them"; exit 1; }
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 format: $(READY) ## mend style, strip the notebooks' outputs
 	$(BIN)/ruff format .

@@ -55,7 +55,6 @@ suppress_warnings = ["ref.any"]
 # Types of other libraries have their pages elsewhere, where no build without a net can look.
 nitpick_ignore_regex = [("py:.*", r"(?!(ssd_model|utils)\.).*")]
 
-exclude_patterns = ["README.md"]
 html_theme = "furo"
 html_static_path = [str(Path(__file__).parent / "_static")]
 html_css_files = ["workbook.css"]
@@ -67,7 +66,8 @@ html_show_sphinx = False
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
 pygments_style = "friendly"
-pygments_dark_style = "native"
+pygments_dark_style = "github-dark"
+copybutton_prompt_text = "$ "
 copybutton_selector = (
     ".cell_input pre, div.highlight-console pre, .highlight-python pre, details pre"
 )

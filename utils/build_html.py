@@ -75,7 +75,7 @@ def gather(output: Path, folder: Path) -> None:
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("_*", "*.py"))
-    shutil.copy(ROOT / "README.md", folder)
+    shutil.copy(ROOT / "README.md", folder / "README.txt")  # to be included, not a page
     if RESULTS.exists():
         shutil.copytree(RESULTS, folder / "results")
     report = output / "report.json"
