@@ -10,7 +10,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.nodes import make_refnode
 
-PAGES = ("notebooks/", "data", "report", "results/")
+PAGES = ("notebooks/", "data", "report", "results/", "ssd_model/")
 # Where a link would be lost, wrong or twice one.
 CLOSED = (nodes.title, nodes.reference, nodes.literal, nodes.literal_block, nodes.raw, nodes.image)
 CLOSED += (addnodes.pending_xref, addnodes.download_reference, addnodes.toctree)

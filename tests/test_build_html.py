@@ -81,6 +81,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(build_html, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(build_html, "NOTEBOOKS", [ROOT / "notebooks" / "01.ipynb"])
     monkeypatch.setattr(build_html, "PAGES", ("index", "search"))
+    monkeypatch.setattr(build_html, "BESIDE", ())
     return output
 
 

@@ -111,3 +111,12 @@ def test_make_lab_serves_the_notebooks(tmp_path):
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+def test_make_html_runs_the_notebooks_if_none_were_run(tmp_path):
+    command = "-n", "html", f"OUTPUT={tmp_path}", "PROFILE=smoke"
+    shown = make(*command).stdout
+    assert "--profile smoke" in shown and "utils.build_html" in shown
+    (tmp_path / "report.json").touch()
+    shown = make(*command).stdout
+    assert "--profile" not in shown and f'utils.build_html --output "{tmp_path}"' in shown

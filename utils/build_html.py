@@ -21,7 +21,9 @@ from utils.run_notebooks import NOTEBOOKS
 
 DOCS = ROOT / "docs"
 RESULTS = ROOT / "results"
-PAGES = ("index", "report", "data", "glossary", "fluid", "api", "contributing", "search")
+BESIDE = ("ssd_model/data/scenes/README", "ssd_model/pretrained/README")
+"""Pages that stand beside what they tell of."""
+PAGES = ("index", "report", "data", "glossary", "fluid", "api", "contributing", "search", *BESIDE)
 
 
 class HtmlError(ValueError):
@@ -74,10 +76,14 @@ def gather(output: Path, folder: Path) -> None:
         HtmlError: a notebook or the report is missing; or see `check_notebook`.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("_*", "*.py"))
-    shutil.copy(ROOT / "README.md", folder / "README.txt")  # to be included, not a page
+    shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("_*", "*.py", "images"))
+    shutil.copytree(DOCS / "images", folder / "docs" / "images")
     if RESULTS.exists():
         shutil.copytree(RESULTS, folder / "results")
+    for page in BESIDE:
+        (folder / page).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / f"{page}.md", folder / f"{page}.md")
+    shutil.copy(ROOT / "README.md", folder / "README.txt")  # to be included, not a page
     report = output / "report.json"
     if not report.exists():
         raise HtmlError(f"there is no {report}: make run-notebooks")
@@ -94,7 +100,7 @@ def gather(output: Path, folder: Path) -> None:
     picture = first_picture(notebook)  # of the last one: both networks' detections
     if picture is None:
         raise HtmlError(f"{path} has no picture of the result: make run-notebooks")
-    (folder / "images" / "result.png").write_bytes(picture)
+    (folder / "docs" / "images" / "result.png").write_bytes(picture)
 
 
 def build(output: Path) -> int:
