@@ -1,15 +1,11 @@
-"""The browser of the browser tests."""
+"""The browser of the browser tests; without one they skip and say so."""
 
 import shutil
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def find_browser() -> str:
-    """Where a Chromium is; without one the test is skipped."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.skip(f"no browser found ({', '.join(NAMES)}): apt-get install chromium")
-    return found
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason=f"none of {', '.join(NAMES)} is here: apt-get install chromium"
+)

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import find_browser
+from browser import CHROMIUM, needs_browser
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from utils.paths import ROOT
 from utils.run_notebooks import NOTEBOOKS
 
-pytestmark = pytest.mark.html
+pytestmark = [pytest.mark.html, needs_browser]
 
 HTML = ROOT / os.environ.get("OUTPUT", "build") / "html"
 CHAPTERS = [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
@@ -32,10 +32,9 @@ DARK = "document.body.dataset.theme"
 def browser() -> Iterator[Browser]:
     if not PAGES:
         pytest.skip(f"there are no pages in {HTML}: make html")
-    path = find_browser()
     with sync_playwright() as playwright:
         # Chromium's sandbox refuses to work for root, as in a container.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,14 +11,12 @@ from urllib.request import urlopen
 
 import nbformat
 import pytest
+from browser import CHROMIUM, needs_browser
 
 from utils.paths import ROOT
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium on this machine: on Debian, apt-get install chromium"
-)
+pytestmark = needs_browser
 MINUTES = 60_000
 PATTERN = "conv2d_[1-9].w_0|conv2d_1[0-2].w_0"
 
