@@ -22,8 +22,8 @@ from utils.run_notebooks import NOTEBOOKS, NotebookError, execute
 KEYS = [
     "profile", "data", "classes", "seed", "target_ratio", "pruned_params", "channel_ratio",
     "flops_before", "flops_after", "parameters_before", "parameters_after", "file_bytes_before",
-    "file_bytes_after", "map_baseline", "map_pruned", "map_finetuned", "map_control",
-    "ap_by_class", "latency_ms_before", "latency_ms_after", "shapes_match",
+    "file_bytes_after", "map_baseline", "map_pruned", "map_reconstructed", "map_finetuned",
+    "map_control", "ap_by_class", "latency_ms_before", "latency_ms_after", "shapes_match",
     "outputs_max_abs_difference",
 ]  # fmt: skip
 
@@ -102,7 +102,7 @@ def test_the_report_of_the_drawn_scenes(finished):
     assert report["shapes_match"] is True
     assert report["outputs_max_abs_difference"] < 1e-3
     assert report["latency_ms_after"] > 0
-    for key in ("map_baseline", "map_pruned", "map_finetuned", "map_control"):
+    for key in ("map_baseline", "map_pruned", "map_reconstructed", "map_finetuned", "map_control"):
         assert 0 <= report[key] <= 1
     assert report["map_baseline"] > 0.5
     assert list(report["ap_by_class"]) == report["classes"]

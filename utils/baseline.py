@@ -21,6 +21,7 @@ from utils.checkpoint import CheckpointError
 from utils.lock import LockError, lock
 from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD
+from utils.plots import plot_curve
 from utils.training import train
 from utils.workspace import SIGNS_AUGMENTATION
 
@@ -100,8 +101,9 @@ def train_phases(folder: Path, out: Path) -> None:
     weights = None
     for phase in PHASES:
         weights = train_phase(phase, data_dir, folder, weights)
-    curves = [pd.read_csv(folder / f"{phase.name}.csv") for phase in PHASES]
-    _write_table(out.with_suffix(".csv"), pd.concat(curves))
+    curves = pd.concat(pd.read_csv(folder / f"{phase.name}.csv") for phase in PHASES)
+    _write_table(out.with_suffix(".csv"), curves)
+    plot_curve(curves).savefig(out.with_suffix(".png"), dpi=100)
     write_file(out, weights.read_bytes())
 
 

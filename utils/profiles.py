@@ -10,6 +10,8 @@ from utils.optimizers import one_cycle, original
 FINE_TUNE_RATE = 4e-4
 """Peak learning rate after a cut: a trained network needs smaller steps than a new one."""
 BASELINE_RATE = 1e-3
+RECONSTRUCT_IMAGES = 160
+"""Images that a cut network is repaired on."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from utils.lock import LockError, lock
 from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD, RESULTS, ROOT
 from utils.plan import Plan
-from utils.profiles import FINE_TUNE_RATE
+from utils.profiles import FINE_TUNE_RATE, RECONSTRUCT_IMAGES
 from utils.report import make_report
 from utils.results import PrunedRun, save_json
 from utils.results_page import write_page
@@ -59,7 +59,7 @@ class Trial:
     seed: int = 0
     strategy: str = "uniform"
     criterion: str = "l1_norm"
-    reconstruct_images: int = 160
+    reconstruct_images: int = RECONSTRUCT_IMAGES
     teacher: bool = True
 
     @property
@@ -93,7 +93,7 @@ SEEDS = (0, 1, 2)
 PLAIN = {"reconstruct_images": 0, "teacher": False}
 TRIALS = (
     *(
-        Trial(ratio, seed, reconstruct_images=160 if ratio else 0)
+        Trial(ratio, seed, reconstruct_images=RECONSTRUCT_IMAGES if ratio else 0)
         for seed in SEEDS
         for ratio in (0.0, 0.2, 0.5)
     ),
