@@ -137,6 +137,7 @@ def plot_curve(curve: pd.DataFrame) -> Figure:
     for phase, part in rows.groupby("phase", sort=False):
         axes.plot(part.index + 1, part["map"], "o-", label=f"mAP, {phase}")
         losses.plot(part.index + 1, part["loss"], ":", color="grey")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel="mAP on the test images", ylim=(0, 1))
     losses.set(ylabel="loss (dotted)", ylim=(0, None))
     axes.grid(alpha=0.3)
