@@ -14,7 +14,14 @@ from paddleslim.analysis import flops
 from ssd_model.programs import build_program
 from utils.cut import reshape_programs
 from utils.dependencies import PatternError, analyse
-from utils.plan import Plan, PlanError, search_uniform_ratio, total_plan, uniform_plan
+from utils.plan import (
+    Plan,
+    PlanError,
+    nearest_uniform_plan,
+    search_uniform_ratio,
+    total_plan,
+    uniform_plan,
+)
 
 RUNS = json.loads((golden.FOLDER / "uniform_pruning.json").read_text())
 PATTERN = RUNS[0]["pruned_params"]
@@ -57,6 +64,16 @@ def test_search_reaches_any_target(dependencies, target, tolerance):
     plan = uniform_plan(dependencies, PATTERN, ratio)
     assert math.isclose(plan.saved, target, abs_tol=tolerance)
     assert plan.saved == 1 - plan.flops / 1_148_479_168
+
+
+def test_few_channels_come_as_near_as_they_can(dependencies):
+    with pytest.raises(PlanError, match=r"within 0.0001 of target_ratio 0.05: the nearest saves"):
+        search_uniform_ratio(dependencies, "conv2d_1.w_0", 0.05, 0.0001)
+    plan = nearest_uniform_plan(dependencies, "conv2d_1.w_0", 0.05, 0.0001)
+    steps = [
+        abs(uniform_plan(dependencies, "conv2d_1.w_0", i / 64).saved - 0.05) for i in range(64)
+    ]
+    assert abs(plan.saved - 0.05) == min(steps)
 
 
 def test_patterns_that_are_refused(dependencies):

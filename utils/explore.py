@@ -11,7 +11,7 @@ from IPython.display import HTML, Image, display
 
 from utils.dependencies import Dependencies
 from utils.pattern import PatternError, explain_pattern
-from utils.plan import PlanError, search_uniform_ratio, uniform_plan
+from utils.plan import PlanError, nearest_uniform_plan
 from utils.plots import plot_plan
 
 WIDE = {"width": "46em"}
@@ -58,8 +58,8 @@ def describe(
         report = explain_pattern(dependencies, pruned_params)
         if not report.cut or report.refused:
             return f"<pre>{escape(str(report))}</pre>", None
-        ratio = search_uniform_ratio(dependencies, pruned_params, target_ratio, tolerance=0.001)
-        plan = uniform_plan(dependencies, pruned_params, ratio).rounded(channel_multiple)
+        plan = nearest_uniform_plan(dependencies, pruned_params, target_ratio)
+        plan = plan.rounded(channel_multiple)
     except (PatternError, PlanError) as error:
         return f"<p>{escape(str(error))}</p>", None
     table = plan.table().loc[list(plan.ratios)].rename_axis(None)

@@ -228,31 +228,69 @@ def search_uniform_ratio(
 
     Raises:
         PatternError: see `Dependencies.match`.
-        PlanError: target_ratio is out of range, or these layers don't hold that many FLOPs.
+        PlanError: target_ratio is out of range, these layers don't hold that many FLOPs, or their
+            channels are too few to come so near.
     """
-    check_target(target_ratio)
-    matched = dependencies.match(pruned_params)
-    whole = Plan(dependencies, {}).original_flops
-
-    def share(ratio: float) -> float:
-        plan = Plan(dependencies, dict.fromkeys(matched, ratio))
-        return plan.saved if tolerance else 1 - plan.original_flops / whole
-
-    near = tolerance or ORIGINAL_TOLERANCE
-    most = share(largest_uniform_ratio(dependencies, matched))
-    if most < target_ratio - near:
-        raise PlanError(
-            f"target_ratio {target_ratio:g} is out of reach: {len(matched)} matched layers, cut to "
-            f"their last channel, would save {most:.2f} of the FLOPs; match more layers or "
-            "ask for less"
+    if tolerance is None:
+        whole = Plan(dependencies, {}).original_flops
+        near = ORIGINAL_TOLERANCE
+        ratio, got = _search(
+            dependencies, pruned_params, target_ratio, near, lambda p: 1 - p.original_flops / whole
         )
-    ratio, got = halve(share, target_ratio, near)
+    else:
+        near = tolerance
+        ratio, got = _search(
+            dependencies, pruned_params, target_ratio, near, lambda plan: plan.saved
+        )
     if abs(got - target_ratio) >= near:
         raise PlanError(
             f"no share of channels comes within {near:g} of target_ratio {target_ratio:g}: the "
             f"nearest saves {got:.3f}; choose that"
         )
     return ratio
+
+
+def nearest_uniform_plan(
+    dependencies: Dependencies, pruned_params: str, target_ratio: float, tolerance: float = 0.001
+) -> Plan:
+    """The uniform plan that comes nearest to a share of the FLOPs.
+
+    Args:
+        target_ratio, tolerance: see `search_uniform_ratio`; where channels are too few to come
+            so near, the nearest is good enough.
+
+    Raises:
+        PatternError: see `Dependencies.match`.
+        PlanError: target_ratio is out of range, or these layers don't hold that many FLOPs.
+    """
+    ratio, _ = _search(
+        dependencies, pruned_params, target_ratio, tolerance, lambda plan: plan.saved
+    )
+    return uniform_plan(dependencies, pruned_params, ratio)
+
+
+def _search(
+    dependencies: Dependencies,
+    pruned_params: str,
+    target_ratio: float,
+    tolerance: float,
+    saved: Callable[[Plan], float],
+) -> tuple[float, float]:
+    """A uniform ratio, and the share of the FLOPs that it saves by a count of theirs."""
+    check_target(target_ratio)
+    matched = dependencies.match(pruned_params)
+
+    def share(ratio: float) -> float:
+        return saved(Plan(dependencies, dict.fromkeys(matched, ratio)))
+
+    most = share(largest_uniform_ratio(dependencies, matched))
+    if most < target_ratio - tolerance:
+        raise PlanError(
+            f"target_ratio {target_ratio:g} is out of reach: {len(matched)} matched layers, cut to "
+            f"their last channel, would save {most:.2f} of the FLOPs; match more layers or "
+            "ask for less"
+        )
+    return halve(share, target_ratio, tolerance)
 
 
 def check_target(target_ratio: float) -> None:

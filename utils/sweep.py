@@ -17,12 +17,11 @@ from utils.plan import (
     PlanError,
     check_target,
     largest_uniform_ratio,
-    search_uniform_ratio,
+    nearest_uniform_plan,
     uniform_plan,
 )
 
 TARGETS = tuple(round(0.05 * i, 2) for i in range(1, 17))
-TOLERANCE = 0.001
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,8 @@ def sweep(
     targets: Sequence[float] = TARGETS,
     channel_multiple: int = 1,
 ) -> Sweep:
-    """Plan uniform pruning for many targets, each met within 0.001 before rounding.
+    """Plan uniform pruning for many targets, each met within 0.001 (or as near as the channel
+    counts allow) before rounding.
 
     Args:
         channel_multiple: see `Plan.rounded`.
@@ -84,11 +84,10 @@ def sweep(
     for target in sorted(targets):
         check_target(target)
         try:
-            ratio = search_uniform_ratio(dependencies, pruned_params, target, TOLERANCE)
+            plan = nearest_uniform_plan(dependencies, pruned_params, target)
         except PlanError as error:
             out_of_reach[target] = str(error)
             continue
-        plan = uniform_plan(dependencies, pruned_params, ratio)
         plans[target] = plan.rounded(channel_multiple)
     largest = largest_uniform_ratio(dependencies, names)
     return Sweep(plans, out_of_reach, uniform_plan(dependencies, pruned_params, largest))
