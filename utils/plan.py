@@ -231,17 +231,13 @@ def search_uniform_ratio(
         PlanError: target_ratio is out of range, these layers don't hold that many FLOPs, or their
             channels are too few to come so near.
     """
-    if tolerance is None:
-        whole = Plan(dependencies, {}).original_flops
-        near = ORIGINAL_TOLERANCE
-        ratio, got = _search(
-            dependencies, pruned_params, target_ratio, near, lambda p: 1 - p.original_flops / whole
-        )
-    else:
-        near = tolerance
-        ratio, got = _search(
-            dependencies, pruned_params, target_ratio, near, lambda plan: plan.saved
-        )
+    whole = Plan(dependencies, {}).original_flops
+    near = ORIGINAL_TOLERANCE if tolerance is None else tolerance
+
+    def saved(plan: Plan) -> float:
+        return 1 - plan.original_flops / whole if tolerance is None else plan.saved
+
+    ratio, got = _search(dependencies, pruned_params, target_ratio, near, saved)
     if abs(got - target_ratio) >= near:
         raise PlanError(
             f"no share of channels comes within {near:g} of target_ratio {target_ratio:g}: the "
