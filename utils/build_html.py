@@ -81,8 +81,10 @@ def gather(output: Path, folder: Path) -> None:
     if RESULTS.exists():
         shutil.copytree(RESULTS, folder / "results")
     for page in BESIDE:
-        (folder / page).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / f"{page}.md", folder / f"{page}.md")
+        source, target = (ROOT / page).parent, (folder / page).parent
+        target.mkdir(parents=True, exist_ok=True)
+        for path in (source / "README.md", *source.glob("*.png")):
+            shutil.copy(path, target)
     shutil.copy(ROOT / "README.md", folder / "README.txt")  # to be included, not a page
     report = output / "report.json"
     if not report.exists():
