@@ -1,5 +1,7 @@
 """Saved models run in a fresh process and give what the Program gave."""
 
+from pathlib import Path
+
 import numpy as np
 import paddle
 import pytest
@@ -8,6 +10,7 @@ from ssd_model.programs import build_program
 from utils.cut import apply_plan
 from utils.dependencies import analyse
 from utils.inference import compare_latency, predict, save_inference_model
+from utils.paths import ROOT
 from utils.plan import uniform_plan
 
 SIZE = 96
@@ -51,6 +54,23 @@ def test_outputs_are_the_same_in_a_fresh_process(pruned):
 
     latency = compare_latency({"pruned": folder / "pruned"}, image, runs=1, rounds=1)
     assert latency["pruned"] > 0
+
+
+def test_a_saved_model_is_the_same_wherever_it_is_saved(pruned, tmp_path):
+    detector, program, scope, _ = pruned
+
+    def save(prefix: Path) -> None:
+        outputs = [detector.location, detector.confidence]
+        save_inference_model(prefix, program, detector.image, outputs, scope)
+
+    def save_from_here(prefix: Path) -> None:
+        save(prefix)
+
+    save(tmp_path / "one")
+    save_from_here(tmp_path / "two")
+    one, two = ((tmp_path / f"{name}.pdmodel").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert b".py" not in one and str(ROOT).encode() not in one
 
 
 def test_a_model_that_is_not_there(tmp_path):

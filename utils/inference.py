@@ -18,7 +18,7 @@ import paddle
 import paddle.inference
 from paddle.static import Program, Variable
 
-from ssd_model.weights import read_tensors, write_tensors
+from ssd_model.weights import read_tensors, write_file, write_tensors
 from utils import runtime
 from utils.paths import ROOT
 
@@ -46,7 +46,21 @@ def save_inference_model(
             paddle.static.Executor(paddle.CPUPlace()),
             program=program,
         )
+    _forget_call_stacks(Path(f"{prefix}.pdmodel"))
     return sum(Path(f"{prefix}{end}").stat().st_size for end in (".pdmodel", ".pdiparams"))
+
+
+def _forget_call_stacks(model: Path) -> None:
+    """Take out of a saved model where in this process, on this machine, its operators were made.
+
+    Who gets the model has no use for these paths, and the file's size would depend on them.
+    """
+    program = Program.parse_from_string(model.read_bytes())
+    for block in program.blocks:
+        for op in block.ops:
+            if op.has_attr("op_callstack"):
+                op._remove_attr("op_callstack")
+    write_file(model, program.desc.serialize_to_string())
 
 
 @dataclass(frozen=True)
