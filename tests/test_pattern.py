@@ -81,6 +81,7 @@ def test_escape_dots(pattern, strict):
     assert escape_dots(pattern) == strict
 
 
+@pytest.mark.filterwarnings("ignore:Possible (nested )?set:FutureWarning")
 @settings(max_examples=150, deadline=None)
 @given(pattern=st.text(r"conv2d_.w0[]{}|\\*+?^$-,1 ", max_size=12))
 @example("(?i)CONV9")

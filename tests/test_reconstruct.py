@@ -17,12 +17,12 @@ SIZE = 9
 def network(kernel, stride=1, padding=0):
     """Image -> 1x1 convolution to 4 channels -> a convolution -> a last one, all linear."""
     program, startup = paddle.static.Program(), paddle.static.Program()
+    startup.random_seed = 1
     with paddle.utils.unique_name.guard(), paddle.static.program_guard(program, startup):
         x = paddle.static.data("image", [None, 3, SIZE, SIZE])
         for filters, size, step, edge in ((4, 1, 1, 0), (5, kernel, stride, padding), (2, 1, 1, 0)):
             x = paddle.static.nn.conv2d(x, filters, size, step, edge, bias_attr=False)
     scope = paddle.static.Scope()
-    startup.random_seed = 1
     paddle.static.Executor().run(startup, scope=scope)
     return Network(program, scope), x.name
 

@@ -28,6 +28,8 @@ class Profile:
     """Fine-tuning of the pruned network, and of the control."""
     baseline_epochs: int
     """Training of a baseline first, where the data are not the shipped one's."""
+    reconstruct_images: int = RECONSTRUCT_IMAGES
+    """Images that the cut network is repaired on."""
 
     def optimizer(self, images: int, epochs: int, peak_rate: float) -> paddle.optimizer.Optimizer:
         """The optimizer for a run of so many epochs over so many images.
