@@ -104,6 +104,15 @@ def build_program(
     return Detector(program, startup, feed_list, location, confidence, loss=loss)
 
 
+def new_scope(*detectors: Detector) -> paddle.static.Scope:
+    """A scope with the random parameters of detectors that share their names."""
+    scope = paddle.static.Scope()
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    for detector in detectors:
+        executor.run(detector.startup_program, scope=scope)
+    return scope
+
+
 def _inputs(image_size: int) -> list[Variable]:
     return [
         paddle.static.data("image", [None, 3, image_size, image_size]),

@@ -16,11 +16,10 @@ from nbformat import NotebookNode
 from sphinx.cmd.build import build_main
 
 from utils.html_check import find_faults
-from utils.paths import ROOT, relative
+from utils.paths import RESULTS, ROOT, relative
 from utils.run_notebooks import NOTEBOOKS
 
 DOCS = ROOT / "docs"
-RESULTS = ROOT / "results"
 BESIDE = ("ssd_model/data/scenes/README", "ssd_model/pretrained/README")
 """Pages that stand beside what they tell of."""
 PAGES = ("index", "report", "data", "glossary", "fluid", "api", "contributing", "search", *BESIDE)

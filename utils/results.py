@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import paddle
 from paddle.static import Program
 
-from ssd_model.programs import Detector
+from ssd_model.programs import Detector, new_scope
 from ssd_model.weights import load_weights, read_tensors, save_weights, write_file
 from utils.cut import apply_plan, reshape_programs
 from utils.dependencies import analyse
@@ -79,8 +78,7 @@ def load_pruned(path: Path, evaluation: Detector, run: PrunedRun) -> tuple[Progr
     program = evaluation.program
     for ratios in run.history.cuts:
         (program,) = reshape_programs(Plan(analyse(program), ratios), [program])
-    scope = paddle.static.Scope()
-    paddle.static.Executor(paddle.CPUPlace()).run(evaluation.startup_program, scope=scope)
+    scope = new_scope(evaluation)
     load_weights(program, path, scope, strict=True)
     return program, scope
 

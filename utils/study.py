@@ -1,8 +1,8 @@
 """The study behind results/: what pruning costs, over several ratios, seeds and methods.
 
-`make results` runs what results/results.json lacks, one trial after another; remove that file to
-run all. A second `make results` beside the first takes other trials. Killed, it goes on from the
-last whole epoch.
+`make results` runs what results/results.json lacks, one trial after another; remove that file and
+build/results to run all. A second `make results` beside the first takes other trials. Killed, it
+goes on from the last whole epoch.
 """
 
 import argparse
@@ -22,8 +22,8 @@ import paddle
 from ssd_model.data.loader import preprocess
 from ssd_model.data.scenes import write_scenes
 from ssd_model.data.voc import read_voc
-from ssd_model.programs import build_program
-from ssd_model.weights import read_tensor
+from ssd_model.programs import build_program, new_scope
+from ssd_model.weights import load_weights, read_tensor
 from utils import runtime
 from utils.cut import apply_plan
 from utils.dependencies import analyse
@@ -36,7 +36,7 @@ from utils.profiles import FINE_TUNE_RATE, RECONSTRUCT_IMAGES
 from utils.report import make_report
 from utils.results import PrunedRun, save_json
 from utils.results_page import write_page
-from utils.training import Trained, start_scope, train
+from utils.training import Trained, train
 from utils.workspace import SIGNS_AUGMENTATION
 
 PATTERN = "conv2d_[1-9].w_0|conv2d_1[0-2].w_0"
@@ -175,8 +175,8 @@ def measure(rows: list[dict[str, Any]]) -> None:
     prefixes, sizes = {}, {}
     for number, (key, cuts) in enumerate({"[]": [], **networks}.items()):
         detector = build_program(len(rows[0]["classes"]) + 1, is_train=False)
-        training = build_program(len(rows[0]["classes"]) + 1, is_train=True)
-        scope, program = start_scope(training, detector, BASELINE), detector.program
+        scope, program = new_scope(detector), detector.program
+        load_weights(program, BASELINE, scope, strict=True)
         for ratios in cuts:
             (program,) = apply_plan(Plan(analyse(program), ratios), [program], scope)
         prefixes[key] = BUILD / "results" / "models" / str(number)
@@ -233,13 +233,11 @@ def load_rows(folder: Path) -> list[dict[str, Any]]:
     for trial in TRIALS:
         if (fresh := _folder(trial) / "row.json").exists():
             row = json.loads(fresh.read_text())
-            # What results.json holds may already have its latency.
-            rows[trial.name] = rows.get(trial.name, row) if _same(rows, row) else row
+            known = rows.get(trial.name)
+            # The row in results.json of the same run has its latency, too.
+            if known is None or known["map_finetuned"] != row["map_finetuned"]:
+                rows[trial.name] = row
     return [rows[trial.name] for trial in TRIALS if trial.name in rows]
-
-
-def _same(rows: dict[str, dict], row: dict[str, Any]) -> bool:
-    return row["name"] in rows and rows[row["name"]]["map_finetuned"] == row["map_finetuned"]
 
 
 def missing(folder: Path) -> list[Trial]:

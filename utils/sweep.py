@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import paddle
 import pandas as pd
 
-from ssd_model.programs import Detector
+from ssd_model.programs import Detector, new_scope
 from utils.cut import apply_plan
 from utils.dependencies import Dependencies
 from utils.inference import compare_latency, save_inference_model
@@ -112,11 +111,9 @@ def measure_latency(
         folder: for the saved models.
         runs, rounds: see `compare_latency`.
     """
-    executor = paddle.static.Executor(paddle.CPUPlace())
     prefixes: dict[str, Path] = {}
     for plan in plans:
-        scope = paddle.static.Scope()
-        executor.run(detector.startup_program, scope=scope)
+        scope = new_scope(detector)
         (program,) = apply_plan(plan, [detector.program], scope)
         prefixes[str(plan.flops)] = folder / f"flops-{plan.flops}"
         outputs = [detector.location, detector.confidence]

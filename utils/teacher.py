@@ -5,7 +5,7 @@ from pathlib import Path
 
 import paddle
 
-from ssd_model.programs import TEACHER_FEEDS, Detector, build_program
+from ssd_model.programs import TEACHER_FEEDS, Detector, build_program, new_scope
 from ssd_model.weights import load_weights
 from utils import runtime
 from utils.readers import Reader, feeds
@@ -51,7 +51,6 @@ def taught_by(reader: Reader, weights: Path, class_num: int, image_size: int = 3
         WeightsError: the weights do not fit.
     """
     teacher = build_program(class_num, is_train=False, image_size=image_size)
-    scope = paddle.static.Scope()
-    paddle.static.Executor(paddle.CPUPlace()).run(teacher.startup_program, scope=scope)
+    scope = new_scope(teacher)
     load_weights(teacher.program, weights, scope, strict=True)
     return TaughtReader(reader, teacher, scope)

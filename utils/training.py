@@ -11,7 +11,7 @@ import paddle
 from ssd_model.data.augment import Augmentation
 from ssd_model.data.loader import make_loader
 from ssd_model.data.voc import Split
-from ssd_model.programs import Detector, build_program
+from ssd_model.programs import Detector, build_program, new_scope
 from ssd_model.weights import load_weights, save_weights
 from utils.compressor import Compressor
 from utils.config import write_config
@@ -133,10 +133,7 @@ def start_scope(
     training: Detector, evaluation: Detector, weights: Path | None = None
 ) -> paddle.static.Scope:
     """A scope with random parameters for both Programs, or those of a file where they fit."""
-    scope = paddle.static.Scope()
-    executor = paddle.static.Executor(paddle.CPUPlace())
-    for detector in (evaluation, training):
-        executor.run(detector.startup_program, scope=scope)
+    scope = new_scope(evaluation, training)
     if weights:
         print(load_weights(evaluation.program, weights, scope))
     return scope
