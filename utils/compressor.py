@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +17,18 @@ from paddleslim.core import GraphWrapper
 from ssd_model.weights import load_weights, read_tensor, write_tensor
 from utils import checkpoint, runtime
 from utils.checkpoint import RunState
-from utils.config import (
-    CompressConfig,
-    ConfigError,
-    PruneStrategy,
-    SensitivePruneStrategy,
-    load_config,
-)
+from utils.config import CompressConfig, ConfigError, PruneStrategy, load_config
 from utils.cut import apply_plan, channels_to_cut, reshape_programs
 from utils.dependencies import Dependencies, analyse
 from utils.evaluation import FetchList, evaluate
 from utils.history import History
 from utils.lock import lock
-from utils.plan import Plan, search_uniform_ratio, uniform_plan
+from utils.plan import Plan
 from utils.progress import progress
 from utils.readers import FeedList, Reader, feeds, set_epoch
 from utils.reconstruct import Network, first_input, reconstruct
-from utils.sensitivity import (
-    check_reach,
-    delta_ratios,
-    measure_sensitivities,
-    sample,
-    sensitive_plan,
-    weights_digest,
-)
-
-# The original pruned a next step when the metric changed by less than this share.
-SETTLED = 0.005
+from utils.sensitivity import sample, weights_digest
+from utils.strategies import first_plan, is_due, plan_step
 
 
 class TrainingError(RuntimeError):
@@ -131,7 +117,8 @@ class Compressor:
                 f"{config_file}: compressor.epoch is {config.epoch}, but there is no train_reader "
                 "or train_fetch_list"
             )
-        plans = [self._check(strategy, config_file) for strategy in config.strategies]
+        whole = self._whole.dependencies
+        plans = [first_plan(strategy, whole, config_file) for strategy in config.strategies]
         self.plan = plans[0] if plans else None
         self._config = config
 
@@ -173,11 +160,11 @@ class Compressor:
             record("baseline", {})
         while True:
             for strategy in self._config.strategies:
-                if self._is_due(strategy, state):
-                    mend = self._prune(strategy, state)
+                if is_due(strategy, state, self._config.epoch):
+                    repair = self._prune(strategy, state)
                     record("pruned", {})
-                    if strategy.reconstruct_images:
-                        mend(strategy.reconstruct_images)
+                    if repair:
+                        repair()
                         record("reconstructed", {})
             if state.epoch == self._config.epoch:
                 break
@@ -240,12 +227,8 @@ class Compressor:
             "epoch": self._config.epoch,
             "eval_epoch": self._config.eval_epoch,
             "strategies": strategies,
-            "start weights": self._digest(),
+            "start weights": weights_digest(self._scope, self._whole.shapes),
         }
-
-    def _digest(self) -> str:
-        """A short name for the values of all parameters."""
-        return weights_digest(self._scope, self._whole.shapes)
 
     def _check_scope(self) -> None:
         for var in self._given[0].list_vars():
@@ -260,42 +243,11 @@ class Compressor:
                     "the weights) again"
                 )
 
-    def _check(self, strategy: PruneStrategy, config_file: Path) -> Plan | None:
-        """The strategy's plan, as far as it is known before anything is measured."""
-        dependencies = self._whole.dependencies
-        matched = dependencies.match(strategy.pruned_params)
-        for name in strategy.criterions.keys() - {"*"} - dependencies.groups.keys():
-            raise ConfigError(
-                f"{config_file}: criterions names {name!r}, which is no filter that can be cut"
-            )
-        if not isinstance(strategy, SensitivePruneStrategy):
-            return _uniform(strategy, dependencies)
-        largest = {
-            name: delta_ratios(strategy.delta_rate, dependencies.groups[name].channels)[-1]
-            for name in matched
-        }
-        check_reach(dependencies, largest, strategy.step_ratio)
-        return None
-
-    def _is_due(self, strategy: PruneStrategy, state: RunState) -> bool:
-        """Whether this strategy has a step to take before the next epoch."""
-        done = state.steps.get(strategy.name, 0)
-        if done == 0:
-            return state.epoch == strategy.start_epoch
-        steps_left = strategy.num_steps - done
-        if not steps_left:
-            return False
-        epochs_left = self._config.epoch - state.epoch
-        return epochs_left <= steps_left or _settled(state.history, strategy.metric_name)
-
-    def _prune(self, strategy: PruneStrategy, state: RunState) -> Callable[[int], None]:
-        """Cut, and return what mends the cut network with so many images."""
-        dependencies = self._dependencies()
-        if isinstance(strategy, SensitivePruneStrategy):
-            plan = self._sensitive(strategy, dependencies, state)
-        else:
-            plan = _uniform(strategy, dependencies)
-        mend = self._mender(plan, strategy)
+    def _prune(self, strategy: PruneStrategy, state: RunState) -> Callable[[], None] | None:
+        """Cut, and return what repairs the cut network, if the strategy wants that."""
+        metric = self._metric(strategy)
+        plan = plan_step(strategy, self._dependencies(), self._scope, metric, state.epoch)
+        repair = self._repair(plan, strategy) if strategy.reconstruct_images else None
         programs = [self._train, self._eval]
         self._train, self._eval = apply_plan(plan, programs, self._scope, strategy.criterions)
         if not state.cuts:
@@ -304,9 +256,26 @@ class Compressor:
         state.cuts.append(dict(plan.ratios))
         state.steps[strategy.name] = state.steps.get(strategy.name, 0) + 1
         print(plan.summary())
-        return mend
+        return repair
 
-    def _mender(self, plan: Plan, strategy: PruneStrategy) -> Callable[[int], None]:
+    def _metric(self, strategy: PruneStrategy) -> Callable[[], float]:
+        """What evaluates the network as it is, on the strategy's sample of the eval set."""
+        fetch = [(k, v) for k, v in self._eval_fetch_list if k == strategy.metric_name]
+
+        @cache
+        def batches() -> tuple[Reader, FeedList | None]:
+            if strategy.eval_rate is None:
+                return self._eval_reader, self._eval_feed_list
+            return sample(self._eval_reader, strategy.eval_rate, self._eval_feed_list), None
+
+        def metric() -> float:
+            reader, feed_list = batches()
+            values = evaluate(self._executor, self._eval, reader, fetch, feed_list, self._scope)
+            return values[strategy.metric_name]
+
+        return metric
+
+    def _repair(self, plan: Plan, strategy: PruneStrategy) -> Callable[[], None]:
         """Keeps the network as it is now, for `reconstruct` once it is cut."""
         cuts = channels_to_cut(plan, self._scope, strategy.criterions)
         scope = paddle.static.Scope()
@@ -314,11 +283,11 @@ class Compressor:
             write_tensor(scope, name, read_tensor(self._scope, name))
         whole = Network(self._eval, scope)
 
-        def mend(images: int) -> None:
+        def repair() -> None:
             pruned = Network(self._eval, self._scope)
-            reconstruct(plan, cuts, whole, pruned, self._images(images))
+            reconstruct(plan, cuts, whole, pruned, self._images(strategy.reconstruct_images))
 
-        return mend
+        return repair
 
     def _images(self, count: int) -> list[np.ndarray]:
         """The first batches of the train reader's first epoch, as many as hold so many images."""
@@ -330,33 +299,6 @@ class Compressor:
             if sum(map(len, batches)) >= count:
                 break
         return batches
-
-    def _sensitive(
-        self, strategy: SensitivePruneStrategy, dependencies: Dependencies, state: RunState
-    ) -> Plan:
-        """Measure what each layer costs, or read it, and plan one step."""
-        reader, feed_list = self._eval_reader, self._eval_feed_list
-        if strategy.eval_rate is not None:
-            reader, feed_list = sample(reader, strategy.eval_rate, feed_list), None
-        fetch = [(k, v) for k, v in self._eval_fetch_list if k == strategy.metric_name]
-
-        def metric() -> float:
-            values = evaluate(self._executor, self._eval, reader, fetch, feed_list, self._scope)
-            return values[strategy.metric_name]
-
-        later = f".epoch{state.epoch}" if state.epoch != strategy.start_epoch else ""
-        sensitivities = measure_sensitivities(
-            dependencies,
-            self._scope,
-            dependencies.match(strategy.pruned_params),
-            strategy.delta_rate,
-            metric,
-            Path(strategy.sensitivities_file + later),
-            {"metric": strategy.metric_name, "eval_rate": strategy.eval_rate},
-            strategy.criterions,
-        )
-        plan = sensitive_plan(dependencies, sensitivities, strategy.step_ratio)
-        return plan.rounded(strategy.channel_multiple)
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the train reader; the mean of each fetch over its batches."""
@@ -418,20 +360,6 @@ class Compressor:
             optimizer.minimize(program.global_block().var(self._train_fetch_list[0][1]))
         self._executor.run(startup, scope=self._scope)
         return program
-
-
-def _uniform(strategy: PruneStrategy, dependencies: Dependencies) -> Plan:
-    target = strategy.pruned_params, strategy.target_ratio
-    ratio = search_uniform_ratio(dependencies, *target)
-    plan = uniform_plan(dependencies, strategy.pruned_params, ratio)
-    return plan.rounded(strategy.channel_multiple)
-
-
-def _settled(rows: list[dict[str, Any]], label: str) -> bool:
-    """Whether a metric hardly changed between the last two evaluations since the last cut."""
-    pruned = max(i for i, row in enumerate(rows) if row["stage"] == "pruned")
-    values = [row[label] for row in rows[pruned + 1 :]][-2:]
-    return len(values) == 2 and abs(values[1] - values[0]) < SETTLED * abs(values[0])
 
 
 def _check_fetches(program: Program, fetch_list: FetchList) -> None:
