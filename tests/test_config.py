@@ -111,6 +111,16 @@ def test_a_sensitive_strategy(read):
     assert (1 - strategy.step_ratio) ** 2 == pytest.approx(0.5)
 
 
+def assert_refused(read, text: str, old: str, new: str, line: int, words: str) -> None:
+    """Check that a file with one piece changed is refused, with these words and at this line."""
+    assert old in text
+    with pytest.raises(ConfigError) as caught:
+        read(text.replace(old, new, 1))
+    message = str(caught.value)
+    assert f"compress.yaml, line {line}: " in message, message
+    assert words in message, message
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
@@ -126,11 +136,7 @@ def test_a_sensitive_strategy(read):
     ],
 )
 def test_what_is_wrong_with_a_sensitive_strategy(read, old, new, line, words):
-    assert old in SENSITIVE
-    with pytest.raises(ConfigError) as caught:
-        read(SENSITIVE.replace(old, new, 1))
-    message = str(caught.value)
-    assert f"compress.yaml, line {line}: " in message and words in message, message
+    assert_refused(read, SENSITIVE, old, new, line, words)
 
 
 @pytest.mark.parametrize(
@@ -165,12 +171,7 @@ def test_what_is_wrong_with_a_sensitive_strategy(read, old, new, line, words):
     ],
 )
 def test_what_is_wrong_and_where(read, old, new, line, words):
-    assert old in ORIGINAL
-    with pytest.raises(ConfigError) as caught:
-        read(ORIGINAL.replace(old, new, 1))
-    message = str(caught.value)
-    assert f"compress.yaml, line {line}: " in message
-    assert words in message
+    assert_refused(read, ORIGINAL, old, new, line, words)
 
 
 @pytest.mark.parametrize(
