@@ -241,6 +241,14 @@ def test_an_unknown_metric_is_refused(config):
         Setup().compressor.config(path)
 
 
+def test_repair_without_a_reader_is_refused(config):
+    path = config(epoch=0)
+    key = "        metric_name"
+    path.write_text(path.read_text().replace(key, f"        reconstruct_images: 4\n{key}"))
+    with pytest.raises(ConfigError, match=r"reconstruct_images is 4, but there is no train_reader"):
+        Setup(train_reader=None).compressor.config(path)
+
+
 def test_a_loss_that_is_no_number_stops_the_run(config):
     def poisoned():
         yield BATCHES[0]

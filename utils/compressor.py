@@ -100,8 +100,8 @@ class Compressor:
         """Read a config and check it against the network. Nothing is changed yet.
 
         Raises:
-            ConfigError: see `load_config`; also an unknown `metric_name`, or training wanted
-                without a reader.
+            ConfigError: see `load_config`; also an unknown `metric_name`, or training or
+                repair wanted without a reader.
             PatternError, PlanError: a strategy cannot be carried out on this network.
         """
         config = load_config(config_file)
@@ -111,6 +111,11 @@ class Compressor:
                 raise ConfigError(
                     f"{config_file}: {strategy.name}.metric_name is {strategy.metric_name!r}, but "
                     f"eval_fetch_list has {labels}"
+                )
+            if strategy.reconstruct_images and self._train_reader is None:
+                raise ConfigError(
+                    f"{config_file}: {strategy.name}.reconstruct_images is "
+                    f"{strategy.reconstruct_images}, but there is no train_reader to take them from"
                 )
         if config.epoch and (self._train_reader is None or not self._train_fetch_list):
             raise ConfigError(
