@@ -50,7 +50,7 @@ def test_what_is_left_to_do(tmp_path, monkeypatch):
         tmp_path / "results.json",
         [
             {"name": done.name, **RECIPE, "map_finetuned": 0.5},
-            {"name": old.name, **RECIPE, "epochs": 99, "map_finetuned": 0.5},
+            {"name": old.name, **RECIPE, "peak_rate": 1.0, "map_finetuned": 0.5},
         ],
     )
     fresh = tmp_path / "build" / "results" / TRIALS[3].name / "row.json"
@@ -62,13 +62,14 @@ def test_what_is_left_to_do(tmp_path, monkeypatch):
 
 
 def test_control_is_of_the_same_seed_and_recipe():
-    def row(cuts, seed, teacher, value):
-        return {"cuts": cuts, "seed": seed, "teacher": teacher, "map_finetuned": value}
+    def row(cuts, seed, teacher, epochs, value):
+        recipe = {"seed": seed, "teacher": teacher, "epochs": epochs}
+        return {"cuts": cuts, **recipe, "map_finetuned": value}
 
-    rows = [row([], 0, True, 0.9), row([], 1, True, 0.8), row([{}], 1, True, 0.7)]
-    rows += [row([{}], 0, False, 0.6)]
+    rows = [row([], 0, True, 1, 0.9), row([], 1, True, 1, 0.8), row([{}], 1, True, 1, 0.7)]
+    rows += [row([{}], 0, False, 1, 0.6), row([{}], 1, True, 2, 0.6)]
     add_controls(rows)
-    assert [r["map_control"] for r in rows] == [0.9, 0.8, 0.8, None]
+    assert [r["map_control"] for r in rows] == [0.9, 0.8, 0.8, None, None]
 
 
 def test_table_by_hand():
@@ -76,7 +77,7 @@ def test_table_by_hand():
         pruned = {"map_pruned": 0.1, "map_reconstructed": 0.6} if target else {}
         return {
             "target_ratio": target, "seed": seed, "strategy": "uniform", "criterion": "l1_norm",
-            "reconstruct_images": 160 if target else 0, "teacher": True,
+            "reconstruct_images": 160 if target else 0, "teacher": False, "epochs": 2,
             "flops_before": 2e9, "flops_after": 2e9 * (1 - target), "parameters_after": 5e6,
             "file_bytes_after": 2e7, "latency_ms_before": 20.0, "latency_ms_after": 15.0,
             "map_pruned": None, "map_reconstructed": None, **pruned,
@@ -84,7 +85,8 @@ def test_table_by_hand():
         }  # fmt: skip
 
     rows = [row(0.0, 0, 0.8, 0.8), row(0.5, 0, 0.70, 0.8), row(0.5, 1, 0.74, 0.8)]
-    rows.append({**row(0.5, 0, 0.1, 0.8), "teacher": False})
+    rows.append({**row(0.5, 0, 0.1, 0.8), "teacher": True})
+    rows.append({**row(0.5, 0, 0.1, 0.8), "epochs": 1})
     _, control, half = main_table(rows)
     assert control[0] == "0 (control)" and control[7:] == ["0.800", "", "", "1"]
     assert half == [

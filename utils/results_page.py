@@ -15,6 +15,8 @@ Table = list[list[str]]
 
 COMPARED_AT = 0.5
 """The target_ratio at which ways of pruning are compared."""
+EPOCHS = 2
+"""Passes of fine-tuning in the standard recipe."""
 
 
 def main_table(rows: Rows) -> Table:
@@ -49,7 +51,7 @@ def main_table(rows: Rows) -> Table:
 
 
 def method_table(rows: Rows) -> Table:
-    """Ways of pruning at `COMPARED_AT`, and the controls without and with a teacher; one seed."""
+    """Ways of pruning at `COMPARED_AT`, and their controls; one seed."""
     table = [["what", "right after the cut", "repaired", "fine-tuned"]]
     for row in rows:
         if row["seed"] == 0 and row["target_ratio"] in (0, COMPARED_AT):
@@ -78,11 +80,11 @@ def class_table(rows: Rows) -> Table:
 
 
 def standard(rows: Rows) -> pd.DataFrame:
-    """The rows of the standard recipe, controls first: with repair (where cut) and teacher."""
+    """The rows of the standard recipe: uniform, by l1_norm, repaired where cut, no teacher."""
     frame = pd.DataFrame(rows)
-    usual = (frame["strategy"] == "uniform") & (frame["criterion"] == "l1_norm") & frame["teacher"]
+    uniform = (frame["strategy"] == "uniform") & (frame["criterion"] == "l1_norm")
     repaired = (frame["reconstruct_images"] > 0) | (frame["target_ratio"] == 0)
-    return frame[usual & repaired]
+    return frame[uniform & repaired & ~frame["teacher"] & (frame["epochs"] == EPOCHS)]
 
 
 def plot_map_against(rows: Rows, column: str, label: str, unit: float = 1) -> Figure:
@@ -145,10 +147,9 @@ TABLES = {"ratios": main_table, "methods": method_table, "classes": class_table}
 
 
 def _describe(row: dict[str, Any]) -> str:
-    if not row["target_ratio"]:
-        return "control, with a teacher" if row["teacher"] else "control, without a teacher"
-    words = [row["strategy"], row["criterion"]]
+    words = [row["strategy"], row["criterion"]] if row["target_ratio"] else ["control"]
     words += ["repair"] * bool(row["reconstruct_images"]) + ["teacher"] * row["teacher"]
+    words.append("one pass" if row["epochs"] == 1 else f"{row['epochs']} passes")
     return ", ".join(words)
 
 

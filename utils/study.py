@@ -35,7 +35,7 @@ from utils.plan import Plan
 from utils.profiles import FINE_TUNE_RATE, RECONSTRUCT_IMAGES
 from utils.report import make_report
 from utils.results import PrunedRun, save_json
-from utils.results_page import write_page
+from utils.results_page import EPOCHS, write_page
 from utils.training import Trained, train
 from utils.workspace import SIGNS_AUGMENTATION
 
@@ -61,7 +61,7 @@ class Trial:
     criterion: str = "l1_norm"
     reconstruct_images: int = RECONSTRUCT_IMAGES
     teacher: bool = False
-    epochs: int = 2
+    epochs: int = EPOCHS
     """Passes over the scenes, of a control as well."""
 
     @property

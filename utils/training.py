@@ -87,12 +87,12 @@ def train(
 
 
 def fine_tune(work: Workspace, name: str, epochs: int, start: Path) -> Trained:
-    """Train a network further on the data of a workspace, with itself as it was for a teacher.
+    """Train a network further on the data of a workspace.
 
     Args:
         name: of the folder for its checkpoints.
     """
-    return _train_in(work, name, epochs, work.optimizer(epochs), start, teacher=start)
+    return _train_in(work, name, epochs, work.optimizer(epochs), start)
 
 
 def train_baseline(work: Workspace) -> None:
@@ -102,7 +102,7 @@ def train_baseline(work: Workspace) -> None:
     """
     epochs = work.profile.baseline_epochs
     optimizer = work.optimizer(epochs, BASELINE_RATE)
-    trained = _train_in(work, "baseline", epochs, optimizer, BASELINE, teacher=None)
+    trained = _train_in(work, "baseline", epochs, optimizer, BASELINE)
     metadata = {"classes": json.dumps(work.classes)}
     save_weights(trained.evaluation.program, work.baseline, trained.scope, "float16", metadata)
 
@@ -113,7 +113,6 @@ def _train_in(
     epochs: int,
     optimizer: paddle.optimizer.Optimizer,
     start: Path,
-    teacher: Path | None,
 ) -> Trained:
     return train(
         work.trainval,
@@ -124,7 +123,6 @@ def _train_in(
         augmentation=work.augmentation,
         batch_size=work.profile.batch_size,
         start=start,
-        teacher=teacher,
         seed=work.seed,
     )
 
