@@ -1,10 +1,11 @@
 """`detection_output` of Paddle 1.x: offsets and logits to detections."""
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle.static import Variable
 
-from ssd_model.operators import multiclass_nms
+from ssd_model.operators import exp, multiclass_nms
 
 
 def detection_output(
@@ -46,6 +47,24 @@ def detection_output(
         nms_eta=nms_eta,
         normalized=True,
     )
+
+
+def decode_boxes(location: Variable, prior_box: np.ndarray, prior_box_var: np.ndarray) -> Variable:
+    """The boxes of `detection_output`, in arithmetic that every engine knows.
+
+    Args:
+        location: [N, P, 4] offsets.
+        prior_box, prior_box_var: [P, 4]; they become constants.
+
+    Returns:
+        [N, P, 4] xmin, ymin, xmax, ymax, normalised.
+    """
+    size = prior_box[:, 2:] - prior_box[:, :2]
+    centre = (prior_box[:, 2:] + prior_box[:, :2]) / 2
+    shift, stretch = prior_box_var[:, :2], prior_box_var[:, 2:]
+    middle = location[:, :, :2] * paddle.assign(shift * size) + paddle.assign(centre)
+    half = exp(location[:, :, 2:] * paddle.assign(stretch)) * paddle.assign(size / 2)
+    return paddle.concat([middle - half, middle + half], axis=2)
 
 
 def detection_counts(nmsed_out: Variable) -> Variable:

@@ -17,6 +17,14 @@ def reduce_sum(x: Variable, axis: int | None = None, keepdim: bool = False) -> V
     return out
 
 
+def exp(x: Variable) -> Variable:
+    """e to the power of each element."""
+    helper = LayerHelper("exp")
+    out = helper.create_variable_for_type_inference(x.dtype)
+    helper.append_op(type="exp", inputs={"X": x}, outputs={"Out": out})
+    return out
+
+
 def multiclass_nms(boxes: Variable, scores: Variable, **attributes) -> Variable:
     """Non-maximum suppression class by class, on boxes [N, P, 4] and scores [N, C, P].
 

@@ -46,7 +46,7 @@ def evaluate(
 
     totals, images, values = np.zeros(len(plain)), 0, []
     for feed in progress(feeds(reader, feed_list), "evaluate"):
-        values = executor.run(program, feed=feed, fetch_list=fetches, scope=scope)
+        values = executor.run(program, feed=feed, fetch_list=fetches, scope=scope, use_prune=True)
         size = _images(feed)
         totals += [size * float(np.mean(value)) for value in values[: len(plain)]]
         images += size

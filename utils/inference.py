@@ -1,4 +1,4 @@
-"""Saved models: write them, and run them with Paddle Inference in a process of their own.
+"""Saved models: write them, and run them in a process of their own.
 
 A model beside others in one process shares their threads and memory, and may run several times
 slower than alone; and only a fresh process shows that the files are all that is needed.
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def predict(prefix: Path, image: np.ndarray, runs: int = 0) -> Prediction:
     """Load a saved model in a fresh process and run it.
 
     Args:
-        prefix: of the model's files.
+        prefix: of the model's files, for Paddle Inference; or an ONNX file, for ONNX Runtime.
         image: [N, 3, S, S] float32.
         runs: timed runs after the first; none by default.
 
@@ -109,21 +110,39 @@ def compare_latency(prefixes: dict[str, Path], image: np.ndarray, runs: int, rou
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
-def make_predictor(prefix: Path) -> paddle.inference.Predictor:
-    """A Paddle Inference predictor on the CPU, with oneDNN and all cores."""
+Engine = Callable[[np.ndarray], list[np.ndarray]]
+"""From a batch [N, 3, S, S] float32 to a model's outputs."""
+
+
+def load_onnx(path: Path) -> Engine:
+    """ONNX Runtime on the CPU, with all cores."""
+    # Here, since it need not be loaded beside Paddle.
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = runtime.cores()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (image,) = (value.name for value in session.get_inputs())
+    return lambda batch: session.run(None, {image: batch})
+
+
+def load_paddle(prefix: Path) -> Engine:
+    """Paddle Inference on the CPU, with oneDNN and all cores."""
     config = paddle.inference.Config(f"{prefix}.pdmodel", f"{prefix}.pdiparams")
     config.enable_mkldnn()
     config.set_cpu_math_library_num_threads(runtime.cores())
     config.enable_memory_optim()
     config.disable_glog_info()
-    return paddle.inference.create_predictor(config)
+    predictor = paddle.inference.create_predictor(config)
+    (image,) = predictor.get_input_names()
 
+    def run(batch: np.ndarray) -> list[np.ndarray]:
+        predictor.get_input_handle(image).copy_from_cpu(batch)
+        predictor.run()
+        names = predictor.get_output_names()
+        return [predictor.get_output_handle(name).copy_to_cpu() for name in names]
 
-def _run(predictor: paddle.inference.Predictor, image: np.ndarray) -> list[np.ndarray]:
-    predictor.get_input_handle(predictor.get_input_names()[0]).copy_from_cpu(image)
-    predictor.run()
-    names = predictor.get_output_names()
-    return [predictor.get_output_handle(name).copy_to_cpu() for name in names]
+    return run
 
 
 def main() -> None:
@@ -134,12 +153,13 @@ def main() -> None:
     parser.add_argument("runs", type=int)
     arguments = parser.parse_args()
     image = read_tensors(arguments.source)[0]["image"]
-    predictor = make_predictor(arguments.prefix)
-    outputs = _run(predictor, image)
+    load = load_onnx if arguments.prefix.suffix == ".onnx" else load_paddle
+    run = load(arguments.prefix)
+    outputs = run(image)
     milliseconds = []
     for _ in range(arguments.runs):
         start = time.perf_counter()
-        _run(predictor, image)
+        run(image)
         milliseconds.append(1e3 * (time.perf_counter() - start))
     arrays = {str(i): output for i, output in enumerate(outputs)}
     write_tensors(arguments.target, arrays, {"milliseconds": json.dumps(milliseconds)})

@@ -1,0 +1,116 @@
+"""The detector for other engines: an ONNX file that ends in boxes and scores."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import paddle
+from paddle.static import Program, Variable
+
+from ssd_model.detection_output import decode_boxes
+from ssd_model.programs import Detector
+from ssd_model.weights import write_file
+from utils.inference import Engine, save_inference_model
+from utils.readers import Reader, feeds
+
+OPSET = 13
+"""Of ONNX: old enough for every engine, and the first with a scale for each channel."""
+OUTPUTS = ("boxes", "scores")
+
+
+def export_onnx(path: Path, program: Program, detector: Detector, scope) -> int:
+    """Write a network as ONNX, up to what non-maximum suppression takes.
+
+    The suppression itself stays outside: paddle2onnx converts it for one image only, and then
+    loses the scores. The file's input is `image` [N, 3, S, S], its outputs are `boxes`
+    [N, P, 4], normalised, and `scores` [N, C, P] in 0..1, the background's first, as ONNX's own
+    NonMaxSuppression takes them.
+
+    Args:
+        program: the eval Program, pruned or not.
+        detector: as it was built.
+
+    Returns:
+        Bytes of the file.
+
+    Raises:
+        RuntimeError: paddle2onnx failed; the message is its last words.
+    """
+    program, outputs = _end_in_boxes(program, detector, scope)
+    with tempfile.TemporaryDirectory() as folder:
+        prefix, converted = Path(folder) / "model", Path(folder) / "model.onnx"
+        save_inference_model(prefix, program, detector.image, outputs, scope)
+        # A process of its own, since it prints a page of what it does.
+        command = [
+            Path(sys.executable).with_name("paddle2onnx"),
+            *("--model_dir", folder, "--model_filename", "model.pdmodel"),
+            *("--params_filename", "model.pdiparams", "--save_file", converted),
+            *("--opset_version", str(OPSET), "--optimize_tool", "None"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode or not converted.exists():
+            raise RuntimeError(f"paddle2onnx failed: {(done.stdout + done.stderr)[-2000:]}")
+        model = onnx.load(converted)
+    _tidy(model.graph)
+    content = model.SerializeToString()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, content)
+    return len(content)
+
+
+def suppression_inputs(program: Program) -> tuple[str, str]:
+    """Names of the boxes and the scores in an eval Program: what an ONNX file computes."""
+    (nms,) = (op for op in program.global_block().ops if op.type == "multiclass_nms3")
+    return nms.input("BBoxes")[0], nms.input("Scores")[0]
+
+
+def answers(engine: Engine, reader: Reader, program: Program) -> Iterator[dict]:
+    """Batches for `evaluate`, in which an engine has done all up to the boxes and scores.
+
+    Args:
+        engine: runs an ONNX file of `export_onnx`.
+        reader: batches by Variable name.
+        program: the eval Program; only what follows the boxes and scores is run of it.
+    """
+    names = suppression_inputs(program)
+    for feed in feeds(reader):
+        truth = {name: value for name, value in feed.items() if name != "image"}
+        yield {**dict(zip(names, engine(np.array(feed["image"])), strict=True)), **truth}
+
+
+def _end_in_boxes(
+    program: Program, detector: Detector, scope
+) -> tuple[Program, tuple[Variable, Variable]]:
+    """A copy with priors as constants, and its boxes and scores."""
+    program = program.clone()
+    block = program.global_block()
+    (coder,) = (op for op in block.ops if op.type == "box_coder")
+    side = detector.image.shape[2]
+    priors = paddle.static.Executor(paddle.CPUPlace()).run(
+        program,
+        feed={detector.image.name: np.zeros((1, 3, side, side), "float32")},
+        fetch_list=[coder.input("PriorBox")[0], coder.input("PriorBoxVar")[0]],
+        scope=scope,
+        use_prune=True,
+    )
+    names = paddle.utils.unique_name.guard("onnx_")
+    with names, paddle.static.program_guard(program, Program()):
+        boxes = decode_boxes(block.var(detector.location.name), *priors)
+    return program, (boxes, block.var(suppression_inputs(program)[1]))
+
+
+def _tidy(graph: onnx.GraphProto) -> None:
+    """Outputs with names that say what they are, and no constants that nothing uses."""
+    used = {name for node in graph.node for name in node.input}
+    for node in [n for n in graph.node if n.op_type == "Constant" and n.output[0] not in used]:
+        graph.node.remove(node)
+    names = {value.name: name for value, name in zip(graph.output, OUTPUTS, strict=True)}
+    for node in graph.node:
+        node.output[:] = [names.get(name, name) for name in node.output]
+        node.input[:] = [names.get(name, name) for name in node.input]
+    for value in graph.output:
+        value.name = names[value.name]
