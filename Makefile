@@ -13,7 +13,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup data check-data run-notebooks html serve lab test test-html lint format baseline results lock clean
+.PHONY: help setup data check-data run-notebooks html serve lab test test-html lint format baseline results benchmark lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -72,6 +72,10 @@ baseline: $(READY) ## train the shipped baseline again (about two hours on two c
 
 results: $(READY) ## measure what pruning costs, for results/ (hours; goes on where it stopped)
 	$(BIN)/python -m utils.study
+
+benchmark: $(READY) ## measure how fast it all is, beside other engines and PyTorch (most of an hour, on an idle machine)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmark/requirements.txt
+	$(BIN)/python -m benchmark
 
 lock: requirements.in ## pin requirements.in in requirements.lock
 	$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv

@@ -127,6 +127,6 @@ def test_a_conversion_that_fails(pruned, tmp_path, monkeypatch):
         return paddle.vision.ops.box_coder(*constants, location, code_type="decode_center_size")
 
     monkeypatch.setattr(onnx_export, "decode_boxes", box_coder)
-    with pytest.raises(RuntimeError, match="(?s)paddle2onnx failed.*unsupported operators"):
+    with pytest.raises(RuntimeError, match=r"(?s)paddle2onnx failed.*unsupported operators"):
         export_onnx(tmp_path / "none.onnx", program, detector, scope)
     assert not list(tmp_path.iterdir())

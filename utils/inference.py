@@ -126,10 +126,19 @@ def load_onnx(path: Path) -> Engine:
     return lambda batch: session.run(None, {image: batch})
 
 
-def load_paddle(prefix: Path) -> Engine:
-    """Paddle Inference on the CPU, with oneDNN and all cores."""
+def load_paddle(prefix: Path, backend: str = "onednn") -> Engine:
+    """Paddle Inference on the CPU, with all cores.
+
+    Args:
+        backend: what computes: 'native', 'onednn', or 'openvino', which Paddle carries as well.
+    """
     config = paddle.inference.Config(f"{prefix}.pdmodel", f"{prefix}.pdiparams")
-    config.enable_mkldnn()
+    if backend == "openvino":
+        config.enable_openvino_engine(paddle.inference.PrecisionType.Float32)
+    elif backend == "onednn":
+        config.enable_mkldnn()
+    else:
+        config.disable_mkldnn()
     config.set_cpu_math_library_num_threads(runtime.cores())
     config.enable_memory_optim()
     config.disable_glog_info()

@@ -40,7 +40,7 @@ def export_onnx(path: Path, program: Program, detector: Detector, scope) -> int:
     Raises:
         RuntimeError: paddle2onnx failed; the message is its last words.
     """
-    program, outputs = _end_in_boxes(program, detector, scope)
+    program, outputs = end_in_boxes(program, detector, scope)
     with tempfile.TemporaryDirectory() as folder:
         prefix, converted = Path(folder) / "model", Path(folder) / "model.onnx"
         save_inference_model(prefix, program, detector.image, outputs, scope)
@@ -82,25 +82,29 @@ def answers(engine: Engine, reader: Reader, program: Program) -> Iterator[dict]:
         yield {**dict(zip(names, engine(np.array(feed["image"])), strict=True)), **truth}
 
 
-def _end_in_boxes(
+def end_in_boxes(
     program: Program, detector: Detector, scope
 ) -> tuple[Program, tuple[Variable, Variable]]:
-    """A copy with priors as constants, and its boxes and scores."""
+    """A copy of an eval Program with its priors as constants, and its boxes and scores."""
+    priors = prior_boxes(program, detector.image, scope)
     program = program.clone()
     block = program.global_block()
-    (coder,) = (op for op in block.ops if op.type == "box_coder")
-    side = detector.image.shape[2]
-    priors = paddle.static.Executor(paddle.CPUPlace()).run(
-        program,
-        feed={detector.image.name: np.zeros((1, 3, side, side), "float32")},
-        fetch_list=[coder.input("PriorBox")[0], coder.input("PriorBoxVar")[0]],
-        scope=scope,
-        use_prune=True,
-    )
     names = paddle.utils.unique_name.guard("onnx_")
     with names, paddle.static.program_guard(program, Program()):
         boxes = decode_boxes(block.var(detector.location.name), *priors)
     return program, (boxes, block.var(suppression_inputs(program)[1]))
+
+
+def prior_boxes(program: Program, image: Variable, scope) -> list[np.ndarray]:
+    """The priors of an eval Program and their variances, [P, 4] each."""
+    (coder,) = (op for op in program.global_block().ops if op.type == "box_coder")
+    return paddle.static.Executor(paddle.CPUPlace()).run(
+        program,
+        feed={image.name: np.zeros((1, *image.shape[1:]), "float32")},
+        fetch_list=[coder.input("PriorBox")[0], coder.input("PriorBoxVar")[0]],
+        scope=scope,
+        use_prune=True,
+    )
 
 
 def _tidy(graph: onnx.GraphProto) -> None:

@@ -1,0 +1,139 @@
+"""Run every measurement in turns; write build/benchmark.json, benchmark.md and the plots."""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from benchmark.latency import ENGINES
+from benchmark.networks import Network
+from benchmark.page import plot_growth, write_page
+from utils.paths import BUILD, ROOT
+from utils.results import save_json
+from utils.study import machine
+
+RATIOS = (0.0, 0.2, 0.5)
+PACKAGES = ("paddlepaddle", "paddleslim", "onnxruntime", "openvino", "torch", "numpy")
+BATCHES = (1, 2, 4, 8, 16, 32)
+SIZES = (160, 224, 300, 400, 512)
+GROWTH_RATIOS = tuple(step / 20 for step in range(17))
+MULTIPLES = (1, 8, 16)
+QUICKEST = "Paddle, oneDNN"
+"""Whose growth is drawn."""
+
+Key = tuple
+Medians = dict[Key, float]
+
+
+def measure(module: str, *arguments: Any) -> dict[str, Any]:
+    """What a measurement in a process of its own printed."""
+    command = [sys.executable, "-m", f"benchmark.{module}", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def latency(
+    networks: Iterable[Network], engines: Iterable[str], batches: Iterable[int], **turns: int
+) -> list[dict[str, Any]]:
+    """Median milliseconds of a batch, by engine, network and batch, and each process's peak."""
+    times, peaks = defaultdict(list), {}
+    for _ in range(turns["rounds"]):
+        for network in networks:
+            for engine in engines:
+                told = measure(
+                    "latency", engine, network.prefix, "--batches", *batches,
+                    "--size", network.image_size, "--runs", turns["runs"],
+                )  # fmt: skip
+                peaks[engine, network] = told["peak_mb"]
+                for batch, milliseconds in told["milliseconds"].items():
+                    times[engine, network, int(batch)] += milliseconds
+    return [
+        {
+            "engine": engine,
+            "target_ratio": network.target_ratio,
+            "channel_multiple": network.channel_multiple,
+            "image_size": network.image_size,
+            "batch": batch,
+            "milliseconds": float(np.median(values)),
+            "runs": len(values),
+            "peak_mb": peaks[engine, network],
+        }
+        for (engine, network, batch), values in times.items()
+    ]
+
+
+def training(ratios: Iterable[float], **turns: int) -> list[dict[str, Any]]:
+    """Median milliseconds an image of a training step and an evaluation, by framework."""
+    told = defaultdict(list)
+    for _ in range(turns["rounds"]):
+        for ratio in ratios:
+            for framework in ("paddle", "torch"):
+                one = measure("training", framework, ratio, "--runs", turns["runs"])
+                told[framework, ratio].append(one)
+            # What is timed must be the same network and loss, and compute the same.
+            ours, theirs = (told[name, ratio][-1]["first_loss"] for name in ("paddle", "torch"))
+            np.testing.assert_allclose(theirs, ours, rtol=1e-3, err_msg="loss of PyTorch, Paddle")
+    rows = []
+    for (framework, ratio), ones in told.items():
+        row: dict[str, Any] = {"framework": framework, "target_ratio": ratio}
+        for name in ("train", "evaluate"):
+            values = [value for one in ones for value in one["milliseconds"][name]]
+            row[f"{name}_ms_an_image"] = float(np.median(values))
+        for name in ("wait_share", "loader_images_per_second"):
+            row[name] = float(np.median([one[name] for one in ones])) if name in ones[0] else None
+        rows.append(row)
+    return rows
+
+
+def planning(ratio: float, rounds: int) -> dict[str, float]:
+    """Median seconds of search and cut, by who does it."""
+    seconds = defaultdict(list)
+    for _ in range(rounds):
+        for by in ("here", "paddleslim"):
+            seconds[by].append(measure("planning", by, ratio)["seconds"])
+    return {by: float(np.median(values)) for by, values in seconds.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure how fast it all is.")
+    parser.add_argument("--rounds", type=int, default=3, help="processes of each measurement")
+    parser.add_argument("--runs", type=int, default=10, help="timed runs in each of them")
+    turns = vars(parser.parse_args())
+    networks = [Network(ratio) for ratio in RATIOS]
+    growth = {
+        "target_ratio": [Network(r, m) for m in MULTIPLES for r in GROWTH_RATIOS],
+        "image_size": [Network(r, image_size=size) for r in RATIOS for size in SIZES],
+    }
+    flops = {}
+    for network in {*networks, *growth["target_ratio"], *growth["image_size"]}:
+        flops[network] = network.write()
+    rows = latency(networks, ENGINES, (1, 8), **turns)
+    grown = {name: latency(several, [QUICKEST], (1,), **turns) for name, several in growth.items()}
+    grown["batch"] = latency(networks, [QUICKEST], BATCHES, **turns)
+    for row in (*rows, *(row for several in grown.values() for row in several)):
+        network = Network(row["target_ratio"], row["channel_multiple"], row["image_size"])
+        row["flops"] = flops[network]
+    result = {
+        "machine": machine(),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "latency": rows,
+        "growth": grown,
+        "training": training((0.0, 0.5), **turns),
+        "planning_seconds": planning(0.5, turns["rounds"]),
+    }
+    save_json(BUILD / "benchmark.json", result)
+    print(write_page(BUILD / "benchmark.md", result))
+    plot_growth(BUILD / "benchmark", grown)
+
+
+if __name__ == "__main__":
+    main()

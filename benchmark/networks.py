@@ -1,0 +1,73 @@
+"""The networks that are measured, in the files that each engine reads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from ssd_model.programs import build_program, new_scope
+from ssd_model.weights import load_weights, save_weights, write_tensors
+from utils.cut import apply_plan
+from utils.dependencies import analyse
+from utils.inference import save_inference_model
+from utils.onnx_export import end_in_boxes, export_onnx, prior_boxes
+from utils.paths import BASELINE, BUILD
+from utils.plan import Plan, search_uniform_ratio, uniform_plan
+
+PATTERN = "conv2d_[1-9].w_0|conv2d_1[0-2].w_0"
+CLASS_NUM = 11
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and how it was cut."""
+
+    target_ratio: float
+    channel_multiple: int = 1
+    image_size: int = 300
+
+    @property
+    def prefix(self) -> Path:
+        """Of its files: .pdmodel and .pdiparams, .onnx, .safetensors, .reference."""
+        name = f"{self.target_ratio:g}-multiple{self.channel_multiple}-{self.image_size}"
+        return BUILD / "benchmark" / name
+
+    def plan(self, dependencies) -> Plan:
+        """The uniform plan nearest to `target_ratio`, its channels rounded."""
+        if not self.target_ratio:
+            return Plan(dependencies, {})
+        ratio = search_uniform_ratio(dependencies, PATTERN, self.target_ratio)
+        return uniform_plan(dependencies, PATTERN, ratio).rounded(self.channel_multiple)
+
+    def write(self) -> int:
+        """Write the files; the network goes from the image to boxes and scores.
+
+        `.reference` holds two images and what the Program computes from them.
+
+        Returns:
+            Multiply-adds for one image.
+        """
+        detector = build_program(CLASS_NUM, is_train=False, image_size=self.image_size)
+        scope = new_scope(detector)
+        load_weights(detector.program, BASELINE, scope, strict=True)
+        plan = self.plan(analyse(detector.program))
+        (program,) = apply_plan(plan, [detector.program], scope)
+        ended, outputs = end_in_boxes(program, detector, scope)
+        save_inference_model(self.prefix, ended, detector.image, outputs, scope)
+        export_onnx(Path(f"{self.prefix}.onnx"), program, detector, scope)
+        save_weights(program, Path(f"{self.prefix}.safetensors"), scope)
+        shape = 2, *detector.image.shape[1:]
+        image = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
+        boxes, scores = paddle.static.Executor(paddle.CPUPlace()).run(
+            ended,
+            feed={detector.image.name: image},
+            fetch_list=list(outputs),
+            scope=scope,
+            use_prune=True,
+        )
+        priors, variances = prior_boxes(program, detector.image, scope)
+        reference = {"image": image, "boxes": boxes, "scores": scores}
+        reference |= {"priors": priors, "variances": variances}
+        write_tensors(Path(f"{self.prefix}.reference"), reference)
+        return plan.flops

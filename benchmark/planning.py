@@ -1,0 +1,42 @@
+"""Seconds to search a plan and to cut, here and with `paddleslim.prune.Pruner` alone."""
+
+import argparse
+import json
+import time
+
+import paddle
+from paddleslim.prune import Pruner
+
+from benchmark.networks import CLASS_NUM, Network
+from ssd_model.programs import build_program, new_scope
+from utils.cut import apply_plan
+from utils.dependencies import analyse
+from utils.optimizers import one_cycle
+from utils.profiles import FINE_TUNE_RATE
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time the search of a plan, and the cut.")
+    parser.add_argument("by", choices=("here", "paddleslim"))
+    parser.add_argument("target_ratio", type=float)
+    arguments = parser.parse_args()
+    training = build_program(CLASS_NUM, True, one_cycle(FINE_TUNE_RATE, 100))
+    evaluation = build_program(CLASS_NUM, False)
+    scope = new_scope(evaluation, training)
+    network, searching = Network(arguments.target_ratio), arguments.by == "here"
+    start = time.perf_counter()
+    plan = network.plan(analyse(evaluation.program))
+    if searching:
+        apply_plan(plan, [evaluation.program, training.program], scope)
+    else:
+        # paddleslim searches nothing: the ratio is given to it.
+        start = time.perf_counter()
+        cut = (scope, list(plan.ratios), list(plan.ratios.values()), paddle.CPUPlace())
+        # The eval Program first, for the ranks come from the scope that the second call cuts.
+        Pruner().prune(evaluation.program, *cut, only_graph=True)
+        Pruner().prune(training.program, *cut)
+    print(json.dumps({"seconds": time.perf_counter() - start}))
+
+
+if __name__ == "__main__":
+    main()

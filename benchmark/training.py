@@ -1,0 +1,131 @@
+"""One framework, one network: milliseconds of a training step and of an evaluation, by image."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from benchmark.networks import CLASS_NUM, Network
+from ssd_model.data.loader import make_loader
+from ssd_model.data.scenes import write_scenes
+from ssd_model.data.voc import read_voc
+from ssd_model.programs import Detector, build_program, new_scope
+from ssd_model.weights import load_weights, read_tensors
+from utils import runtime
+from utils.cut import apply_plan
+from utils.dependencies import analyse
+from utils.onnx_export import prior_boxes
+from utils.optimizers import one_cycle
+from utils.paths import BASELINE, BUILD
+from utils.profiles import FINE_TUNE_RATE
+from utils.readers import feeds
+from utils.workspace import SIGNS_AUGMENTATION
+
+BATCH = 8
+STEPS = 1000
+"""Of the schedule; so many are not run."""
+
+
+def paddle_steps(network: Network) -> dict[str, Callable[[dict], object]]:
+    """A training step and an evaluation, suppression and mAP included, in static Programs."""
+    training = build_program(CLASS_NUM, True, one_cycle(FINE_TUNE_RATE, STEPS))
+    evaluation = build_program(CLASS_NUM, False)
+    scope = new_scope(evaluation, training)
+    load_weights(evaluation.program, BASELINE, scope, strict=True)
+    plan = network.plan(analyse(evaluation.program))
+    train, test = apply_plan(plan, [training.program, evaluation.program], scope)
+    runtime.use_onednn(train)
+    runtime.use_onednn(test, everywhere=True)
+    executor = paddle.static.Executor(paddle.CPUPlace())
+
+    def run(program: paddle.static.Program, fetch: str) -> Callable[[dict], object]:
+        return lambda feed: executor.run(program, feed=feed, fetch_list=[fetch], scope=scope)[0]
+
+    return {"train": run(train, training.loss.name), "evaluate": run(test, evaluation.map.name)}
+
+
+def torch_steps(network: Network) -> dict[str, Callable[[dict], object]]:
+    """The same training step in eager PyTorch; its evaluation is the network alone."""
+    import torch
+
+    from benchmark.torch_ssd import MobileNetSSD, ssd_loss
+
+    torch.set_num_threads(runtime.cores())
+    arrays = read_tensors(Path(f"{network.prefix}.safetensors"))[0]
+    evaluation = build_program(CLASS_NUM, is_train=False)
+    priors = prior_boxes(evaluation.program, evaluation.image, new_scope(evaluation))
+    model = MobileNetSSD(arrays, CLASS_NUM).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), FINE_TUNE_RATE, weight_decay=0.02, fused=True)
+
+    def image_of(feed: dict) -> torch.Tensor:
+        return torch.from_numpy(feed["image"]).contiguous(memory_format=torch.channels_last)
+
+    def train(feed: dict) -> float:
+        model.train()
+        optimizer.zero_grad()
+        loss = ssd_loss(*model(image_of(feed)), feed["gt_box"], feed["gt_label"], *priors)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    @torch.inference_mode()
+    def evaluate(feed: dict) -> None:
+        model.eval()
+        model(image_of(feed))
+
+    return {"train": train, "evaluate": evaluate}
+
+
+def wait_share(step: Callable[[dict], object], loader, batches: int) -> float:
+    """Share of a training run's time that goes into waiting for the next batch."""
+    waited, start = 0.0, time.perf_counter()
+    reader = feeds(loader)
+    for _ in range(batches):
+        before = time.perf_counter()
+        feed = next(reader)
+        waited += time.perf_counter() - before
+        step(feed)
+    return waited / (time.perf_counter() - start)
+
+
+def _loader(detector: Detector):
+    folder = write_scenes(BUILD / "benchmark" / "signs", trainval=400, test=8)
+    split = read_voc(folder, "trainval")
+    options = {"augmentation": SIGNS_AUGMENTATION, "shuffle": True}
+    return make_loader(split, detector.feed_list, BATCH, **options)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time training and evaluation.")
+    parser.add_argument("framework", choices=("paddle", "torch"))
+    parser.add_argument("target_ratio", type=float)
+    parser.add_argument("--runs", type=int, required=True)
+    arguments = parser.parse_args()
+    network = Network(arguments.target_ratio)
+    steps = (paddle_steps if arguments.framework == "paddle" else torch_steps)(network)
+    loader = _loader(build_program(CLASS_NUM, is_train=True))
+    feed = {name: np.array(value) for name, value in next(feeds(loader)).items()}
+    milliseconds, first_loss = {}, float(steps["train"](feed))
+    for name, step in steps.items():
+        times = []
+        for _ in range(arguments.runs + 3):
+            start = time.perf_counter()
+            step(feed)
+            times.append(1e3 * (time.perf_counter() - start) / BATCH)
+        milliseconds[name] = times[3:]
+    result = {"milliseconds": milliseconds, "first_loss": first_loss}
+    if arguments.framework == "paddle":
+        result["wait_share"] = wait_share(steps["train"], loader, 2 * arguments.runs)
+        start, images = time.perf_counter(), 0
+        for batch in feeds(loader):
+            images += len(np.array(batch["image"]))
+        result["loader_images_per_second"] = images / (time.perf_counter() - start)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
