@@ -46,7 +46,7 @@ def load_torch(prefix: Path) -> Engine:
 
 ENGINES = {
     "Paddle": lambda prefix: load_paddle(prefix, "native"),
-    "Paddle, oneDNN": load_paddle,
+    "Paddle, oneDNN": lambda prefix: load_paddle(prefix, "onednn"),
     "Paddle, OpenVINO": lambda prefix: load_paddle(prefix, "openvino"),
     "ONNX Runtime": lambda prefix: load_onnx(Path(f"{prefix}.onnx")),
     "OpenVINO": lambda prefix: load_openvino(Path(f"{prefix}.onnx")),

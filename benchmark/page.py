@@ -8,7 +8,7 @@ import pandas as pd
 
 from ssd_model.weights import write_file
 
-OURS = "Paddle, oneDNN"
+OURS = "Paddle, OpenVINO"
 """The engine that the notebooks use."""
 OTHERS = ("ONNX Runtime", "OpenVINO")
 
@@ -28,7 +28,9 @@ def bars(result: dict[str, Any]) -> pd.DataFrame:
     def bar(what: str, measured: float, allowed: float) -> None:
         rows.append({"what": what, "measured": measured, "at most": allowed})
 
-    frame = pd.DataFrame(result["latency"]).set_index(["engine", "batch", "target_ratio"])
+    frame = (
+        pd.DataFrame(result["latency"]).set_index(["engine", "batch", "target_ratio"]).sort_index()
+    )
     for batch in sorted({row["batch"] for row in result["latency"]}):
         ours = frame.loc[OURS, batch]
         whole = ours.loc[0.0]

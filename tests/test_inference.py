@@ -1,5 +1,7 @@
 """Saved models run in a fresh process and give what the Program gave."""
 
+import platform
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from ssd_model.programs import build_program
 from utils.cut import apply_plan
 from utils.dependencies import analyse
-from utils.inference import compare_latency, predict, save_inference_model
+from utils.inference import compare_latency, load_paddle, predict, save_inference_model
 from utils.paths import ROOT
 from utils.plan import uniform_plan
 
@@ -54,6 +56,21 @@ def test_outputs_are_the_same_in_a_fresh_process(pruned):
 
     latency = compare_latency({"pruned": folder / "pruned"}, image, runs=1, rounds=1)
     assert latency["pruned"] > 0
+
+
+@pytest.mark.parametrize("backend", ["native", "onednn", "openvino"])
+def test_every_backend_gives_the_same(pruned, backend):
+    if backend == "openvino" and (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip("only Paddle's wheels for Linux on x86 carry OpenVINO")
+    detector, program, scope, folder = pruned
+    heads = [detector.location, detector.confidence]
+    save_inference_model(folder / "heads", program, detector.image, heads, scope)
+    image = np.random.default_rng(1).normal(size=(2, 3, SIZE, SIZE)).astype("float32")
+    here = paddle.static.Executor(paddle.CPUPlace()).run(
+        program, feed={"image": image}, fetch_list=heads, scope=scope, use_prune=True
+    )
+    for mine, theirs in zip(here, load_paddle(folder / "heads", backend)(image), strict=True):
+        np.testing.assert_allclose(theirs, mine, atol=1e-4)
 
 
 def test_a_saved_model_is_the_same_wherever_it_is_saved(pruned, tmp_path):

@@ -6,6 +6,7 @@ slower than alone; and only a fresh process shows that the files are all that is
 
 import argparse
 import json
+import platform
 import subprocess
 import sys
 import tempfile
@@ -126,12 +127,17 @@ def load_onnx(path: Path) -> Engine:
     return lambda batch: session.run(None, {image: batch})
 
 
-def load_paddle(prefix: Path, backend: str = "onednn") -> Engine:
+def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
     """Paddle Inference on the CPU, with all cores.
 
     Args:
-        backend: what computes: 'native', 'onednn', or 'openvino', which Paddle carries as well.
+        backend: what computes: 'native', 'onednn' or 'openvino'; by default the quickest that
+            the wheel carries.
     """
+    if backend is None:
+        # Only the wheels for Linux on x86 are built with OpenVINO.
+        linux = sys.platform == "linux" and platform.machine() == "x86_64"
+        backend = "openvino" if linux else "onednn"
     config = paddle.inference.Config(f"{prefix}.pdmodel", f"{prefix}.pdiparams")
     if backend == "openvino":
         config.enable_openvino_engine(paddle.inference.PrecisionType.Float32)
