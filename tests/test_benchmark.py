@@ -11,8 +11,9 @@ from utils.dependencies import analyse
 
 def latency_row(engine, ratio, batch, milliseconds):
     return {
-        "engine": engine, "target_ratio": ratio, "batch": batch, "milliseconds": float(milliseconds),
-        "channel_multiple": 1, "image_size": 300, "peak_mb": 500.0, "flops": 1000 * (1 - ratio),
+        "engine": engine, "target_ratio": ratio, "batch": batch,
+        "milliseconds": float(milliseconds), "peak_mb": 500.0,
+        "channel_multiple": 1, "image_size": 300, "flops": 1000 * (1 - ratio),
     }  # fmt: skip
 
 
