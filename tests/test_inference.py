@@ -59,9 +59,10 @@ def test_outputs_are_the_same_in_a_fresh_process(pruned):
 
 
 @pytest.mark.parametrize("backend", ["native", "onednn", "openvino"])
-def test_every_backend_gives_the_same(pruned, backend):
+def test_every_backend_gives_the_same_and_leaves_no_files(pruned, backend, tmp_path, monkeypatch):
     if backend == "openvino" and (sys.platform, platform.machine()) != ("linux", "x86_64"):
         pytest.skip("only Paddle's wheels for Linux on x86 carry OpenVINO")
+    monkeypatch.chdir(tmp_path)
     detector, program, scope, folder = pruned
     heads = [detector.location, detector.confidence]
     save_inference_model(folder / "heads", program, detector.image, heads, scope)
@@ -71,6 +72,7 @@ def test_every_backend_gives_the_same(pruned, backend):
     )
     for mine, theirs in zip(here, load_paddle(folder / "heads", backend)(image), strict=True):
         np.testing.assert_allclose(theirs, mine, atol=1e-4)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_saved_model_is_the_same_wherever_it_is_saved(pruned, tmp_path):

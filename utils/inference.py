@@ -141,6 +141,9 @@ def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
     config = paddle.inference.Config(f"{prefix}.pdmodel", f"{prefix}.pdiparams")
     if backend == "openvino":
         config.enable_openvino_engine(paddle.inference.PrecisionType.Float32)
+        # Else it keeps a copy of every model in the working folder.
+        cache = tempfile.TemporaryDirectory(prefix="openvino")
+        config.set_optim_cache_dir(cache.name)
     elif backend == "onednn":
         config.enable_mkldnn()
     else:
