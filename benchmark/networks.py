@@ -14,8 +14,8 @@ from utils.inference import save_inference_model
 from utils.onnx_export import end_in_boxes, export_onnx, prior_boxes
 from utils.paths import BASELINE, BUILD
 from utils.plan import Plan, search_uniform_ratio, uniform_plan
+from utils.study import PATTERN
 
-PATTERN = "conv2d_[1-9].w_0|conv2d_1[0-2].w_0"
 CLASS_NUM = 11
 
 

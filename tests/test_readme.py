@@ -21,12 +21,8 @@ TARGETS = {shlex.split(max(command))[1] for command in COMMANDS}
 
 HERE = {"help", "check-data", "format", "lab"}  # run below
 ELSEWHERE = {"serve": "tests/test_html.py"}
-TOO_MUCH = {
-    "lock",
-    "baseline",
-    "results",
-    "benchmark",
-}  # the net, or hours: only what they would do is seen
+# The net, or hours: only what they would do is seen.
+TOO_MUCH = {"lock", "baseline", "results", "benchmark"}
 
 
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
