@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from math import prod
 
 import paddle
-from paddleslim.core import GraphWrapper
 from paddleslim.prune.collections import StaticPruningCollections
 from paddleslim.prune.prune_worker import PRUNE_WORKER, PruneWorker
 
+from utils.graph import IndexedGraph
 from utils.pattern import PatternError, hints, matching
 
 
@@ -102,7 +102,7 @@ class Dependencies:
 
 
 def analyse(program: paddle.static.Program) -> Dependencies:
-    """Follow the channels of every convolution of an eval Program. Takes about a second."""
+    """Follow the channels of every convolution of an eval Program."""
     block = program.global_block()
     readers = {name: op for op in reversed(block.ops) for name in op.input_arg_names}
     convs = {conv.name: conv for conv in (_conv(op, readers) for op in block.ops) if conv}
@@ -127,7 +127,7 @@ def _collections(program: paddle.static.Program, params: list[str]) -> list:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        return list(StaticPruningCollections(params, GraphWrapper(program)))
+        return list(StaticPruningCollections(params, IndexedGraph(program)))
     finally:
         logger.setLevel(level)
 
