@@ -4,4 +4,16 @@ Every measurement runs in a process of its own (`python -m benchmark.latency ...
 its numbers as JSON; `benchmark.__main__` runs them in turns.
 """
 
-import utils  # noqa: F401  # Paddle must be set up before any module imports it.
+import resource
+
+
+def peak_mb() -> float:
+    """The most memory that this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+_before = peak_mb()
+import utils  # noqa: E402, F401  # Paddle must be set up before any module imports it.
+
+PADDLE_MB = peak_mb() - _before
+"""What it takes to import Paddle; the other engines can do without."""

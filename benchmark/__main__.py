@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.latency import ENGINES
 from benchmark.networks import Network
-from benchmark.page import OURS, plot_growth, write_page
+from benchmark.page import ONEDNN, OURS, plot_growth, write_page
 from utils.paths import BUILD, ROOT
 from utils.results import save_json
 from utils.study import machine
@@ -23,8 +23,8 @@ RATIOS = (0.0, 0.2, 0.5)
 PACKAGES = ("paddlepaddle", "paddleslim", "onnxruntime", "openvino", "torch", "numpy")
 BATCHES = (1, 2, 4, 8, 16, 32)
 SIZES = (160, 224, 300, 400, 512)
-GROWTH_RATIOS = tuple(step / 20 for step in range(17))
-MULTIPLES = (1, 8, 16)
+GROWTH_RATIOS = tuple(step / 10 for step in range(9))
+MULTIPLES = (1, 8)
 
 
 def measure(module: str, *arguments: Any) -> dict[str, Any]:
@@ -112,8 +112,11 @@ def main() -> None:
     for network in {*networks, *growth["target_ratio"], *growth["image_size"]}:
         flops[network] = network.write()
     rows = latency(networks, ENGINES, (1, 8), **turns)
-    grown = {name: latency(several, [OURS], (1,), **turns) for name, several in growth.items()}
-    grown["batch"] = latency(networks, [OURS], BATCHES, **turns)
+    grown = {
+        "target_ratio": latency(growth["target_ratio"], (OURS, ONEDNN), (1,), **turns),
+        "image_size": latency(growth["image_size"], [OURS], (1,), **turns),
+        "batch": latency(networks, [OURS], BATCHES, **turns),
+    }
     for row in (*rows, *(row for several in grown.values() for row in several)):
         network = Network(row["target_ratio"], row["channel_multiple"], row["image_size"])
         row["flops"] = flops[network]

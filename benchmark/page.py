@@ -10,6 +10,7 @@ from ssd_model.weights import write_file
 
 OURS = "Paddle, OpenVINO"
 """The engine that the notebooks use."""
+ONEDNN = "Paddle, oneDNN"
 OTHERS = ("ONNX Runtime", "OpenVINO")
 
 
@@ -76,21 +77,32 @@ def write_page(path: Path, result: dict[str, Any]) -> str:
 
 def plot_growth(folder: Path, grown: dict[str, list[dict[str, Any]]]) -> None:
     """Latency against the batch, the image's size, and the FLOPs left."""
+    plots = {"batch": _plot_sizes, "image_size": _plot_sizes, "target_ratio": _plot_ratios}
     for name, rows in grown.items():
-        frame = pd.DataFrame(rows)
-        lines = "channel_multiple" if name == "target_ratio" else "target_ratio"
         figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-        for key, line in frame.groupby(lines):
-            x, y = line[name], line["milliseconds"]
-            if name == "target_ratio":
-                x, y = line["flops"] / line["flops"].max(), y / y[line["flops"].idxmax()]
-            axes.plot(x, y, "o-", label=f"{lines} {key:g}")
-        if name == "target_ratio":
-            axes.axline((1, 1), slope=1, color="grey", lw=1, label="as the FLOPs")
-            axes.set(xlabel="FLOPs left", ylabel="latency left", xlim=(0, 1.05), ylim=(0, 1.15))
-        else:
-            axes.set(xlabel=name, ylabel="ms", ylim=(0, None))
+        plots[name](axes, pd.DataFrame(rows), name)
         axes.grid(alpha=0.3)
         axes.legend()
         figure.savefig(folder / f"{name}.png", dpi=110)
         plt.close(figure)
+
+
+def _plot_sizes(axes, frame: pd.DataFrame, name: str) -> None:
+    for ratio, line in frame.groupby("target_ratio"):
+        axes.plot(line[name], line["milliseconds"], "o-", label=f"{ratio:g} of the FLOPs cut")
+    axes.set(xlabel=name.replace("_", " "), ylabel="ms", ylim=(0, None))
+
+
+def _plot_ratios(axes, frame: pd.DataFrame, _) -> None:
+    """Where fewer channels don't mean less time: the engine, and what channels are rounded to."""
+    for (engine, multiple), line in frame.groupby(["engine", "channel_multiple"]):
+        whole = line["milliseconds"][line["flops"].idxmax()]
+        style = "o-" if multiple == 1 else "s--"
+        label = (
+            f"{engine}, channels as they come" if multiple == 1 else f"in multiples of {multiple}"
+        )
+        axes.plot(
+            line["flops"] / line["flops"].max(), line["milliseconds"] / whole, style, label=label
+        )
+    axes.axline((1, 1), slope=1, color="grey", lw=1, label="as the FLOPs")
+    axes.set(xlabel="FLOPs left", ylabel="latency left", xlim=(0, 1.05), ylim=(0, None))

@@ -46,7 +46,7 @@ DATA = BUILD / "data" / "signs-large"
 BATCH_SIZE = 8
 RECIPE = {"peak_rate": FINE_TUNE_RATE, **SCENES}
 """What all trials share."""
-ROUNDS, RUNS = 5, 20
+ROUNDS, RUNS = 12, 12
 """Latency: processes of each network, and timed runs in each."""
 
 
