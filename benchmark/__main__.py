@@ -1,7 +1,8 @@
-"""Run every measurement in turns; write build/benchmark.json, benchmark.md and the plots."""
+"""Run every measurement in turns; write build/benchmark.json and results/speed.md."""
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -11,12 +12,14 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmark.latency import ENGINES
 from benchmark.networks import Network
-from benchmark.page import ONEDNN, OURS, plot_growth, write_page
-from utils.paths import BUILD, ROOT
+from benchmark.page import ONEDNN, OURS, tables, write_page
+from utils.paths import BUILD, RESULTS, ROOT
 from utils.results import save_json
+from utils.runtime import cores
 from utils.study import machine
 
 RATIOS = (0.0, 0.2, 0.5)
@@ -27,10 +30,11 @@ GROWTH_RATIOS = tuple(step / 10 for step in range(9))
 MULTIPLES = (1, 8)
 
 
-def measure(module: str, *arguments: Any) -> dict[str, Any]:
+def measure(module: str, *arguments: Any, **environment: str) -> dict[str, Any]:
     """What a measurement in a process of its own printed."""
     command = [sys.executable, "-m", f"benchmark.{module}", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    env = os.environ | environment
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -98,6 +102,16 @@ def planning(ratio: float, rounds: int) -> dict[str, float]:
     return {by: float(np.median(values)) for by, values in seconds.items()}
 
 
+def operators(runs: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of each kind of operator in a training step, by the number of threads."""
+    return {
+        str(threads): measure("operators", 0.0, "--runs", runs, OMP_NUM_THREADS=str(threads))[
+            "milliseconds"
+        ]
+        for threads in sorted({1, cores()})
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure how fast it all is.")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each measurement")
@@ -126,11 +140,14 @@ def main() -> None:
         "latency": rows,
         "growth": grown,
         "training": training((0.0, 0.5), **turns),
+        "operators": operators(turns["runs"]),
         "planning_seconds": planning(0.5, turns["rounds"]),
     }
-    save_json(BUILD / "benchmark.json", result)
-    print(write_page(BUILD / "benchmark.md", result))
-    plot_growth(BUILD / "benchmark", grown)
+    for path in (BUILD / "benchmark.json", RESULTS / "speed.json"):
+        save_json(path, result)
+    write_page(RESULTS, result)
+    for name, (columns, *lines) in tables(result).items():
+        print(f"\n{name}", pd.DataFrame(lines, columns=columns).to_string(index=False), sep="\n")
 
 
 if __name__ == "__main__":

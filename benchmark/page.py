@@ -1,4 +1,4 @@
-"""The benchmark as tables, bars held or missed, and plots."""
+"""The benchmark as tables, bars held or missed, and plots: results/speed.md."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from ssd_model.weights import write_file
+from utils.tables import Table, fill
 
 OURS = "Paddle, OpenVINO"
 """The engine that the notebooks use."""
@@ -14,20 +15,74 @@ ONEDNN = "Paddle, oneDNN"
 OTHERS = ("ONNX Runtime", "OpenVINO")
 
 
-def latency_table(result: dict[str, Any]) -> pd.DataFrame:
-    """Milliseconds of a batch, by engine."""
+def latency_table(result: dict[str, Any]) -> Table:
+    """Milliseconds of a batch, and the peak memory, by engine."""
     frame = pd.DataFrame(result["latency"])
-    table = frame.pivot(index="engine", columns=["batch", "target_ratio"], values="milliseconds")
-    table["peak, MB"] = frame.groupby("engine")["peak_mb"].max()
-    return table.round(1)
+    batches, ratios = sorted(frame["batch"].unique()), sorted(frame["target_ratio"].unique())
+    columns = [(batch, ratio) for batch in batches for ratio in ratios]
+    names = [f"batch {batch}, {_network(ratio)}" for batch, ratio in columns]
+    table = [["engine", *names, "peak memory, MB"]]
+    for engine, rows in frame.groupby("engine", sort=False):
+        times = rows.set_index(["batch", "target_ratio"])["milliseconds"]
+        cells = [f"{times[column]:.1f}" for column in columns]
+        table.append([engine, *cells, f"{rows['peak_mb'].max():.0f}"])
+    return table
 
 
-def bars(result: dict[str, Any]) -> pd.DataFrame:
+def training_table(result: dict[str, Any]) -> Table:
+    """Milliseconds an image of a training step and of an evaluation, by framework."""
+    table = [["framework", "network", "training, ms an image", "evaluation, ms an image"]]
+    for row in result["training"]:
+        times = (row[f"{name}_ms_an_image"] for name in ("train", "evaluate"))
+        network = _network(row["target_ratio"])
+        table.append([NAMES[row["framework"]], network, *(f"{time:.1f}" for time in times)])
+    return table
+
+
+NAMES = {"paddle": "Paddle, static Programs", "torch": "PyTorch, eager, channels_last"}
+
+
+def operator_table(result: dict[str, Any]) -> Table:
+    """Where a training step's time goes; whether a second thread helps."""
+    by_threads = pd.DataFrame(result["operators"]).fillna(0.0)
+    by_threads.columns = [f"{threads} thread{'s' * (threads != '1')}" for threads in by_threads]
+    by_threads = by_threads.sort_values(by_threads.columns[-1], ascending=False)
+    least = by_threads.iloc[TOP:].sum().rename("all others")
+    lines = [*by_threads.iloc[:TOP].iterrows(), (least.name, least)]
+    table = [["operator", *by_threads.columns]]
+    for name, times in [*lines, ("together", by_threads.sum())]:
+        table.append([name, *(f"{time:.1f}" for time in times)])
+    return table
+
+
+TOP = 12
+"""Operators with a line of their own."""
+
+
+def planning_table(result: dict[str, Any]) -> Table:
+    """Seconds to plan and to cut, and what the loader does."""
+    seconds = result["planning_seconds"]
+    ours = [row for row in result["training"] if row["framework"] == "paddle"]
+    table = [
+        ["what", "measured"],
+        ["search and cut of both Programs", f"{seconds['here']:.1f} s"],
+        ["`paddleslim.prune.Pruner`, the cut alone", f"{seconds['paddleslim']:.1f} s"],
+    ]
+    for row in ours:
+        loaded, waited = row["loader_images_per_second"], row["wait_share"]
+        network = _network(row["target_ratio"])
+        table.append([f"loader alone, beside {network}", f"{loaded:.0f} images a second"])
+        table.append([f"waiting for the loader, {network}", f"{waited:.1%} of a step"])
+    return table
+
+
+def bars(result: dict[str, Any]) -> Table:
     """Each promise: what was measured, what is allowed, and whether it was held."""
-    rows = []
+    table = [["ratio or time", "measured", "at most", "held"]]
 
     def bar(what: str, measured: float, allowed: float) -> None:
-        rows.append({"what": what, "measured": measured, "at most": allowed})
+        held = "yes" if measured <= allowed else "**no**"
+        table.append([what, f"{measured:.3f}", f"{allowed:.3f}", held])
 
     frame = (
         pd.DataFrame(result["latency"]).set_index(["engine", "batch", "target_ratio"]).sort_index()
@@ -38,71 +93,67 @@ def bars(result: dict[str, Any]) -> pd.DataFrame:
         for ratio in ours.index[ours.index > 0]:
             share = ours.loc[ratio, "flops"] / whole["flops"]
             quicker = ours.loc[ratio, "milliseconds"] / whole["milliseconds"]
-            bar(f"latency, {ratio:g} cut / whole, batch {batch}", quicker, share + 0.05)
+            bar(f"latency, {_network(ratio)} / whole, batch {batch}", quicker, share + 0.05)
         for ratio in ours.index:
             others = [frame.loc[(engine, batch, ratio), "milliseconds"] for engine in OTHERS]
             quickest = ours.loc[ratio, "milliseconds"] / min(others)
-            bar(f"{OURS} / quickest other, {ratio:g}, batch {batch}", quickest, 1.05)
+            bar(f"{OURS} / the quickest other, {_network(ratio)}, batch {batch}", quickest, 1.05)
     training = pd.DataFrame(result["training"]).set_index(["framework", "target_ratio"])
     for ratio, paddle in training.loc["paddle"].iterrows():
         torch = training.loc[("torch", ratio)]
         for name, allowed in (("train", 1.0), ("evaluate", 1.1)):
             measured = paddle[f"{name}_ms_an_image"] / torch[f"{name}_ms_an_image"]
-            bar(f"{name} / PyTorch, {ratio:g}", measured, allowed)
-        bar(f"waiting for data, {ratio:g}", paddle["wait_share"], 0.05)
+            bar(f"{name} / PyTorch, {_network(ratio)}", measured, allowed)
+        bar(f"waiting for data, share of a step, {_network(ratio)}", paddle["wait_share"], 0.05)
     bar("search and cut, seconds", result["planning_seconds"]["here"], 2.0)
-    table = pd.DataFrame(rows).set_index("what")
-    table["held"] = (table["measured"] <= table["at most"]).map({True: "yes", False: "no"})
-    return table.round(3)
+    return table
 
 
-def write_page(path: Path, result: dict[str, Any]) -> str:
-    """Write all tables to a file, and return them."""
-    versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-    parts = [
-        f"{result['machine']}\n{versions}",
-        "Milliseconds of a batch, by batch and target_ratio",
-        latency_table(result).to_string(),
-        "Training and evaluation, milliseconds an image",
-        pd.DataFrame(result["training"]).round(3).to_string(index=False),
-        "Seconds to search and cut (paddleslim only cuts)",
-        pd.Series(result["planning_seconds"]).round(2).to_string(),
-        "Bars",
-        bars(result).to_string(),
-    ]
-    text = "\n\n".join(parts) + "\n"
-    write_file(path, text.encode())
-    return text
+def tables(result: dict[str, Any]) -> dict[str, Table]:
+    """Every table of the page, by its mark."""
+    versions = [[name, number] for name, number in result["versions"].items()]
+    return {
+        "machine": [["machine", result["machine"]], *versions],
+        "bars": bars(result),
+        "latency": latency_table(result),
+        "training": training_table(result),
+        "operators": operator_table(result),
+        "planning": planning_table(result),
+    }
 
 
-def plot_growth(folder: Path, grown: dict[str, list[dict[str, Any]]]) -> None:
-    """Latency against the batch, the image's size, and the FLOPs left."""
+def write_page(folder: Path, result: dict[str, Any]) -> None:
+    """The tables in speed.md, and its plots."""
+    page = folder / "speed.md"
+    text = page.read_text(encoding="utf-8")
+    write_file(page, fill(text, tables(result)).encode())
     plots = {"batch": _plot_sizes, "image_size": _plot_sizes, "target_ratio": _plot_ratios}
-    for name, rows in grown.items():
+    for name, rows in result["growth"].items():
         figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
         plots[name](axes, pd.DataFrame(rows), name)
         axes.grid(alpha=0.3)
         axes.legend()
-        figure.savefig(folder / f"{name}.png", dpi=110)
+        figure.savefig(folder / f"speed_{name}.png", dpi=110)
         plt.close(figure)
 
 
 def _plot_sizes(axes, frame: pd.DataFrame, name: str) -> None:
+    """Latency against the batch, or the image's side."""
     for ratio, line in frame.groupby("target_ratio"):
-        axes.plot(line[name], line["milliseconds"], "o-", label=f"{ratio:g} of the FLOPs cut")
+        axes.plot(line[name], line["milliseconds"], "o-", label=_network(ratio))
     axes.set(xlabel=name.replace("_", " "), ylabel="ms", ylim=(0, None))
 
 
 def _plot_ratios(axes, frame: pd.DataFrame, _) -> None:
-    """Where fewer channels don't mean less time: the engine, and what channels are rounded to."""
+    """Where fewer channels don't mean less time: by engine, and what channels are rounded to."""
     for (engine, multiple), line in frame.groupby(["engine", "channel_multiple"]):
         whole = line["milliseconds"][line["flops"].idxmax()]
-        style = "o-" if multiple == 1 else "s--"
-        label = (
-            f"{engine}, channels as they come" if multiple == 1 else f"in multiples of {multiple}"
-        )
-        axes.plot(
-            line["flops"] / line["flops"].max(), line["milliseconds"] / whole, style, label=label
-        )
+        rounded = f"multiples of {multiple}" if multiple > 1 else "channels as they come"
+        x, y = line["flops"] / line["flops"].max(), line["milliseconds"] / whole
+        axes.plot(x, y, "s--" if multiple > 1 else "o-", label=f"{engine}, {rounded}")
     axes.axline((1, 1), slope=1, color="grey", lw=1, label="as the FLOPs")
     axes.set(xlabel="FLOPs left", ylabel="latency left", xlim=(0, 1.05), ylim=(0, None))
+
+
+def _network(ratio: float) -> str:
+    return f"-{ratio:.0%}" if ratio else "whole"

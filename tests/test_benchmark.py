@@ -1,12 +1,16 @@
 """The benchmark's bars by hand; its measurements check what they time themselves."""
 
+import json
+
 import pytest
 
 from benchmark.__main__ import measure
 from benchmark.networks import CLASS_NUM, Network
-from benchmark.page import bars, plot_growth, write_page
+from benchmark.page import bars, tables, write_page
 from ssd_model.programs import build_program
 from utils.dependencies import analyse
+from utils.paths import RESULTS
+from utils.tables import fill
 
 
 def latency_row(engine, ratio, batch, milliseconds):
@@ -27,37 +31,43 @@ def result():
     ]
     training = [
         {"framework": framework, "target_ratio": 0.0, "train_ms_an_image": train,
-         "evaluate_ms_an_image": evaluate, "wait_share": wait}
+         "evaluate_ms_an_image": evaluate, "wait_share": wait, "loader_images_per_second": 50.0}
         for framework, train, evaluate, wait in (("paddle", 90, 22, 0.06), ("torch", 100, 20, None))
     ]  # fmt: skip
     return {
         "machine": "a machine",
         "versions": {"python": "3.11"},
         "latency": rows,
+        "growth": dict.fromkeys(("target_ratio", "image_size", "batch"), rows),
         "training": training,
+        "operators": {"1": {"conv2d": 200.0, "relu": 30.0}, "2": {"conv2d": 100.0, "relu": 29.0}},
         "planning_seconds": {"here": 1.0, "paddleslim": 10.0},
     }
 
 
 def test_bars_by_hand(result):
-    table = bars(result)
-    assert table["measured"].tolist() == [0.6, 1.111, 1.2, 0.9, 1.1, 0.06, 1.0]
-    assert table["at most"].tolist() == [0.55, 1.05, 1.05, 1.0, 1.1, 0.05, 2.0]
-    assert table["held"].tolist() == ["no", "no", "no", "yes", "yes", "no", "yes"]
+    _, *lines = bars(result)
+    _, measured, allowed, held = zip(*lines, strict=True)
+    assert [*map(float, measured)] == [0.6, 1.111, 1.2, 0.9, 1.1, 0.06, 1.0]
+    assert [*map(float, allowed)] == [0.55, 1.05, 1.05, 1.0, 1.1, 0.05, 2.0]
+    assert held == ("**no**", "**no**", "**no**", "yes", "yes", "**no**", "yes")
 
 
-def test_the_page_shows_every_number(result, tmp_path):
-    text = write_page(tmp_path / "benchmark.md", result)
-    assert text == (tmp_path / "benchmark.md").read_text()
-    for part in ("a machine", "python 3.11", "ONNX Runtime", "12.0", "0.06", "10.0"):
-        assert part in text
+def test_the_page_shows_every_number_and_plot(result, tmp_path):
+    page = tmp_path / "speed.md"
+    page.write_text((RESULTS / "speed.md").read_text())
+    write_page(tmp_path, result)
+    for part in ("a machine", "3.11", "| ONNX Runtime | 12.0 | 5.0 |", "6.0% of a step", "10.0 s",
+                 "| relu | 30.0 | 29.0 |", "| together | 230.0 | 129.0 |"):  # fmt: skip
+        assert part in page.read_text()
+    names = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert names == ["speed_batch.png", "speed_image_size.png", "speed_target_ratio.png"]
 
 
-def test_plots(tmp_path):
-    rows = [latency_row("Paddle, OpenVINO", ratio, 1, 10 - ratio) for ratio in (0.0, 0.5)]
-    plot_growth(tmp_path, {"target_ratio": rows, "image_size": rows, "batch": rows})
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["batch.png", "image_size.png", "target_ratio.png"]
+def test_the_page_is_the_last_measurement():
+    result = json.loads((RESULTS / "speed.json").read_text())
+    text = (RESULTS / "speed.md").read_text()
+    assert fill(text, tables(result)) == text, "`make benchmark` makes the tables anew"
 
 
 def test_channels_are_rounded():

@@ -121,7 +121,7 @@ def build(output: Path) -> int:
     if status:
         return status
     pages = [*PAGES, *(f"notebooks/{path.stem}" for path in NOTEBOOKS)]
-    pages += ["results/README"] * RESULTS.exists()
+    pages += ["results/README", "results/speed"] * RESULTS.exists()
     faults = [f"no page {page}.html" for page in pages if not (html / f"{page}.html").exists()]
     faults += find_faults(html)
     print(*faults, sep="\n", end="\n" if faults else "")

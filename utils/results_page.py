@@ -1,6 +1,5 @@
 """Tables and plots of results/results.json, for results/README.md and the project's README."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ssd_model.weights import write_file
+from utils.tables import Table, fill
 
 Rows = list[dict[str, Any]]
-Table = list[list[str]]
 
 COMPARED_AT = 0.5
 """The target_ratio at which ways of pruning are compared."""
@@ -132,18 +131,12 @@ def write_page(folder: Path, rows: Rows, readme: Path) -> None:
         plt.close(figure)
     for page in (folder / "README.md", readme):
         text = page.read_text(encoding="utf-8")
-        write_file(page, fill(text, rows).encode())
+        write_file(page, fill(text, tables(rows)).encode())
 
 
-def fill(text: str, rows: Rows) -> str:
-    """A page with every table between its marks made anew."""
-    for name, make in TABLES.items():
-        table = f"<!-- {name} -->\n{_markdown(make(rows))}<!-- /{name} -->"
-        text = re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _: table, text, flags=re.S)  # noqa: B023
-    return text
-
-
-TABLES = {"ratios": main_table, "methods": method_table, "classes": class_table}
+def tables(rows: Rows) -> dict[str, Table]:
+    """Every table of the two pages, by its mark."""
+    return {"ratios": main_table(rows), "methods": method_table(rows), "classes": class_table(rows)}
 
 
 def _describe(row: dict[str, Any]) -> str:
@@ -162,8 +155,3 @@ def _spread(values: pd.Series) -> str:
     if len(values) == 1:
         return _number(values.iloc[0])
     return f"{values.mean():.3f} ({values.min():.3f} to {values.max():.3f})"
-
-
-def _markdown(table: Table) -> str:
-    lines = [table[0], ["---"] * len(table[0]), *table[1:]]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,22 @@
+"""Tables in Markdown pages, each made anew between its marks: <!-- name --> and <!-- /name -->."""
+
+import re
+from collections.abc import Mapping
+
+Table = list[list[str]]
+"""Lines of cells, the headings first."""
+
+
+def fill(text: str, tables: Mapping[str, Table]) -> str:
+    """A page with every table that it has marks for."""
+    for name, table in tables.items():
+        between = f"<!-- {name} -->\n{_markdown(table)}<!-- /{name} -->"
+        text = re.sub(
+            rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _, new=between: new, text, flags=re.S
+        )
+    return text
+
+
+def _markdown(table: Table) -> str:
+    lines = [table[0], ["---"] * len(table[0]), *table[1:]]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
