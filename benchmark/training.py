@@ -13,7 +13,7 @@ from benchmark.networks import CLASS_NUM, Network
 from ssd_model.data.loader import make_loader
 from ssd_model.data.scenes import write_scenes
 from ssd_model.data.voc import read_voc
-from ssd_model.programs import Detector, build_program, new_scope
+from ssd_model.programs import build_program, new_scope
 from ssd_model.weights import load_weights, read_tensors
 from utils import runtime
 from utils.cut import apply_plan
@@ -92,7 +92,8 @@ def wait_share(step: Callable[[dict], object], loader, batches: int) -> float:
     return waited / (time.perf_counter() - start)
 
 
-def _loader(detector: Detector):
+def _loader():
+    detector = build_program(CLASS_NUM, is_train=True)
     folder = write_scenes(BUILD / "benchmark" / "signs", trainval=400, test=8)
     split = read_voc(folder, "trainval")
     options = {"augmentation": SIGNS_AUGMENTATION, "shuffle": True}
@@ -101,8 +102,7 @@ def _loader(detector: Detector):
 
 def first_feed() -> dict[str, np.ndarray]:
     """A batch of augmented road-sign scenes, always the same."""
-    loader = _loader(build_program(CLASS_NUM, is_train=True))
-    return {name: np.array(value) for name, value in next(feeds(loader)).items()}
+    return {name: np.array(value) for name, value in next(feeds(_loader())).items()}
 
 
 def main() -> None:
@@ -124,7 +124,7 @@ def main() -> None:
         milliseconds[name] = times[3:]
     result = {"milliseconds": milliseconds, "first_loss": first_loss}
     if arguments.framework == "paddle":
-        loader = _loader(build_program(CLASS_NUM, is_train=True))
+        loader = _loader()
         result["wait_share"] = wait_share(steps["train"], loader, 2 * arguments.runs)
         start, images = time.perf_counter(), 0
         for batch in feeds(loader):
