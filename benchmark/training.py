@@ -18,6 +18,7 @@ from ssd_model.weights import load_weights, read_tensors
 from utils import runtime
 from utils.cut import apply_plan
 from utils.dependencies import analyse
+from utils.fusion import fuse
 from utils.onnx_export import prior_boxes
 from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD
@@ -39,13 +40,16 @@ def paddle_steps(network: Network) -> dict[str, Callable[[dict], object]]:
     plan = network.plan(analyse(evaluation.program))
     train, test = apply_plan(plan, [training.program, evaluation.program], scope)
     runtime.use_onednn(train)
-    runtime.use_onednn(test, everywhere=True)
+    fused = fuse(test, scope, [evaluation.map.name])
     executor = paddle.static.Executor(paddle.CPUPlace())
 
-    def run(program: paddle.static.Program, fetch: str) -> Callable[[dict], object]:
+    def run(program: paddle.static.Program, scope, fetch: str) -> Callable[[dict], object]:
         return lambda feed: executor.run(program, feed=feed, fetch_list=[fetch], scope=scope)[0]
 
-    return {"train": run(train, training.loss.name), "evaluate": run(test, evaluation.map.name)}
+    return {
+        "train": run(train, scope, training.loss.name),
+        "evaluate": run(*fused, evaluation.map.name),
+    }
 
 
 def torch_steps(network: Network) -> dict[str, Callable[[dict], object]]:

@@ -1,7 +1,5 @@
 """Mean average precision over detections, in numpy: what the `detection_map` operator computed."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from ssd_model.boxes import iou
@@ -70,14 +68,24 @@ class AveragePrecision:
             ValueError: shapes that do not belong together, or a class outside 0..class_num - 1.
         """
         self._check(detections, counts, label)
-        starts = np.cumsum(counts)[:-1]
-        for rows, truth in zip(np.split(detections, starts), label, strict=True):
-            for c, found, boxes, difficult in self._by_class(rows, truth):
-                self._positives[c] += len(boxes) if self.evaluate_difficult else (~difficult).sum()
-                scores, hits = self._judge(found, boxes, difficult)
-                places = np.searchsorted(-self._scores[c], -scores, side="right")
-                self._scores[c] = np.insert(self._scores[c], places, scores)
-                self._hits[c] = np.insert(self._hits[c], places, hits)
+        judged = [np.empty((0, 3))]
+        for found, truth in zip(np.split(detections, np.cumsum(counts)[:-1]), label, strict=True):
+            truth = truth[truth[:, 0] >= 0]
+            difficult = truth[:, 1] > 0 if truth.shape[1] == 6 else np.zeros(len(truth), bool)
+            counted = truth if self.evaluate_difficult else truth[~difficult]
+            classes = counted[:, 0].astype(int)
+            self._positives += np.bincount(classes, minlength=self.class_num)
+            judged.append(self._judge(found[found[:, 0] >= 0], truth, difficult))
+        classes, scores, hits = np.concatenate(judged).T
+        for c in np.unique(classes).astype(int):
+            mine = classes == c
+            self._rank(c, scores[mine], hits[mine] > 0)
+
+    def merge(self, other: "AveragePrecision") -> None:
+        """Add what another one, of the same settings, has seen."""
+        self._positives += other._positives
+        for c in range(self.class_num):
+            self._rank(c, other._scores[c], other._hits[c])
 
     def ap_by_class(self) -> np.ndarray:
         """AP of each class, [class_num] in 0..1; nan for the background and classes unseen."""
@@ -103,32 +111,29 @@ class AveragePrecision:
                 f"{self.class_num}"
             )
 
-    def _by_class(self, rows: np.ndarray, truth: np.ndarray) -> Iterator[tuple]:
-        truth = truth[truth[:, 0] >= 0]
-        difficult = truth[:, 1] > 0 if truth.shape[1] == 6 else np.zeros(len(truth), bool)
-        rows = rows[rows[:, 0] >= 0]
-        for c in np.union1d(rows[:, 0], truth[:, 0]).astype(int):
-            mine = truth[:, 0] == c
-            yield c, rows[rows[:, 0] == c, 1:], truth[mine, -4:], difficult[mine]
+    def _judge(self, found: np.ndarray, truth: np.ndarray, difficult: np.ndarray) -> np.ndarray:
+        """Class, score, and 1 if right [D, 3] of one image's detections [D, 6] that count.
 
-    def _judge(
-        self, found: np.ndarray, boxes: np.ndarray, difficult: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores [D] and right or wrong [D] of one image's detections [D, 5] of one class."""
-        found = found[np.argsort(-found[:, 0], kind="stable")]
-        scores = found[:, 0]
-        if len(boxes) == 0 or len(found) == 0:
-            return scores, np.zeros(len(found), bool)
-        overlap = iou(found[:, 1:].clip(0, 1), boxes)
+        Args:
+            truth: [M, 5 or 6], difficult: [M].
+        """
+        found = found[np.argsort(-found[:, 1], kind="stable")]
+        judged = np.column_stack([found[:, :2], np.zeros(len(found))])
+        if len(truth) == 0 or len(found) == 0:
+            return judged
+        overlap = iou(found[:, 2:].clip(0, 1), truth[:, -4:])
+        overlap[found[:, :1] != truth[:, 0]] = 0
         best = overlap.argmax(axis=1)
         matched = overlap.max(axis=1) > self.overlap_threshold
-        hits = np.zeros(len(found), bool)
         candidates = np.flatnonzero(matched)
-        hits[candidates[np.unique(best[candidates], return_index=True)[1]]] = True
-        if self.evaluate_difficult:
-            return scores, hits
-        counted = ~(matched & difficult[best])
-        return scores[counted], hits[counted]
+        judged[candidates[np.unique(best[candidates], return_index=True)[1]], 2] = 1
+        return judged if self.evaluate_difficult else judged[~(matched & difficult[best])]
+
+    def _rank(self, c: int, scores: np.ndarray, hits: np.ndarray) -> None:
+        """Put new detections of a class among those so far; of equal ones the older is first."""
+        scores, hits = np.append(self._scores[c], scores), np.append(self._hits[c], hits)
+        order = np.argsort(-scores, kind="stable")
+        self._scores[c], self._hits[c] = scores[order], hits[order]
 
     def _average_precision(self, c: int) -> float:
         if not len(self._hits[c]):

@@ -55,9 +55,9 @@ def detection_map(
         detections, counts, label, has_state = map(np.array, tensors)
         if not has_state[0]:
             accumulated.reset()
-        accumulated.update(detections, counts, label)
         batch = AveragePrecision(*settings)
         batch.update(detections, counts, label)
+        accumulated.merge(batch)
         by_class = accumulated.ap_by_class()
         one = np.ones(1, "int32")
         return (

@@ -4,13 +4,9 @@ import os
 import subprocess
 import sys
 
-import numpy as np
-import paddle
 import pytest
 
-from ssd_model.programs import build_program
 from utils import runtime
-from utils.evaluation import evaluate
 from utils.paths import ROOT
 
 
@@ -52,26 +48,3 @@ def test_another_python_is_refused_with_a_sentence(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 13, 0, "final", 0))
     with pytest.raises(RuntimeError, match=r"use 3\.10, 3\.11 or 3\.12"):
         runtime.prepare()
-
-
-def test_onednn_measures_the_same():
-    detector = build_program(3, is_train=False, image_size=96)
-    scope = paddle.static.Scope()
-    executor = paddle.static.Executor(paddle.CPUPlace())
-    executor.run(detector.startup_program, scope=scope)
-    rng = np.random.default_rng(0)
-    batch = {
-        "image": rng.normal(size=(3, 3, 96, 96)).astype("float32"),
-        "gt_box": np.tile(np.float32([0.1, 0.1, 0.6, 0.6]), (3, 1, 1)),
-        "gt_label": np.array([[1], [2], [1]], "int32"),
-        "gt_difficult": np.zeros((3, 1), "int32"),
-    }
-    fetch_list = [("map", detector.map.name), ("location", detector.location.name)]
-
-    def measure(program):
-        return evaluate(executor, program, [batch], fetch_list, scope=scope)
-
-    plain = measure(runtime.without_onednn(detector.program))
-    runtime.use_onednn(detector.program, everywhere=True)
-    assert measure(detector.program)["map"] == pytest.approx(plain["map"], abs=1e-3)
-    assert measure(detector.program)["location"] == pytest.approx(plain["location"], abs=1e-4)

@@ -6,6 +6,8 @@ import numpy as np
 import paddle
 
 from ssd_model.detection_map import ACCUMULATED, BY_CLASS, HAS_STATE
+from ssd_model.weights import write_tensor
+from utils.fusion import fuse
 from utils.progress import progress
 from utils.readers import FeedList, Reader, feeds
 
@@ -33,16 +35,17 @@ def evaluate(
         background's first, nan for those without ground truth.
 
     Raises:
-        ValueError: the reader gave no batch.
+        ValueError: the reader gave no batch, or a batch norm's variance is not finite.
     """
-    scope = scope or paddle.static.global_scope()
     block = program.global_block()
     maps = [name for _, name in fetch_list if block.has_var(name + ACCUMULATED)]
-    for name in maps:
-        state = scope.var(name + HAS_STATE).get_tensor()
-        state.set(np.zeros(1, "int32"), executor.place)
     plain = [name for _, name in fetch_list if name not in maps]
     fetches = plain + [name + end for name in maps for end in (ACCUMULATED, BY_CLASS)]
+    program, scope = fuse(program, scope or paddle.static.global_scope(), fetches)
+    # One of its own forgets the Program afterwards; the given one would keep every fused copy.
+    executor = paddle.static.Executor(executor.place)
+    for name in maps:
+        write_tensor(scope, name + HAS_STATE, np.zeros(1, "int32"))
 
     totals, images, values = np.zeros(len(plain)), 0, []
     for feed in progress(feeds(reader, feed_list), "evaluate"):

@@ -107,6 +107,14 @@ def prepare() -> None:
     _import_paddle()
 
 
+def has_onednn() -> bool:
+    """Whether this Paddle computes on a CPU for which it carries oneDNN."""
+    import paddle
+
+    on_x86 = platform.machine() in ("x86_64", "AMD64")
+    return on_x86 and not paddle.is_compiled_with_cuda()
+
+
 def use_onednn(program, everywhere: bool = False) -> None:
     """Let oneDNN run the depthwise convolutions, which Paddle's own kernels do slowly on a CPU.
 
@@ -114,9 +122,7 @@ def use_onednn(program, everywhere: bool = False) -> None:
         everywhere: every operator that evaluation spends time in. Not for training: oneDNN's
             gradients of batch norm and relu are slower than Paddle's.
     """
-    import paddle
-
-    if paddle.is_compiled_with_cuda() or platform.machine() not in ("x86_64", "AMD64"):
+    if not has_onednn():
         return
     types = {"depthwise_conv2d", "depthwise_conv2d_grad"}
     if everywhere:

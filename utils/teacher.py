@@ -7,7 +7,7 @@ import paddle
 
 from ssd_model.programs import TEACHER_FEEDS, Detector, build_program, new_scope
 from ssd_model.weights import load_weights
-from utils import runtime
+from utils.fusion import fuse
 from utils.readers import Reader, feeds
 
 
@@ -20,24 +20,23 @@ class TaughtReader:
     Args:
         reader: batches by Variable name, see `utils.readers.feeds`.
         teacher: an eval Program and its Variables.
-        scope: holds the teacher's parameters; it is only read.
+        scope: holds the teacher's parameters; they are read once.
     """
 
     def __init__(self, reader: Reader, teacher: Detector, scope):
-        self._reader, self._teacher, self._scope = reader, teacher, scope
+        self._reader, self._image = reader, teacher.image.name
+        self._answers = [teacher.location.name, teacher.confidence.name]
+        self._program, self._scope = fuse(teacher.program, scope, self._answers)
         self._executor = paddle.static.Executor(paddle.CPUPlace())
         self.batch_sampler = getattr(reader, "batch_sampler", None)
-        runtime.use_onednn(teacher.program, everywhere=True)
 
     def __iter__(self) -> Iterator[dict]:
-        image = self._teacher.image.name
-        answers = [self._teacher.location.name, self._teacher.confidence.name]
         for feed in feeds(self._reader):
             # use_prune: of the eval Program only what leads to the answers is run.
             values = self._executor.run(
-                self._teacher.program,
-                feed={image: feed[image]},
-                fetch_list=answers,
+                self._program,
+                feed={self._image: feed[self._image]},
+                fetch_list=self._answers,
                 scope=self._scope,
                 use_prune=True,
             )
