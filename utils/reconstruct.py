@@ -7,6 +7,7 @@ batches of images (He et al., Channel Pruning for Accelerating Very Deep Neural 
 up for what those before it could not.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,31 +79,38 @@ def reconstruct(
         raise ValueError("reconstruction needs images")
     executor = paddle.static.Executor(paddle.CPUPlace())
 
-    def run(network: Network, batch: np.ndarray, names: Sequence[str]) -> list[np.ndarray]:
-        # use_prune: only what leads to these Variables is run.
-        return executor.run(
-            network.program,
-            feed={image: batch},
-            fetch_list=list(names),
-            scope=network.scope,
-            use_prune=True,
-        )
+    def run(network: Network, feed: dict, names: Sequence[str]) -> list[np.ndarray]:
+        with warnings.catch_warnings():
+            # The image, where a layer's kept inputs lead to all that is wanted.
+            warnings.filterwarnings("ignore", "The variable .* is not found in program")
+            # use_prune: only what leads from the feed to these Variables is run.
+            return executor.run(
+                network.program,
+                feed=feed,
+                fetch_list=list(names),
+                scope=network.scope,
+                use_prune=True,
+            )
 
     image = first_input(whole.program)
     layers = [layer for layer in _layers(whole.program) if _lost_inputs(plan, layer.filter)]
     if not layers:
         return
+    given = [{image: batch} for batch in batches]
     samples: list[list[_Sample]] = [[] for _ in layers]
-    for i, batch in enumerate(batches):
+    for i, feed in enumerate(given):
         rng = np.random.default_rng(i)
-        outputs = run(whole, batch, [layer.output for layer in layers])
+        outputs = run(whole, feed, [layer.output for layer in layers])
         for layer, taken, output in zip(layers, samples, outputs, strict=True):
             taken.append(_sample(output, cuts[layer.filter].get(0, []), rng))
+    # Each layer's inputs are kept until the next one's are computed from them.
+    inputs: list[dict] = [{} for _ in given]
     for layer, taken in zip(progress(layers, "reconstruct"), samples, strict=True):
         weight = read_tensor(pruned.scope, layer.filter)
         gram, moment = 0.0, 0.0
-        for batch, sample in zip(batches, taken, strict=True):
-            (x,) = run(pruned, batch, [layer.input])
+        for i, sample in enumerate(taken):
+            (x,) = run(pruned, given[i] | inputs[i], [layer.input])
+            inputs[i] = {layer.input: x}
             seen = _seen(x, weight.shape[2:], layer, sample.places)
             gram, moment = gram + seen.T @ seen, moment + seen.T @ sample.outputs
         write_tensor(pruned.scope, layer.filter, _solve(gram, moment, weight))
