@@ -13,7 +13,8 @@ from utils.dependencies import analyse
 from utils.inference import save_inference_model
 from utils.onnx_export import end_in_boxes, export_onnx, prior_boxes
 from utils.paths import BASELINE, BUILD
-from utils.plan import Plan, search_uniform_ratio, uniform_plan
+from utils.plan import Plan, uniform_plan
+from utils.search import search_uniform_ratio
 from utils.study import PATTERN
 
 CLASS_NUM = 11

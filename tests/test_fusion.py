@@ -82,6 +82,11 @@ def test_program_and_scope_stay(detector, scope, batch):
     assert (weights_digest(scope, names), str(detector.program)) == before
 
 
+def test_a_scope_without_weights_is_refused_by_name(detector):
+    with pytest.raises(ValueError, match=r"conv2d_0\.w_0 has no value in the scope: run the start"):
+        fuse(detector.program, paddle.static.Scope(), [detector.map.name])
+
+
 def test_what_is_inside_a_fused_operator_can_be_fetched(detector, scope, batch):
     (norm, *_) = (op for op in detector.program.global_block().ops if op.type == "batch_norm")
     inside, feed = norm.output("Y")[0], {"image": batch["image"]}

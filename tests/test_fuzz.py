@@ -24,7 +24,8 @@ from ssd_model.programs import build_program
 from ssd_model.weights import WeightsError, read_tensors, write_tensors
 from utils.config import CompressConfig, ConfigError, load_config
 from utils.dependencies import PatternError, analyse
-from utils.plan import Plan, PlanError, search_uniform_ratio, uniform_plan
+from utils.plan import Plan, PlanError, uniform_plan
+from utils.search import search_uniform_ratio
 
 BROKEN = Path(__file__).with_name("broken")
 LONGEST_MESSAGE = 5000

@@ -14,14 +14,8 @@ from paddleslim.analysis import flops
 from ssd_model.programs import build_program
 from utils.cut import reshape_programs
 from utils.dependencies import PatternError, analyse
-from utils.plan import (
-    Plan,
-    PlanError,
-    nearest_uniform_plan,
-    search_uniform_ratio,
-    total_plan,
-    uniform_plan,
-)
+from utils.plan import Plan, PlanError, total_plan, uniform_plan
+from utils.search import nearest_uniform_plan, search_uniform_ratio
 
 RUNS = json.loads((golden.FOLDER / "uniform_pruning.json").read_text())
 PATTERN = RUNS[0]["pruned_params"]

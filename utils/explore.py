@@ -11,8 +11,9 @@ from IPython.display import HTML, Image, display
 
 from utils.dependencies import Dependencies
 from utils.pattern import PatternError, explain_pattern
-from utils.plan import PlanError, nearest_uniform_plan
+from utils.plan import PlanError
 from utils.plots import plot_plan
+from utils.search import nearest_uniform_plan
 
 WIDE = {"width": "46em"}
 

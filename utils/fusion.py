@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from paddle.base import core
-from paddle.base.framework import IrGraph
+from paddle.base.framework import IrGraph, Parameter
 from paddle.static import Program, Scope
 
 from ssd_model.weights import read_tensor, write_tensor
@@ -28,6 +28,9 @@ def fuse(program: Program, scope: Scope, fetches: Iterable[str]) -> tuple[Progra
         fetches: names of the Variables that are wanted. Where one of them is inside what would
             be fused, two convolutions share a filter, or there is no oneDNN, Program and scope
             come back as they are.
+
+    Raises:
+        ValueError: a parameter has no value in the scope, or a batch norm's is not finite.
     """
     convolutions = (op for op in program.global_block().ops if "Filter" in op.input_names)
     filters = [name for op in convolutions for name in op.input("Filter")]
@@ -39,6 +42,10 @@ def fuse(program: Program, scope: Scope, fetches: Iterable[str]) -> tuple[Progra
         found = scope.find_var(var.name) if var.persistable else None
         if found is not None and found.get_tensor()._is_initialized():
             write_tensor(scope_, var.name, read_tensor(scope, var.name))
+        elif isinstance(var, Parameter):  # the passes would crash on it
+            raise ValueError(
+                f"{var.name} has no value in the scope: run the startup program, or load weights"
+            )
     graph = core.Graph(program_.desc)
     graph.set_not_owned("__param_scope__", scope_)
     for name in PASSES:

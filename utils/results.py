@@ -13,7 +13,8 @@ from ssd_model.weights import load_weights, read_tensors, save_weights, write_fi
 from utils.cut import apply_plan, reshape_programs
 from utils.dependencies import analyse
 from utils.history import History
-from utils.plan import Plan, search_uniform_ratio, uniform_plan
+from utils.plan import Plan, uniform_plan
+from utils.search import search_uniform_ratio
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ import pandas as pd
 from ssd_model.weights import read_tensor, write_file
 from utils.cut import L1_NORM, Criterions, silenced
 from utils.dependencies import Dependencies
-from utils.plan import Plan, PlanError, check_target, halve
+from utils.plan import Plan, PlanError
 from utils.progress import progress
 from utils.readers import FeedList, Reader, feeds
+from utils.search import check_target, halve
 
 # Among layers whose cut costs nothing that the sample could show, all are cut alike: a whole layer
 # counts as this much metric.

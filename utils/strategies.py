@@ -7,7 +7,8 @@ from typing import Any
 from utils.checkpoint import RunState
 from utils.config import ConfigError, PruneStrategy, SensitivePruneStrategy
 from utils.dependencies import Dependencies
-from utils.plan import Plan, search_uniform_ratio, uniform_plan
+from utils.plan import Plan, uniform_plan
+from utils.search import search_uniform_ratio
 from utils.sensitivity import (
     check_reach,
     delta_ratios,

@@ -11,14 +11,8 @@ from ssd_model.programs import Detector, new_scope
 from utils.cut import apply_plan
 from utils.dependencies import Dependencies
 from utils.inference import compare_latency, save_inference_model
-from utils.plan import (
-    Plan,
-    PlanError,
-    check_target,
-    largest_uniform_ratio,
-    nearest_uniform_plan,
-    uniform_plan,
-)
+from utils.plan import Plan, PlanError, uniform_plan
+from utils.search import check_target, largest_uniform_ratio, nearest_uniform_plan
 
 TARGETS = tuple(round(0.05 * i, 2) for i in range(1, 17))
 
