@@ -91,8 +91,17 @@ def load_weights(
 
 
 def read_tensor(scope, name: str) -> np.ndarray:
-    """A copy of a Variable's value."""
-    return np.array(scope.find_var(name).get_tensor())
+    """A copy of a Variable's value.
+
+    Raises:
+        ValueError: it has none.
+    """
+    var = scope.find_var(name)
+    if var is None or not var.get_tensor()._is_initialized():
+        raise ValueError(
+            f"{name} has no value in the scope: run the startup program, or load weights"
+        )
+    return np.array(var.get_tensor())
 
 
 def write_tensor(scope, name: str, array: np.ndarray) -> None:

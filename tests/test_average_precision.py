@@ -56,6 +56,28 @@ def test_classes_are_apart_and_unseen_ones_do_not_count():
     assert metric.value() == 1
 
 
+def test_a_box_on_an_object_of_another_class_is_a_false_alarm():
+    found = [[1, 0.9, *LEFT], [2, 0.8, *LEFT]]
+    truth = [[2, 0, *LEFT], [1, 0, *RIGHT]]
+    np.testing.assert_array_equal(measure(found, truth).ap_by_class(), [np.nan, 0, 1])
+
+
+def test_of_equal_scores_the_older_comes_first():
+    one, other = [1, 0.5, *LEFT], [1, 0.5, *FAR]
+    truth = [[1, 0, *LEFT]]
+    assert measure([one, other], truth).value() == 1
+    assert measure([other, one], truth).value() == 0.5
+
+
+def test_merged_is_as_seen_one_after_the_other():
+    seen = [[[1, 0.9, *LEFT], [1, 0.5, *FAR]], [[1, 0.7, *FAR], [2, 0.5, *RIGHT]]]
+    truth = [[1, 0, *LEFT], [2, 0, *RIGHT]]
+    parts = [measure(found, truth) for found in seen]
+    parts[0].merge(parts[1])
+    # Class 1: right at 0.9, then two false alarms, half of it found; class 2: one of two.
+    np.testing.assert_allclose(parts[0].ap_by_class(), [np.nan, 6 / 11, 6 / 11])
+
+
 def test_no_ground_truth_and_no_detections():
     assert measure([[1, 0.9, *LEFT]], [[-1, 0, 0, 0, 0, 0]]).value() == 0
     assert measure([], [[1, 0, *LEFT]]).value() == 0

@@ -156,7 +156,9 @@ def test_a_nan_ends_the_run_and_leaves_the_checkpoint_before_it(tmp_path):
         setup.compressor.run()
     arrays, _ = read_tensors(tmp_path / "checkpoints/epoch-0002.safetensors")
     assert all(np.isfinite(array).all() for array in arrays.values())
-    # What such a network finds is worth nothing: evaluation says where it is broken
-    fetches = [("map", setup.eval.map.name)]
-    with pytest.raises(ValueError, match=r"should be finite.*batch_norm_0\.w_2"):
-        evaluate(setup.executor, setup.eval.program, reader(), fetches, scope=setup.scope)
+    # Such a network can still be evaluated: what it finds is worth nothing, but no error
+    poisoned = evaluate(
+        setup.executor, setup.eval.program, reader(), [("map", setup.eval.map.name)],
+        scope=setup.scope,
+    )  # fmt: skip
+    assert 0 <= poisoned["map"] < 0.1

@@ -14,13 +14,14 @@ from utils.reconstruct import Network, reconstruct
 SIZE = 9
 
 
-def network(kernel, stride=1, padding=0):
-    """Image -> 1x1 convolution to 4 channels -> a convolution -> a last one, all linear."""
+def network(kernel, stride=1, padding=0, more=()):
+    """Image -> 1x1 convolution to 4 channels -> a convolution -> more -> a last one, all linear."""
     program, startup = paddle.static.Program(), paddle.static.Program()
     startup.random_seed = 1
     with paddle.utils.unique_name.guard(), paddle.static.program_guard(program, startup):
         x = paddle.static.data("image", [None, 3, SIZE, SIZE])
-        for filters, size, step, edge in ((4, 1, 1, 0), (5, kernel, stride, padding), (2, 1, 1, 0)):
+        layers = [(4, 1, 1, 0), (5, kernel, stride, padding), *more, (2, 1, 1, 0)]
+        for filters, size, step, edge in layers:
             x = paddle.static.nn.conv2d(x, filters, size, step, edge, bias_attr=False)
     scope = paddle.static.Scope()
     paddle.static.Executor().run(startup, scope=scope)
@@ -82,6 +83,26 @@ def test_least_squares_by_another_solver(batches, monkeypatch):
     reconstruct(plan, cuts, whole, pruned, batches)
     found = read_tensor(pruned.scope, "conv2d_1.w_0")[..., 0, 0]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_each_layer_makes_up_for_those_before_it(batches, monkeypatch):
+    """The second of two refitted layers sees what the first gives it after its own refit."""
+    monkeypatch.setattr("utils.reconstruct.RIDGE", 0)
+    whole, _ = network(1, more=[(4, 1, 1, 0)])
+    plan, cuts, pruned = cut(whole, {"conv2d_0.w_0": 0.25, "conv2d_1.w_0": 0.6})
+
+    def weights(net):
+        return [read_tensor(net.scope, f"conv2d_{i}.w_0")[..., 0, 0].T for i in range(3)]
+
+    first, second, third = weights(whole)
+    kept = np.delete(np.arange(5), cuts["conv2d_1.w_0"][0])
+    rows = np.concatenate([b.transpose(0, 2, 3, 1).reshape(-1, 3) for b in batches])
+    seen = rows @ weights(pruned)[0]
+    refitted = np.linalg.lstsq(seen, rows @ (first @ second)[:, kept], rcond=None)[0]
+    last = np.linalg.lstsq(seen @ refitted, rows @ first @ second @ third, rcond=None)[0]
+    reconstruct(plan, cuts, whole, pruned, batches)
+    for found, expected in zip(weights(pruned)[1:], (refitted, last), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_only_layers_that_lost_inputs_change(batches):

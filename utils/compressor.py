@@ -84,7 +84,7 @@ class Compressor:
         if train_optimizer is not None:
             train_program = self._with_optimizer(train_program, train_optimizer)
         runtime.use_onednn(train_program)
-        runtime.use_onednn(eval_program, everywhere=True)
+        runtime.use_onednn(eval_program, everywhere=True)  # for the repair; evaluation fuses more
         self._given = train_program, eval_program
         self._scheduler = getattr(train_program, "lr_scheduler", None)
         self._first_lr = self._scheduler.state_dict() if self._scheduler else None

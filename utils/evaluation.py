@@ -7,7 +7,7 @@ import paddle
 
 from ssd_model.detection_map import ACCUMULATED, BY_CLASS, HAS_STATE
 from ssd_model.weights import write_tensor
-from utils.fusion import fuse
+from utils.fusion import fused
 from utils.progress import progress
 from utils.readers import FeedList, Reader, feeds
 
@@ -28,6 +28,7 @@ def evaluate(
     its batches. Any other metric is averaged, each batch weighing by its images.
 
     Args:
+        executor: its place is where to run.
         fetch_list: (label, Variable name) pairs, as the `Compressor` takes them.
 
     Returns:
@@ -35,24 +36,27 @@ def evaluate(
         background's first, nan for those without ground truth.
 
     Raises:
-        ValueError: the reader gave no batch, or a batch norm's variance is not finite.
+        ValueError: the reader gave no batch, or a parameter has no value in the scope.
     """
     block = program.global_block()
     maps = [name for _, name in fetch_list if block.has_var(name + ACCUMULATED)]
     plain = [name for _, name in fetch_list if name not in maps]
     fetches = plain + [name + end for name in maps for end in (ACCUMULATED, BY_CLASS)]
-    program, scope = fuse(program, scope or paddle.static.global_scope(), fetches)
-    # One of its own forgets the Program afterwards; the given one would keep every fused copy.
-    executor = paddle.static.Executor(executor.place)
+    scope = scope or paddle.static.global_scope()
     for name in maps:
         write_tensor(scope, name + HAS_STATE, np.zeros(1, "int32"))
 
     totals, images, values = np.zeros(len(plain)), 0, []
-    for feed in progress(feeds(reader, feed_list), "evaluate"):
-        values = executor.run(program, feed=feed, fetch_list=fetches, scope=scope, use_prune=True)
-        size = _images(feed)
-        totals += [size * float(np.mean(value)) for value in values[: len(plain)]]
-        images += size
+    # One of its own, since an Executor keeps the Programs that it has run.
+    executor = paddle.static.Executor(executor.place)
+    with fused(program, scope, fetches) as (program, scope):
+        for feed in progress(feeds(reader, feed_list), "evaluate"):
+            values = executor.run(
+                program, feed=feed, fetch_list=fetches, scope=scope, use_prune=True
+            )
+            size = _images(feed)
+            totals += [size * float(np.mean(value)) for value in values[: len(plain)]]
+            images += size
     if not images:
         raise ValueError("the eval reader gave no batch")
     means = dict(zip(plain, totals / images, strict=True))

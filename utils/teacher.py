@@ -7,7 +7,7 @@ import paddle
 
 from ssd_model.programs import TEACHER_FEEDS, Detector, build_program, new_scope
 from ssd_model.weights import load_weights
-from utils.fusion import fuse
+from utils.fusion import fused
 from utils.readers import Reader, feeds
 
 
@@ -20,27 +20,28 @@ class TaughtReader:
     Args:
         reader: batches by Variable name, see `utils.readers.feeds`.
         teacher: an eval Program and its Variables.
-        scope: holds the teacher's parameters; they are read once.
+        scope: holds the teacher's parameters; it is only read.
     """
 
     def __init__(self, reader: Reader, teacher: Detector, scope):
         self._reader, self._image = reader, teacher.image.name
         self._answers = [teacher.location.name, teacher.confidence.name]
-        self._program, self._scope = fuse(teacher.program, scope, self._answers)
-        self._executor = paddle.static.Executor(paddle.CPUPlace())
+        self._program, self._scope = teacher.program, scope
         self.batch_sampler = getattr(reader, "batch_sampler", None)
 
     def __iter__(self) -> Iterator[dict]:
-        for feed in feeds(self._reader):
-            # use_prune: of the eval Program only what leads to the answers is run.
-            values = self._executor.run(
-                self._program,
-                feed={self._image: feed[self._image]},
-                fetch_list=self._answers,
-                scope=self._scope,
-                use_prune=True,
-            )
-            yield {**feed, **dict(zip(TEACHER_FEEDS, values, strict=True))}
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        with fused(self._program, self._scope, self._answers) as (program, scope):
+            for feed in feeds(self._reader):
+                # use_prune: of the eval Program only what leads to the answers is run.
+                values = executor.run(
+                    program,
+                    feed={self._image: feed[self._image]},
+                    fetch_list=self._answers,
+                    scope=scope,
+                    use_prune=True,
+                )
+                yield {**feed, **dict(zip(TEACHER_FEEDS, values, strict=True))}
 
 
 def taught_by(reader: Reader, weights: Path, class_num: int, image_size: int = 300) -> TaughtReader:
