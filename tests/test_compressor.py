@@ -11,6 +11,7 @@ from utils.checkpoint import CheckpointError
 from utils.compressor import Compressor, TrainingError
 from utils.config import ConfigError, write_config
 from utils.dependencies import PatternError
+from utils.fusion import fused
 from utils.plan import PlanError
 from utils.sensitivity import Sensitivities, SensitivityError
 
@@ -97,18 +98,16 @@ def test_map_is_over_the_whole_set(config):
     setup = Setup()
     setup.compressor.config(config(epoch=0))
     reported = setup.compressor.run().value("map", "pruned")
-    program = setup.compressor.eval_graph.program
+    names = [setup.eval.nmsed_out.name, setup.eval.counts.name]
     expected = AveragePrecision(class_num=3)
-    for batch in BATCHES:
-        detections, counts = setup.executor.run(
-            program,
-            feed=batch,
-            fetch_list=[setup.eval.nmsed_out.name, setup.eval.counts.name],
-            scope=setup.scope,
-        )
-        flags = np.stack([batch["gt_label"], batch["gt_difficult"]], axis=2)
-        expected.update(detections, counts, np.concatenate([flags, batch["gt_box"]], axis=2))
-    assert reported == pytest.approx(expected.value(), abs=1e-3)
+    with fused(setup.compressor.eval_graph.program, setup.scope, names) as (program, scope):
+        for batch in BATCHES:
+            detections, counts = setup.executor.run(
+                program, feed=batch, fetch_list=names, scope=scope
+            )
+            flags = np.stack([batch["gt_label"], batch["gt_difficult"]], axis=2)
+            expected.update(detections, counts, np.concatenate([flags, batch["gt_box"]], axis=2))
+    assert reported == pytest.approx(expected.value(), abs=1e-6)
 
 
 def test_readers_without_a_feed_list(config):
