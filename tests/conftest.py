@@ -2,11 +2,15 @@
 
 import utils  # noqa: F401  isort: skip
 
+from pathlib import Path
+
 import numpy as np
 import paddle
 import pytest
 from hypothesis import HealthCheck, settings
 from voc_folder import make_voc
+
+from utils.config import write_config
 
 # Quick and the same each time, for the gate; the long one looks for what that one misses.
 options = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
@@ -46,3 +50,22 @@ def run(program):
 @pytest.fixture
 def voc(tmp_path):
     return make_voc(tmp_path / "voc")
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Writes a config for `small_run.Setup`."""
+
+    def write(start=0, target=0.2, pattern="conv2d_[1-9].w_0", epoch=1, checkpoints="unused"):
+        path = tmp_path / "compress.yaml"
+        write_config(path, epoch, tmp_path / checkpoints, target, pattern)
+        path.write_text(path.read_text().replace("start_epoch: 0", f"start_epoch: {start}"))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory) -> Path:
+    """A folder for the cases that are made up."""
+    return tmp_path_factory.mktemp("fuzz")

@@ -3,7 +3,7 @@
 import numpy as np
 import paddle
 import pytest
-from test_compressor import SIZE, Setup
+from small_run import SIZE, Setup
 from voc_folder import CAT, add_image, annotation_xml, make_voc, object_xml, write_set
 
 from ssd_model.data.augment import Augmentation

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_compressor import BATCHES, Interrupted, Setup, weights
+from small_run import BATCHES, Interrupted, Setup, weights
 
 from ssd_model.weights import read_tensors, write_file, write_tensors
 from utils import baseline, checkpoint
@@ -114,6 +114,11 @@ def test_damaged_checkpoints_are_passed_over(tmp_path, how):
     damage(tmp_path / "epoch-0001.safetensors", how.replace("a state", "a bit"))
     with pytest.warns(UserWarning, match="passed over"):
         assert checkpoint.find(tmp_path, fingerprint) is None
+
+
+def test_the_last_checkpoint_is_that_of_the_last_epoch(tmp_path):
+    fingerprint = small_checkpoints(tmp_path, epochs=(9_999, 10_000))
+    assert checkpoint.find(tmp_path, fingerprint)[0].epoch == 10_000
 
 
 def test_every_flipped_bit_is_noticed_or_harmless(tmp_path):
