@@ -18,15 +18,15 @@ class AveragePrecision:
     Args:
         class_num: classes, the background included.
         background_label: the class that does not count; -1 for none.
-        overlap_threshold: a detection is right if its overlap (IoU) with a ground truth of its
-            class is above this, and no better scored one took that ground truth.
+        overlap_threshold: 0 to 1; a detection is right if its overlap (IoU) with a ground truth
+            of its class is above this, and no better scored one took that ground truth.
         evaluate_difficult: count ground truth marked difficult; otherwise it is neither missed
             nor found.
         ap_version: '11point' (VOC 2007: mean of the best precision at recall 0, 0.1, ... 1) or
             'integral' (area under the curve as it is).
 
     Raises:
-        ValueError: an unknown `ap_version`.
+        ValueError: an unknown `ap_version`, or an `overlap_threshold` outside 0 to 1.
     """
 
     def __init__(
@@ -39,6 +39,8 @@ class AveragePrecision:
     ):
         if ap_version not in AP_VERSIONS:
             raise ValueError(f"ap_version is {ap_version!r}: use one of {AP_VERSIONS}")
+        if not 0 <= overlap_threshold <= 1:
+            raise ValueError(f"overlap_threshold is {overlap_threshold}: it must be from 0 to 1")
         self.class_num = class_num
         self.background_label = background_label
         self.overlap_threshold = overlap_threshold

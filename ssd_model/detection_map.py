@@ -19,22 +19,25 @@ HAS_STATE = ".has_state"
 
 
 def detection_map(
-    nmsed_out: Variable,
+    detect_res: Variable,
     label: Variable,
     class_num: int,
     background_label: int = 0,
-    overlap_threshold: float = 0.5,
-    evaluate_difficult: bool = False,
-    ap_version: str = "11point",
+    overlap_threshold: float = 0.3,
+    evaluate_difficult: bool = True,
+    ap_version: str = "integral",
 ) -> Variable:
     """mAP of each batch, as `fluid.layers.detection_map`; its name goes into a fetch list.
+
+    The original's defaults, `overlap_threshold` above all, are not those of `DetectionMAP`. Its
+    `has_state`, `input_states` and `out_states` are not here, since the state is kept inside.
 
     The same Program also holds, under the name of the result and these endings: '.accumulated',
     the mAP over all batches since the last reset; '.by_class.accumulated' [class_num], the AP of
     each class, nan where it had no ground truth; '.has_state', which set to 0 resets.
 
     Args:
-        nmsed_out: [K, 6], the result of `detection_output`.
+        detect_res: [K, 6], the result of `detection_output`.
         label: [N, M, 6] class, difficult, box, or [N, M, 5] without difficult; class -1 marks
             padding.
         class_num, background_label, overlap_threshold, evaluate_difficult, ap_version: see
@@ -44,7 +47,7 @@ def detection_map(
         [1] float32 in 0..1.
 
     Raises:
-        ValueError: a `label` of another shape, or an unknown `ap_version`.
+        ValueError: a `label` of another shape, or a setting that `AveragePrecision` refuses.
     """
     if len(label.shape) != 3 or label.shape[2] not in (5, 6):
         raise ValueError(f"label has shape {label.shape}: it must be [N, M, 5] or [N, M, 6]")
@@ -67,14 +70,14 @@ def detection_map(
             one,
         )
 
-    block = nmsed_out.block
+    block = detect_res.block
     name = paddle.utils.unique_name.generate("detection_map")
     has_state = _state(block, name + HAS_STATE)
     outputs = [
         block.create_var(name=name + ending, shape=shape, dtype="float32", stop_gradient=True)
         for ending, shape in (("", [1]), (ACCUMULATED, [1]), (BY_CLASS, [class_num]))
     ]
-    inputs = [nmsed_out, detection_counts(nmsed_out), label, has_state]
+    inputs = [detect_res, detection_counts(detect_res), label, has_state]
     paddle.static.py_func(compute, inputs, [*outputs, has_state])
     return outputs[0]
 

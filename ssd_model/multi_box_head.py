@@ -14,7 +14,7 @@ def multi_box_head(
     image: Variable,
     base_size: int,
     num_classes: int,
-    aspect_ratios: Sequence[Sequence[float]],
+    aspect_ratios: Sequence[float | Sequence[float]] | None,
     min_ratio: int | None = None,
     max_ratio: int | None = None,
     min_sizes: Sizes | None = None,
@@ -39,7 +39,7 @@ def multi_box_head(
         image: [N, 3, H, W], the network's input.
         base_size: side of the image in pixels; with `min_ratio` and `max_ratio` (percent of it)
             the prior sizes of more than two maps are spread evenly.
-        aspect_ratios: those of each map besides 1.
+        aspect_ratios: those of each map besides 1; None for none.
         min_sizes, max_sizes: prior sizes of each map in pixels, instead of the ratios; an empty
             list in `max_sizes` means none for that map.
         steps, step_w, step_h: distance of prior centres in pixels, `steps` for both directions;
@@ -76,7 +76,7 @@ def multi_box_head(
             image,
             min_sizes=_as_list(min_sizes[i]),
             max_sizes=_as_list(max_sizes[i]) if max_sizes else None,
-            aspect_ratios=_as_list(aspect_ratios[i]),
+            aspect_ratios=_as_list(aspect_ratios[i]) if aspect_ratios else [1.0],
             variance=list(variance),
             flip=flip,
             clip=clip,

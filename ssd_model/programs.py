@@ -90,7 +90,10 @@ def build_program(
                 location, confidence, prior_box, prior_box_var, nms_threshold=0.45
             )
             label = detection_label(gt_label, gt_box, gt_difficult)
-            map_var = detection_map(nmsed_out, label, class_num)
+            map_var = detection_map(
+                nmsed_out, label, class_num,
+                overlap_threshold=0.5, evaluate_difficult=False, ap_version="11point",
+            )  # fmt: skip
             _use_running_statistics(program)
             return Detector(
                 program, startup, feed_list, location, confidence, map=map_var, nmsed_out=nmsed_out
@@ -111,6 +114,15 @@ def new_scope(*detectors: Detector) -> paddle.static.Scope:
     for detector in detectors:
         executor.run(detector.startup_program, scope=scope)
     return scope
+
+
+def empty_scope(scope: paddle.static.Scope) -> None:
+    """Free what a scope holds: Paddle keeps every one until the process ends.
+
+    The feature maps of the last run, which are in its children, go too.
+    """
+    scope.drop_kids()
+    scope.erase(scope.local_var_names())
 
 
 def _inputs(image_size: int) -> list[Variable]:

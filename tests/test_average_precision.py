@@ -123,6 +123,8 @@ def test_seven_of_ten_is_not_yet_a_recall_of_seven_tenths():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="ap_version"):
         AveragePrecision(3, ap_version="12point")
+    with pytest.raises(ValueError, match=r"overlap_threshold is -0\.5"):
+        AveragePrecision(3, overlap_threshold=-0.5)
     with pytest.raises(ValueError, match="class_num is 3"):
         measure([[7, 0.9, *LEFT]], [[1, 0, *LEFT]])
     with pytest.raises(ValueError, match="do not fit counts"):

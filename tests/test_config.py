@@ -111,6 +111,16 @@ def test_a_sensitive_strategy(read):
     assert (1 - strategy.step_ratio) ** 2 == pytest.approx(0.5)
 
 
+def test_training_goes_on_until_the_last_end_epoch(read):
+    config = read(ORIGINAL.replace("start_epoch: 0", "start_epoch: 0\n        end_epoch: 200"))
+    assert config.epoch == 200
+
+
+def test_an_eval_rate_of_one_is_all_of_them(read):
+    (strategy,) = read(SENSITIVE.replace("eval_rate: 0.2", "eval_rate: 1.0")).strategies
+    assert strategy.eval_rate is None
+
+
 def assert_refused(read, text: str, old: str, new: str, line: int, words: str) -> None:
     """Check that a file with one piece changed is refused, with these words and at this line."""
     assert old in text

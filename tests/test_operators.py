@@ -38,6 +38,13 @@ def heads(feature_maps: int = 3, **arguments):
     return multi_box_head(maps, image, 300, 5, [[2.0]] * feature_maps, **arguments)
 
 
+def test_no_aspect_ratios_means_squares(program):
+    image = paddle.static.data("image", [None, 3, 300, 300])
+    maps = [paddle.static.data("map", [None, 8, 9, 9])]
+    locations, *_ = multi_box_head(maps, image, 300, 5, None, min_sizes=[[30.0]])
+    assert locations.shape[1:] == (81, 4)
+
+
 def test_spread_prior_sizes(program, run):
     """20 to 90 percent over three maps: 30..60, 60..270 and 270..480 pixels, as documented."""
     locations, confidences, boxes, _ = heads(min_ratio=20, max_ratio=90)
@@ -113,7 +120,7 @@ def test_detection_map(program, run, monkeypatch, name, version, difficult):
     monkeypatch.setattr("ssd_model.detection_map.detection_counts", lambda _: counts)
     label = paddle.static.data("label", [None, None, 6])
     settings = {"evaluate_difficult": difficult, "ap_version": version}
-    batch_map = detection_map(nmsed_out, label, class_num, **settings)
+    batch_map = detection_map(nmsed_out, label, class_num, overlap_threshold=0.5, **settings)
     metric = DetectionMAP(
         nmsed_out, label[:, :, 0], label[:, :, 2:], label[:, :, 1], class_num, **settings
     )

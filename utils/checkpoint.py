@@ -128,6 +128,6 @@ def clear(folder: Path) -> None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(
-        p for p in Path(folder).glob("epoch-*") if re.fullmatch(r"epoch-\d+\.safetensors", p.name)
-    )
+    """The last one last."""
+    named = {p: re.fullmatch(r"epoch-(\d+)\.safetensors", p.name) for p in Path(folder).iterdir()}
+    return sorted((p for p in named if named[p]), key=lambda p: int(named[p][1]))

@@ -14,6 +14,7 @@ import paddle
 from paddle.static import Program
 from paddleslim.core import GraphWrapper
 
+from ssd_model.programs import empty_scope
 from ssd_model.weights import load_weights, read_tensor, write_tensor
 from utils import checkpoint, runtime
 from utils.checkpoint import RunState
@@ -50,12 +51,13 @@ class Compressor:
         train_feed_list: (label, Variable name) pairs, for a reader without its own feed list.
         train_fetch_list: (label, Variable name) pairs; the first is the loss.
         eval_program, eval_reader, eval_feed_list: the same for evaluation.
-        eval_fetch_list: (label, Variable name) pairs of metrics.
+        eval_fetch_list: (label, Variable name) pairs of metrics, under other labels.
         train_optimizer: minimises the loss. The learning-rate scheduler of whichever optimizer
             there is steps after every batch.
 
     Raises:
-        ValueError: something is missing, or a fetch list names what is not in its Program.
+        ValueError: something is missing, a fetch list names what is not in its Program, or two
+            fetches have one label.
     """
 
     def __init__(
@@ -65,15 +67,19 @@ class Compressor:
         train_program: Program,
         train_reader: Reader | None = None,
         train_feed_list: FeedList | None = None,
-        train_fetch_list: FetchList = (),
+        train_fetch_list: FetchList | None = None,
         eval_program: Program | None = None,
         eval_reader: Reader | None = None,
         eval_feed_list: FeedList | None = None,
-        eval_fetch_list: FetchList = (),
+        eval_fetch_list: FetchList | None = None,
         train_optimizer: paddle.optimizer.Optimizer | None = None,
     ):
         if eval_program is None or eval_reader is None or not eval_fetch_list:
             raise ValueError("Compressor needs eval_program, eval_reader and eval_fetch_list")
+        train_fetch_list = train_fetch_list or []
+        if train_optimizer is not None and not train_fetch_list:
+            raise ValueError("train_optimizer minimises the first of train_fetch_list: name a loss")
+        _check_labels([*train_fetch_list, *eval_fetch_list])
         _check_fetches(train_program, train_fetch_list)
         _check_fetches(eval_program, eval_fetch_list)
         self._executor = paddle.static.Executor(place)
@@ -90,6 +96,7 @@ class Compressor:
         self._first_lr = self._scheduler.state_dict() if self._scheduler else None
         self._whole = Plan(analyse(eval_program), {})
         self._after = self._whole  # the last cut
+        self._left: str | None = None  # digest of the weights that a run left when it was stopped
         self._config: CompressConfig | None = None
         self.plan: Plan | None = None
         """What the first strategy will leave, or has left; None without strategies, and until
@@ -139,16 +146,25 @@ class Compressor:
                 checkpoints of the epochs before are kept.
             SensitivityError: `sensitivities_file` holds those of another network.
             TrainingError: the loss or a parameter is no longer a number.
-            ValueError: the scope's tensors do not fit the Programs.
+            PlanError: a later step of a strategy cannot reach its target.
+            WeightsError: `init_model` is damaged or does not fit.
+            ValueError: the scope's tensors do not fit the Programs, or are what a run that was
+                stopped has left.
         """
         if self._config is None:
             raise ValueError("call config(path) before run()")
         folder = self._config.checkpoint_path
         with lock(folder) if folder else nullcontext():
-            return self._run()
+            state = self._start()
+            try:
+                return self._run(state)
+            except BaseException:
+                left = self._digest()
+                self._left = left if left != state.fingerprint["start weights"] else None
+                raise
 
-    def _run(self) -> History:
-        state, started = self._start(), time.monotonic()
+    def _run(self, state: RunState) -> History:
+        started = time.monotonic()
         before = state.history[-1]["seconds"] if state.history else 0.0
 
         def record(stage: str, losses: dict[str, float]) -> None:
@@ -202,9 +218,16 @@ class Compressor:
         if self._config.init_model:
             load_weights(self._eval, self._config.init_model, self._scope, strict=True)
         folder, fingerprint = self._config.checkpoint_path, self._fingerprint()
+        if fingerprint["start weights"] == self._left:
+            raise ValueError(
+                "the scope holds what a run that was stopped has left: run the startup program "
+                "(and load the weights) again, and it goes on from its last checkpoint"
+            )
         found = checkpoint.find(folder, fingerprint) if folder else None
         if found:
             state, arrays, path = found
+            if not state.finished:
+                checkpoint.check_room(folder, self._train)
             for ratios in state.cuts:
                 self._after = Plan(self._dependencies(), ratios)
                 programs = [self._train, self._eval]
@@ -232,8 +255,11 @@ class Compressor:
             "epoch": self._config.epoch,
             "eval_epoch": self._config.eval_epoch,
             "strategies": strategies,
-            "start weights": weights_digest(self._scope, self._whole.shapes),
+            "start weights": self._digest(),
         }
+
+    def _digest(self) -> str:
+        return weights_digest(self._scope, self._whole.shapes)
 
     def _check_scope(self) -> None:
         for var in self._given[0].list_vars():
@@ -291,6 +317,7 @@ class Compressor:
         def repair() -> None:
             pruned = Network(self._eval, self._scope)
             reconstruct(plan, cuts, whole, pruned, self._images(strategy.reconstruct_images))
+            empty_scope(scope)
 
         return repair
 
@@ -365,6 +392,15 @@ class Compressor:
             optimizer.minimize(program.global_block().var(self._train_fetch_list[0][1]))
         self._executor.run(startup, scope=self._scope)
         return program
+
+
+def _check_labels(fetch_list: FetchList) -> None:
+    """All of them stand in one row of the history, beside what it tells of itself."""
+    taken = ["stage", "epoch", "seconds"]
+    for label, _ in fetch_list:
+        if label in taken:
+            raise ValueError(f"the fetch lists name {label!r} twice, or it is one of {taken[:3]}")
+        taken.append(label)
 
 
 def _check_fetches(program: Program, fetch_list: FetchList) -> None:

@@ -36,6 +36,8 @@ class PruneStrategy:
     pruned_params: str
     """Regular expression of filter names."""
     metric_name: str | None
+    end_epoch: int = 0
+    """As in the original, training goes on until here at least."""
     criterions: Mapping[str, str] = field(default_factory=lambda: dict(L1_NORM))
     """How to rank filters, see `utils.criteria`: by filter name, '*' for all others."""
     channel_multiple: int = 1
@@ -84,7 +86,7 @@ class CompressConfig:
     """What a config file says."""
 
     epoch: int
-    """Epochs of training in all."""
+    """Epochs of training in all: the file's, or the latest `end_epoch` of its strategies."""
     eval_epoch: int
     """Evaluate after every so many epochs, and after the last."""
     checkpoint_path: Path | None
@@ -112,9 +114,10 @@ def load_config(path: Path) -> CompressConfig:
     }
     compressor = top.section("compressor")
     compressor.allow("epoch", "eval_epoch", "checkpoint_path", "init_model", "strategies")
+    chosen = [strategies[name] for name in compressor.names("strategies", strategies)]
     epoch = compressor.integer("epoch", minimum=0)
-    chosen = compressor.names("strategies", strategies)
-    for strategy in (strategies[name] for name in chosen):
+    epoch = max([epoch, *(strategy.end_epoch for strategy in chosen)])
+    for strategy in chosen:
         if strategy.start_epoch > epoch:
             compressor.fail(
                 "epoch",
@@ -132,7 +135,7 @@ def load_config(path: Path) -> CompressConfig:
         eval_epoch=compressor.integer("eval_epoch", minimum=1, default=1),
         checkpoint_path=compressor.path("checkpoint_path"),
         init_model=compressor.path("init_model"),
-        strategies=tuple(strategies[name] for name in chosen),
+        strategies=tuple(chosen),
     )
 
 
@@ -238,7 +241,6 @@ def _strategy(name: str, body: Section, pruners: dict) -> PruneStrategy:
     cls = STRATEGIES[body.choice("class", tuple(STRATEGIES))]
     sensitive = cls is SensitivePruneStrategy
     more = ("delta_rate", "num_steps", "eval_rate", "sensitivities_file") if sensitive else ()
-    # Neither strategy does anything at end_epoch; the original took it all the same.
     body.allow(
         "class",
         "pruner",
@@ -251,11 +253,11 @@ def _strategy(name: str, body: Section, pruners: dict) -> PruneStrategy:
         "reconstruct_images",
         *more,
     )
-    body.integer("end_epoch", minimum=0, default=0)
     common = {
         "name": name,
         "criterions": pruners[body.choice("pruner", tuple(pruners))],
         "start_epoch": body.integer("start_epoch", minimum=0, default=0),
+        "end_epoch": body.integer("end_epoch", minimum=0, default=0),
         "target_ratio": body.number("target_ratio", above=0, below=1),
         "pruned_params": body.text("pruned_params"),
         "metric_name": body.text("metric_name", optional=not sensitive),
@@ -271,7 +273,14 @@ def _strategy(name: str, body: Section, pruners: dict) -> PruneStrategy:
         **common,
         delta_rate=delta_rate,
         num_steps=body.integer("num_steps", minimum=1, default=1),
-        eval_rate=body.number("eval_rate", above=0, below=1) if "eval_rate" in body else None,
+        eval_rate=_eval_rate(body),
         sensitivities_file=body.text("sensitivities_file", optional=True)
         or SensitivePruneStrategy.sensitivities_file,
     )
+
+
+def _eval_rate(body: Section) -> float | None:
+    """None, for all batches, where the file says nothing or 1."""
+    if "eval_rate" not in body or body.number("eval_rate") == 1:
+        return None
+    return body.number("eval_rate", above=0, below=1)

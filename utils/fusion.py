@@ -9,6 +9,7 @@ from paddle.base import core
 from paddle.base.framework import IrGraph
 from paddle.static import Program, Scope
 
+from ssd_model.programs import empty_scope
 from ssd_model.weights import read_tensor, write_tensor
 from utils import runtime
 
@@ -59,9 +60,7 @@ def fused(
     try:
         yield (copy, folded) if written.issuperset(fetches) else (program, scope)
     finally:
-        # Paddle keeps every Scope until the process ends, with the feature maps in its children.
-        folded.drop_kids()
-        folded.erase(folded.local_var_names())
+        empty_scope(folded)
 
 
 def _weights(program: Program, scope: Scope) -> dict[str, np.ndarray]:

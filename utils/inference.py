@@ -88,7 +88,8 @@ def predict(prefix: Path, image: np.ndarray, runs: int = 0) -> Prediction:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "image", Path(folder) / "outputs"
         write_tensors(source, {"image": image})
-        command = [sys.executable, "-m", "utils.inference", prefix, source, target, str(runs)]
+        files = [Path(prefix).resolve(), source, target]
+        command = [sys.executable, "-m", "utils.inference", *files, str(runs)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{prefix} did not run in a fresh process: {done.stderr[-2000:]}")

@@ -107,11 +107,9 @@ def plot_history(compressed: History, control: History) -> Figure:
     """mAP against epochs, of the pruned network and of the control."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for name, history, style in (("control", control, "o--"), ("pruned", compressed, "o-")):
-        rows = [row for row in history.rows if row["stage"] != "pruned"]
-        if history.cuts:
-            # A drop at one moment: the value before and the value after share their epoch.
-            rows = history.rows
-        axes.plot([row["epoch"] for row in rows], [row["map"] for row in rows], style, label=name)
+        # A cut is a drop at one moment: the values before and after it share their epoch.
+        epochs = [row["epoch"] for row in history.rows]
+        axes.plot(epochs, [row["map"] for row in history.rows], style, label=name)
     for row in compressed.rows:
         if row["stage"] in AT_THE_CUT:
             place = (row["epoch"], row["map"])

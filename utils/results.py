@@ -37,7 +37,11 @@ def save_pruned(path: Path, program: Program, scope, run: PrunedRun, key: str) -
 
 
 def find_pruned(path: Path, key: str) -> PrunedRun | None:
-    """How a network pruned in the workspace of this key came about; None if there is none."""
+    """How a network pruned in the workspace of this key came about; None if there is none.
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
     if not path.exists():
         return None
     _, metadata = read_tensors(path)
@@ -105,14 +109,11 @@ def find_history(path: Path, key: str) -> History | None:
         return None
     try:
         content = json.loads(path.read_bytes())
-        found = content["key"]
+        return History(**content["history"]) if content["key"] == key else None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} holds no history ({error}): remove it and measure again"
         ) from error
-    if found != key:
-        return None
-    return History(**content["history"])
 
 
 def _plain(content: Any) -> Any:

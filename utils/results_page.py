@@ -106,8 +106,8 @@ def plot_map_against(rows: Rows, column: str, label: str, unit: float = 1) -> Fi
         axes.errorbar(cost, mean, spread, fmt=style, capsize=4, label=STAGES[stage])
     axes.axhline(control.mean(), color="grey", lw=1, label="control")
     for target in cost.index:
-        place = (cost[target], groups["map_finetuned"].mean()[target])
         text = f"{target:g}" if target else "whole"
+        place = (cost[target], control.mean())
         axes.annotate(text, place, (0, 8), textcoords="offset points", ha="center")
     axes.set(xlabel=label, ylabel="mAP on test scenes", ylim=(0, 1))
     axes.grid(alpha=0.3)

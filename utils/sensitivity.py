@@ -184,20 +184,22 @@ def check_reach(dependencies: Dependencies, largest: dict[str, float], target_ra
 
 
 def delta_ratios(delta_rate: float, channels: int) -> list[float]:
-    """The ratios to measure: delta_rate, twice as much, and so on below 1, as the original.
+    """The ratios to measure: delta_rate, twice as much, and so on below 1.
 
     Args:
         channels: of the layer; ratios that would leave it none are left out.
 
     Raises:
-        ValueError: delta_rate is not in [0.01, 1), or leaves the layer no ratio.
+        PlanError: delta_rate is not in [0.01, 1), or leaves the layer no ratio.
     """
     if not 0.01 <= delta_rate < 1:
-        raise ValueError(f"delta_rate is {delta_rate:g}: it must be 0.01 or more and below 1")
+        raise PlanError(f"delta_rate is {delta_rate:g}: it must be 0.01 or more and below 1")
     steps = (round(i * delta_rate, 2) for i in range(1, int(1 / delta_rate) + 1))
     ratios = [ratio for ratio in steps if ratio < 1 and round(ratio * channels) < channels]
     if not ratios:
-        raise ValueError(f"delta_rate {delta_rate:g} leaves none of {channels} channels")
+        raise PlanError(
+            f"delta_rate is {delta_rate:g}: to cut as much leaves none of {channels} channels"
+        )
     return ratios
 
 

@@ -22,7 +22,7 @@ import paddle
 from ssd_model.data.loader import preprocess
 from ssd_model.data.scenes import write_scenes
 from ssd_model.data.voc import read_voc
-from ssd_model.programs import build_program, new_scope
+from ssd_model.programs import build_program, empty_scope, new_scope
 from ssd_model.weights import load_weights, read_tensor
 from utils import runtime
 from utils.cut import apply_plan
@@ -148,6 +148,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
         shapes_match=in_scope == plan.shapes,
         outputs_max_abs_difference=_difference(trained, _folder(trial) / "heads", images),
     )
+    empty_scope(trained.scope)
     return {**report, "cuts": history.cuts, "seconds": history.rows[-1]["seconds"], **_origin()}
 
 
@@ -184,6 +185,7 @@ def measure(rows: list[dict[str, Any]]) -> None:
         prefixes[key] = BUILD / "results" / "models" / str(number)
         outputs = [detector.nmsed_out, detector.counts]
         sizes[key] = save_inference_model(prefixes[key], program, detector.image, outputs, scope)
+        empty_scope(scope)
     test = read_voc(write_scenes(DATA, **SCENES), "test", limit=1)
     image = preprocess(test.records[0].open())[None]
     latency = compare_latency(prefixes, image, RUNS, ROUNDS)

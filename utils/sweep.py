@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssd_model.programs import Detector, new_scope
+from ssd_model.programs import Detector, empty_scope, new_scope
 from utils.cut import apply_plan
 from utils.dependencies import Dependencies
 from utils.inference import compare_latency, save_inference_model
@@ -112,6 +112,7 @@ def measure_latency(
         prefixes[str(plan.flops)] = folder / f"flops-{plan.flops}"
         outputs = [detector.location, detector.confidence]
         save_inference_model(prefixes[str(plan.flops)], program, detector.image, outputs, scope)
+        empty_scope(scope)
     image = np.zeros((1, *detector.image.shape[1:]), "float32")
     times = compare_latency(prefixes, image, runs, rounds)
     return {int(flops): milliseconds for flops, milliseconds in times.items()}
