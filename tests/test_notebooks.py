@@ -214,6 +214,13 @@ def test_make_hands_the_pattern_on_as_it_is():
     assert words[words.index("--target-ratio") + 1] == "0.5"
 
 
+def test_a_pattern_that_can_save_little_is_taken(tmp_path):
+    done = run("--output", str(tmp_path), "--only", "02", "--pruned-params", "conv2d_[7-9].w_0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = outputs_of(tmp_path / "notebooks" / "02_write_config.ipynb")
+    assert sum("target_ratio 0.5 is out of reach" in text for text in told) == 1
+
+
 def test_a_name_that_no_notebook_has(tmp_path):
     done = run("--output", str(tmp_path), "--only", "05")
     assert (done.returncode, done.stdout) == (2, "no notebook has '05' in its name\n")

@@ -92,7 +92,8 @@ class Plan:
     def rounded(self, channel_multiple: int) -> "Plan":
         """The nearest plan whose cut layers keep a multiple of so many channels.
 
-        Kernels work on 8 or 16 channels at a time, so odd counts may cost as much as even ones.
+        Kernels work on 8 or 16 channels at a time, so a count in between may cost as much as the
+        next multiple.
 
         Raises:
             PlanError: the multiple is below 1.

@@ -59,10 +59,7 @@ def plot_channels(sweep: Sweep) -> Figure:
     share = counts / whole
     figure, axes = plt.subplots(figsize=(11, 0.28 * len(rows) + 1.5), layout="constrained")
     image = axes.imshow(share, cmap="viridis", vmin=0, vmax=1, aspect="auto")
-    for (row, column), count in np.ndenumerate(counts):
-        if not np.isnan(count):
-            colour = "black" if share[row, column] > 0.6 else "white"
-            axes.text(column, row, f"{count:.0f}", ha="center", va="center", color=colour, size=8)
+    _write_in(axes, counts, "{:.0f}", share > 0.6)
     for name in sweep.runs_out:
         corner = layers.index(name) - 0.5, list(rows).index(limit) - 0.5
         axes.add_patch(
@@ -76,30 +73,51 @@ def plot_channels(sweep: Sweep) -> Figure:
 
 
 def plot_plan(plan: Plan) -> Figure:
-    """Channels of each layer that a plan cuts, before and after."""
+    """Share of its channels that each layer keeps, of those that a plan cuts; counts written in."""
     layers = list(plan.ratios)
-    before = [plan.dependencies.shapes[name][0] for name in layers]
-    after = [plan.shapes[name][0] for name in layers]
+    before = np.array([plan.dependencies.shapes[name][0] for name in layers])
+    after = np.array([plan.shapes[name][0] for name in layers])
     figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
-    axes.bar(_short(layers), before, color="none", edgecolor="tab:blue", label="before")
-    axes.bar(_short(layers), after, color="tab:blue", label="after")
+    axes.bar(_short(layers), np.ones(len(layers)), color="gainsboro")
+    bars = axes.bar(_short(layers), after / before, color="tab:blue")
+    counts = [f"{left}\nof {had}" for left, had in zip(after, before, strict=True)]
+    axes.bar_label(bars, counts, size=8)
+    axes.set_ylim(0, 1.25)
     axes.tick_params("x", rotation=45, labelsize=8)
-    axes.set_ylabel("channels")
-    axes.legend()
+    axes.set_ylabel("share of channels left")
     return figure
 
 
 def plot_sensitivities(sensitivities: Sensitivities) -> Figure:
-    """What the metric loses when one layer alone is cut, a line a layer."""
-    figure, axes = plt.subplots(figsize=(9, 4), layout="constrained")
-    colours = plt.get_cmap("viridis")(np.linspace(0, 0.95, len(sensitivities.lost)))
-    for colour, (name, lost) in zip(colours, sensitivities.lost.items(), strict=True):
-        ratios = [0.0, *sorted(lost)]
-        losses = [0.0, *(lost[ratio] for ratio in ratios[1:])]
-        axes.plot(ratios, losses, "o-", color=colour, label=_short([name])[0], ms=4)
-    axes.set(xlabel="share of the layer's channels cut", ylabel="mAP lost")
+    """What the metric loses when one layer alone is cut: a column a layer, a row a share cut."""
+    layers = list(sensitivities.lost)
+    ratios = sorted({ratio for lost in sensitivities.lost.values() for ratio in lost})
+    lost = np.array([[sensitivities.lost[n].get(r, np.nan) for n in layers] for r in ratios])
+    figure, axes = plt.subplots(figsize=(11, 0.4 * len(ratios) + 1.6), layout="constrained")
+    image = axes.imshow(lost, cmap="magma_r", vmin=0, aspect="auto")
+    _write_in(axes, lost, "{:.2f}", lost < 0.5 * np.nanmax(lost))
+    axes.set_xticks(range(len(layers)), _short(layers), rotation=45, ha="right")
+    axes.set_yticks(range(len(ratios)), [f"{ratio:g}" for ratio in ratios])
+    axes.set_ylabel("share cut")
+    figure.colorbar(image, label="mAP lost")
+    return figure
+
+
+def plot_latency(measured: Mapping[int, float], plans: Mapping[str, tuple[Plan, float]]) -> Figure:
+    """Milliseconds against the work: a line through what was measured, and plans beside it.
+
+    Args:
+        measured: milliseconds by FLOPs.
+        plans: a plan and its milliseconds, by what they are to be called.
+    """
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    flops, times = zip(*sorted(measured.items()), strict=True)
+    axes.plot(np.array(flops) / 1e6, times, "o-", color="grey", label="a line through three plans")
+    for name, (plan, milliseconds) in plans.items():
+        axes.plot(plan.flops / 1e6, milliseconds, "X", ms=10, label=name)
+    axes.set(xlabel="million multiply-adds", ylabel="ms an image", xlim=(0, None), ylim=(0, None))
     axes.grid(alpha=0.3)
-    axes.legend(ncols=2, fontsize=8, title="first to last")
+    axes.legend()
     return figure
 
 
@@ -117,7 +135,9 @@ def plot_history(compressed: History, control: History) -> Figure:
                 AT_THE_CUT[row["stage"]], place, (6, -3), textcoords="offset points", va="top"
             )
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set(xlabel="epochs of fine-tuning", ylabel="mAP on the test images", ylim=(0, 1))
+    # As near as the values are to each other: most of the difference is in the third digit.
+    axes.set(xlabel="epochs of fine-tuning", ylabel="mAP on the test images")
+    axes.margins(y=0.1)
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
@@ -220,6 +240,14 @@ def _draw_boxes(
         text = name if np.isnan(score) else f"{name} {score:.2f}"
         style = {"facecolor": colour, "edgecolor": "none", "pad": 1}
         axes.text(left, top, text, color="white", fontsize=7, va="bottom", bbox=style)
+
+
+def _write_in(axes: Axes, values: np.ndarray, form: str, is_light: np.ndarray) -> None:
+    """Write each value of a grid into its cell, in black where the cell is light."""
+    for place, value in np.ndenumerate(values):
+        if not np.isnan(value):
+            style = {"color": "black" if is_light[place] else "white", "size": 8}
+            axes.text(*place[::-1], form.format(value), ha="center", va="center", **style)
 
 
 def _short(names: Sequence[str]) -> list[str]:
