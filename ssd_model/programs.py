@@ -1,5 +1,7 @@
 """Train and eval Programs of the detector. They share parameter names, and so a scope."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import paddle
@@ -114,6 +116,20 @@ def new_scope(*detectors: Detector) -> paddle.static.Scope:
     for detector in detectors:
         executor.run(detector.startup_program, scope=scope)
     return scope
+
+
+@contextmanager
+def room_to_run(scope: paddle.static.Scope) -> Iterator[paddle.static.Scope]:
+    """A scope within another to run Programs in, whose feature maps are gone when this ends.
+
+    Without it they are kept as long as the other scope is. Parameters are those of the other. An
+    Executor that has run here must not run here again, so it takes one of its own.
+    """
+    room = scope.new_scope()
+    try:
+        yield room
+    finally:
+        room.drop_kids()
 
 
 def empty_scope(scope: paddle.static.Scope) -> None:

@@ -14,7 +14,7 @@ import paddle
 from paddle.static import Program
 from paddleslim.core import GraphWrapper
 
-from ssd_model.programs import empty_scope
+from ssd_model.programs import empty_scope, room_to_run
 from ssd_model.weights import load_weights, read_tensor, write_tensor
 from utils import checkpoint, runtime
 from utils.checkpoint import RunState
@@ -338,18 +338,20 @@ class Compressor:
         names = [name for _, name in self._train_fetch_list]
         batches, totals = 0, np.zeros(len(names))
         description = f"epoch {epoch + 1}/{self._config.epoch}"
-        for feed in progress(feeds(self._train_reader, self._train_feed_list), description):
-            values = self._executor.run(self._train, feed=feed, fetch_list=names, scope=self._scope)
-            values = np.array([float(np.mean(value)) for value in values])
-            if not math.isfinite(values[0]):
-                raise TrainingError(
-                    f"{self._train_fetch_list[0][0]} is {values[0]} at {description}, batch "
-                    f"{batches + 1}: a lower learning rate may help"
-                )
-            totals += values
-            batches += 1
-            if self._scheduler:
-                self._scheduler.step()
+        with room_to_run(self._scope) as scope:
+            executor = paddle.static.Executor(self._executor.place)
+            for feed in progress(feeds(self._train_reader, self._train_feed_list), description):
+                values = executor.run(self._train, feed=feed, fetch_list=names, scope=scope)
+                values = np.array([float(np.mean(value)) for value in values])
+                if not math.isfinite(values[0]):
+                    raise TrainingError(
+                        f"{self._train_fetch_list[0][0]} is {values[0]} at {description}, batch "
+                        f"{batches + 1}: a lower learning rate may help"
+                    )
+                totals += values
+                batches += 1
+                if self._scheduler:
+                    self._scheduler.step()
         if not batches:
             raise TrainingError("the train reader gave no batch")
         self._check_finite(description)

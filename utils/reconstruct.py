@@ -17,6 +17,7 @@ import paddle
 from numpy.lib.stride_tricks import sliding_window_view
 from paddle.static import Program
 
+from ssd_model.programs import room_to_run
 from ssd_model.weights import read_tensor, write_tensor
 from utils.cut import Cuts
 from utils.plan import Plan
@@ -107,15 +108,17 @@ def reconstruct(
             taken.append(_sample(output, cuts[layer.filter].get(0, []), rng))
     # Each layer's inputs are kept until the next one's are computed from them.
     inputs: list[dict] = [{} for _ in given]
-    for layer, taken in zip(progress(layers, "reconstruct"), samples, strict=True):
-        weight = read_tensor(pruned.scope, layer.filter)
-        gram, moment = 0.0, 0.0
-        for i, sample in enumerate(taken):
-            (x,) = run(pruned, given[i] | inputs[i], [layer.input])
-            inputs[i] = {layer.input: x}
-            seen = _seen(x, weight.shape[2:], layer, sample.places)
-            gram, moment = gram + seen.T @ seen, moment + seen.T @ sample.outputs
-        write_tensor(pruned.scope, layer.filter, _solve(gram, moment, weight))
+    with room_to_run(pruned.scope) as room:
+        network = Network(pruned.program, room)
+        for layer, taken in zip(progress(layers, "reconstruct"), samples, strict=True):
+            weight = read_tensor(pruned.scope, layer.filter)
+            gram, moment = 0.0, 0.0
+            for i, sample in enumerate(taken):
+                (x,) = run(network, given[i] | inputs[i], [layer.input])
+                inputs[i] = {layer.input: x}
+                seen = _seen(x, weight.shape[2:], layer, sample.places)
+                gram, moment = gram + seen.T @ seen, moment + seen.T @ sample.outputs
+            write_tensor(pruned.scope, layer.filter, _solve(gram, moment, weight))
 
 
 def first_input(program: Program) -> str:
