@@ -21,11 +21,13 @@ help: ## list the targets
 
 setup: $(READY) ## make the virtual environment
 
-# A hash for each package: what is installed is what was tested.
+# A hash for each package: what is installed is what was tested. The project itself is installed, too,
+# so that a notebook finds its packages from anywhere.
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "Python %d.%d is not supported: use 3.10, 3.11 or 3.12, say make PYTHON=python3.11" % v)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
 data: $(READY) ## draw the road-sign scenes
@@ -42,7 +44,7 @@ run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|stand
 # The report is the last thing that a run leaves.
 html: $(READY) ## make the HTML tutorial of the notebooks that were run (and run them, if none were)
 	@test -e "$(OUTPUT)/report.json" || $(MAKE) --no-print-directory run-notebooks
-	$(BIN)/python -m utils.build_html --output "$(OUTPUT)"
+	$(BIN)/python -m docs.build --output "$(OUTPUT)"
 
 serve: $(READY) ## show the HTML tutorial: PORT=8000
 	@test -e "$(OUTPUT)/html/index.html" || $(MAKE) --no-print-directory html
@@ -55,7 +57,7 @@ test: $(READY) ## run the tests
 	$(BIN)/python -m pytest
 
 test-html: $(READY) ## open the pages of make html in a browser
-	OUTPUT="$(OUTPUT)" $(BIN)/python -m pytest -m html tests/test_html.py
+	OUTPUT="$(OUTPUT)" $(BIN)/python -m pytest -m html tests/docs/test_html.py
 
 lint: $(READY) ## check style, and that the notebooks carry no outputs
 	@$(BIN)/nbstripout --verify notebooks/*.ipynb || { echo "these notebooks carry outputs: make format removes them"; exit 1; }
@@ -68,10 +70,10 @@ format: $(READY) ## mend style, strip the notebooks' outputs
 	$(BIN)/nbstripout notebooks/*.ipynb
 
 baseline: $(READY) ## train the shipped baseline again (about two hours on two cores; goes on where it stopped)
-	$(BIN)/python -m utils.baseline
+	$(BIN)/python -m study.baseline
 
 results: $(READY) ## measure what pruning costs, for results/ (hours; goes on where it stopped)
-	$(BIN)/python -m utils.study
+	$(BIN)/python -m study
 
 benchmark: $(READY) ## measure how fast it all is, beside other engines and PyTorch (most of an hour, on an idle machine)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmark/requirements.txt

@@ -17,10 +17,10 @@ import pandas as pd
 from benchmark.latency import ENGINES
 from benchmark.networks import Network
 from benchmark.page import ONEDNN, OURS, tables, write_page
+from ssd_model.files import write_json
+from ssd_model.runtime import cores
+from study.machine import machine
 from utils.paths import BUILD, RESULTS, ROOT
-from utils.results import save_json
-from utils.runtime import cores
-from utils.study import machine
 
 RATIOS = (0.0, 0.2, 0.5)
 PACKAGES = ("paddlepaddle", "paddleslim", "onnxruntime", "openvino", "torch", "numpy")
@@ -144,7 +144,7 @@ def main() -> None:
         "planning_seconds": planning(0.5, turns["rounds"]),
     }
     for path in (BUILD / "benchmark.json", RESULTS / "speed.json"):
-        save_json(path, result)
+        write_json(path, result)
     write_page(RESULTS, result)
     for name, (columns, *lines) in tables(result).items():
         print(f"\n{name}", pd.DataFrame(lines, columns=columns).to_string(index=False), sep="\n")

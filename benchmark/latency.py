@@ -9,9 +9,9 @@ import numpy as np
 
 from benchmark import PADDLE_MB, peak_mb
 from benchmark.networks import CLASS_NUM
+from ssd_model.export.engines import Engine, load_onnx, load_paddle
+from ssd_model.runtime import cores
 from ssd_model.weights import read_tensors
-from utils.inference import Engine, load_onnx, load_paddle
-from utils.runtime import cores
 
 
 def load_openvino(path: Path) -> Engine:

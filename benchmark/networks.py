@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import paddle
 
-from ssd_model.programs import build_program, new_scope
+from pruning.cut import apply_plan
+from pruning.dependencies import analyse
+from pruning.plan import Plan, uniform_plan
+from pruning.search import search_uniform_ratio
+from ssd_model.export.inference_model import save_inference_model
+from ssd_model.export.onnx_model import end_in_boxes, export_onnx, prior_boxes
+from ssd_model.programs import build_detector, new_scope
 from ssd_model.weights import load_weights, save_weights, write_tensors
-from utils.cut import apply_plan
-from utils.dependencies import analyse
-from utils.inference import save_inference_model
-from utils.onnx_export import end_in_boxes, export_onnx, prior_boxes
+from study.trials import PATTERN
 from utils.paths import BASELINE, BUILD
-from utils.plan import Plan, uniform_plan
-from utils.search import search_uniform_ratio
-from utils.study import PATTERN
 
 CLASS_NUM = 11
 
@@ -49,7 +49,7 @@ class Network:
         Returns:
             Multiply-adds for one image.
         """
-        detector = build_program(CLASS_NUM, is_train=False, image_size=self.image_size)
+        detector = build_detector(CLASS_NUM, is_train=False, image_size=self.image_size)
         scope = new_scope(detector)
         load_weights(detector.program, BASELINE, scope, strict=True)
         plan = self.plan(analyse(detector.program))

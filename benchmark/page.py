@@ -6,8 +6,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from ssd_model.weights import write_file
-from utils.tables import Table, fill
+from ssd_model.files import write_file
+from study.tables import Table, fill
 
 OURS = "Paddle, OpenVINO"
 """The engine that the notebooks use."""

@@ -8,9 +8,9 @@ import paddle
 from paddleslim.prune import Pruner
 
 from benchmark.networks import CLASS_NUM, Network
-from ssd_model.programs import build_program, new_scope
-from utils.cut import apply_plan
-from utils.dependencies import analyse
+from pruning.cut import apply_plan
+from pruning.dependencies import analyse
+from ssd_model.programs import build_detector, new_scope
 from utils.optimizers import one_cycle
 from utils.profiles import FINE_TUNE_RATE
 
@@ -20,8 +20,8 @@ def main() -> None:
     parser.add_argument("by", choices=("here", "paddleslim"))
     parser.add_argument("target_ratio", type=float)
     arguments = parser.parse_args()
-    training = build_program(CLASS_NUM, True, one_cycle(FINE_TUNE_RATE, 100))
-    evaluation = build_program(CLASS_NUM, False)
+    training = build_detector(CLASS_NUM, True, one_cycle(FINE_TUNE_RATE, 100))
+    evaluation = build_detector(CLASS_NUM, False)
     scope = new_scope(evaluation, training)
     network, searching = Network(arguments.target_ratio), arguments.by == "here"
     start = time.perf_counter()

@@ -10,20 +10,20 @@ import numpy as np
 import paddle
 
 from benchmark.networks import CLASS_NUM, Network
+from pruning.cut import apply_plan
+from pruning.dependencies import analyse
+from ssd_model import kernels, runtime
 from ssd_model.data.loader import make_loader
+from ssd_model.data.readers import feeds
 from ssd_model.data.scenes import write_scenes
 from ssd_model.data.voc import read_voc
-from ssd_model.programs import build_program, new_scope
+from ssd_model.evaluation import evaluate
+from ssd_model.export.onnx_model import prior_boxes
+from ssd_model.programs import build_detector, new_scope
 from ssd_model.weights import load_weights, read_tensors
-from utils import runtime
-from utils.cut import apply_plan
-from utils.dependencies import analyse
-from utils.evaluation import evaluate
-from utils.onnx_export import prior_boxes
 from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD
 from utils.profiles import FINE_TUNE_RATE
-from utils.readers import feeds
 from utils.workspace import SIGNS_AUGMENTATION
 
 BATCH = 8
@@ -35,13 +35,13 @@ SET = 16
 
 def paddle_steps(network: Network) -> dict[str, Callable[[dict], object]]:
     """A training step and an evaluation, suppression and mAP included, in static Programs."""
-    training = build_program(CLASS_NUM, True, one_cycle(FINE_TUNE_RATE, STEPS))
-    evaluation = build_program(CLASS_NUM, False)
+    training = build_detector(CLASS_NUM, True, one_cycle(FINE_TUNE_RATE, STEPS))
+    evaluation = build_detector(CLASS_NUM, False)
     scope = new_scope(evaluation, training)
     load_weights(evaluation.program, BASELINE, scope, strict=True)
     plan = network.plan(analyse(evaluation.program))
     train, test = apply_plan(plan, [training.program, evaluation.program], scope)
-    runtime.use_onednn(train)
+    kernels.use_onednn(train)
     executor = paddle.static.Executor(paddle.CPUPlace())
     losses, maps = [training.loss.name], [("map", evaluation.map.name)]
     return {
@@ -58,7 +58,7 @@ def torch_steps(network: Network) -> dict[str, Callable[[dict], object]]:
 
     torch.set_num_threads(runtime.cores())
     arrays = read_tensors(Path(f"{network.prefix}.safetensors"))[0]
-    evaluation = build_program(CLASS_NUM, is_train=False)
+    evaluation = build_detector(CLASS_NUM, is_train=False)
     priors = prior_boxes(evaluation.program, evaluation.image, new_scope(evaluation))
     model = MobileNetSSD(arrays, CLASS_NUM).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), FINE_TUNE_RATE, weight_decay=0.02, fused=True)
@@ -96,7 +96,7 @@ def wait_share(step: Callable[[dict], object], loader, batches: int) -> float:
 
 
 def _loader():
-    detector = build_program(CLASS_NUM, is_train=True)
+    detector = build_detector(CLASS_NUM, is_train=True)
     folder = write_scenes(BUILD / "benchmark" / "signs", trainval=400, test=8)
     split = read_voc(folder, "trainval")
     options = {"augmentation": SIGNS_AUGMENTATION, "shuffle": True}

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent))
 import utils  # noqa: F401  isort: skip  (sets Paddle up for autodoc)
 
 from jinja2 import Environment, StrictUndefined
@@ -53,7 +52,7 @@ GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end
 default_role = "any"
 suppress_warnings = ["ref.any"]
 # Types of other libraries have their pages elsewhere, where no build without a net can look.
-nitpick_ignore_regex = [("py:.*", r"(?!(ssd_model|utils)\.).*")]
+nitpick_ignore_regex = [("py:.*", r"(?!(ssd_model|pruning|utils)\.).*")]
 
 html_theme = "furo"
 html_static_path = [str(Path(__file__).parent / "_static")]

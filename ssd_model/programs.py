@@ -1,7 +1,5 @@
 """Train and eval Programs of the detector. They share parameter names, and so a scope."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import paddle
@@ -50,7 +48,7 @@ class Detector:
         return detection_counts(self.nmsed_out)
 
 
-def build_program(
+def build_detector(
     class_num: int,
     is_train: bool,
     optimizer: paddle.optimizer.Optimizer | None = None,
@@ -116,29 +114,6 @@ def new_scope(*detectors: Detector) -> paddle.static.Scope:
     for detector in detectors:
         executor.run(detector.startup_program, scope=scope)
     return scope
-
-
-@contextmanager
-def room_to_run(scope: paddle.static.Scope) -> Iterator[paddle.static.Scope]:
-    """A scope within another to run Programs in, whose feature maps are gone when this ends.
-
-    Without it they are kept as long as the other scope is. Parameters are those of the other. An
-    Executor that has run here must not run here again, so it takes one of its own.
-    """
-    room = scope.new_scope()
-    try:
-        yield room
-    finally:
-        room.drop_kids()
-
-
-def empty_scope(scope: paddle.static.Scope) -> None:
-    """Free what a scope holds: Paddle keeps every one until the process ends.
-
-    The feature maps of the last run, which are in its children, go too.
-    """
-    scope.drop_kids()
-    scope.erase(scope.local_var_names())
 
 
 def _inputs(image_size: int) -> list[Variable]:

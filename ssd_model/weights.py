@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,9 @@ import numpy as np
 import paddle
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+
+from ssd_model.files import write_file
+from ssd_model.scope import read_tensor, write_tensor
 
 CHECKSUM = "sha256"
 """Key of the checksum in a file's metadata."""
@@ -53,7 +55,7 @@ def save_weights(
     scope = scope or paddle.static.global_scope()
     arrays = {p.name: read_tensor(scope, p.name) for p in program.all_parameters()}
     if dtype == "float16":
-        arrays = {name: _halve(array) for name, array in arrays.items()}
+        arrays = {name: _as_float16(array) for name, array in arrays.items()}
     write_tensors(path, arrays, metadata)
 
 
@@ -90,32 +92,6 @@ def load_weights(
     return report
 
 
-def read_tensor(scope, name: str) -> np.ndarray:
-    """A copy of a Variable's value.
-
-    Raises:
-        ValueError: it has none.
-    """
-    var = scope.find_var(name)
-    if var is None or not var.get_tensor()._is_initialized():
-        raise ValueError(
-            f"{name} has no value in the scope: run the startup program, or load weights"
-        )
-    return np.array(var.get_tensor())
-
-
-def write_tensor(scope, name: str, array: np.ndarray) -> None:
-    """Replace a Variable's value; the shape may change, the device does not."""
-    old = scope.var(name).get_tensor()
-    place = paddle.CPUPlace()
-    if old._is_initialized() and old._place().is_gpu_place():
-        place = paddle.CUDAPlace(old._place().gpu_device_id())
-    # A new tensor, since setting the old one would keep the layout that oneDNN gave it.
-    new = paddle.base.core.DenseTensor()
-    new.set(np.ascontiguousarray(array), place)
-    old._share_data_with(new)
-
-
 def write_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict | None = None) -> None:
     """Write a safetensors file with a checksum in its header.
 
@@ -128,39 +104,6 @@ def write_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict | No
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     metadata = metadata or {}
     write_file(path, save(arrays, metadata | {CHECKSUM: _checksum(arrays, metadata)}))
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, through a temporary one beside it.
-
-    Raises:
-        OSError: no room, no permission; what was there before is still there.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        if error.errno:
-            error.filename = str(path)  # which a failed write does not say
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the disk know a file's new name before anything is done that relies on it."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -193,7 +136,7 @@ def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _halve(array: np.ndarray) -> np.ndarray:
+def _as_float16(array: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         half = array.astype("float16")
     return half if np.isfinite(half).all() else array

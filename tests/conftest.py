@@ -8,9 +8,9 @@ import numpy as np
 import paddle
 import pytest
 from hypothesis import HealthCheck, settings
-from voc_folder import make_voc
 
-from utils.config import write_config
+from pruning.config import write_config
+from tests.helpers.voc_folder import make_voc
 
 # Quick and the same each time, for the gate; the long one looks for what that one misses.
 options = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}

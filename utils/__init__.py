@@ -1,6 +1,7 @@
-"""What the notebooks share. Importing it first sets Paddle up: see `utils.runtime`."""
+"""What the notebooks share. Importing it first sets Paddle up: see `ssd_model.runtime`."""
 
-from utils import hints, runtime
+from ssd_model import runtime
+from utils import missing_names
 
 runtime.prepare()
-hints.explain_missing_names()
+missing_names.explain_missing_names()

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from utils.dependencies import Conv, Dependencies
-from utils.plan import Plan
+from pruning.dependencies import Conv, Dependencies
+from pruning.plan import Plan
 
 BACKBONE, EXTRA, HEAD = "tab:blue", "tab:green", "tab:orange"
 CUT, KEPT = "tab:red", "#c6d4e6"
@@ -116,7 +116,7 @@ def _height(stage: _Stage) -> float:
     return 0.18 * sqrt(stage.convs[-1].map_size[0])
 
 
-def plot_cut(plan: Plan, name: str) -> Figure:
+def plot_group(plan: Plan, name: str) -> Figure:
     """What goes when a filter loses channels: red lines through all the tensors behind it.
 
     Each tensor is drawn with eight channels, whatever it has; the shapes below are the plan's.

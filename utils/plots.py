@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from utils.history import History
-from utils.plan import Plan
-from utils.sensitivity import Sensitivities
-from utils.sweep import Sweep
+from pruning.history import History
+from pruning.plan import Plan
+from pruning.sensitivity import Sensitivities
+from pruning.sweep import Sweep
 
 # paddleslim, once imported, has plots go nowhere.
 if get_ipython():
@@ -140,26 +139,6 @@ def plot_history(compressed: History, control: History) -> Figure:
     axes.margins(y=0.1)
     axes.grid(alpha=0.3)
     axes.legend()
-    return figure
-
-
-def plot_curve(curve: pd.DataFrame) -> Figure:
-    """Loss and mAP of training in phases, epoch by epoch.
-
-    Args:
-        curve: columns stage, phase, loss, map; a row an epoch.
-    """
-    rows = curve[curve["stage"] == "trained"].reset_index(drop=True)
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    losses = axes.twinx()
-    for phase, part in rows.groupby("phase", sort=False):
-        axes.plot(part.index + 1, part["map"], "o-", label=f"mAP, {phase}")
-        losses.plot(part.index + 1, part["loss"], ":", color="grey")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set(xlabel="epoch", ylabel="mAP on the test images", ylim=(0, 1))
-    losses.set(ylabel="loss (dotted)", ylim=(0, None))
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper center")
     return figure
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from utils.history import History
-from utils.results import PrunedRun, save_json
+from pruning.history import History
+from ssd_model.files import write_json
+from utils.artifacts import PrunedRun
 from utils.workspace import Workspace
 
 
@@ -59,7 +60,7 @@ def write_report(
 ) -> dict[str, Any]:
     """Write `work.report_file` and return its content, see `make_report`."""
     report = make_report(work.settings, run, control, **measured)
-    save_json(work.report_file, report)
+    write_json(work.report_file, report)
     return report
 
 

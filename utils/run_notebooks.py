@@ -17,7 +17,7 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from utils.lock import LockError, lock
+from pruning.lock import LockError, lock
 from utils.paths import ROOT
 from utils.profiles import PROFILES
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import paddle
 
+from pruning.compressor import Compressor
+from pruning.config import write_config
+from pruning.history import History
 from ssd_model.data.augment import Augmentation
 from ssd_model.data.loader import make_loader
 from ssd_model.data.voc import Split
-from ssd_model.programs import Detector, build_program, new_scope
+from ssd_model.programs import Detector, build_detector, new_scope
+from ssd_model.teacher import taught_by
 from ssd_model.weights import load_weights, save_weights
-from utils.compressor import Compressor
-from utils.config import write_config
-from utils.history import History
 from utils.paths import BASELINE
 from utils.profiles import BASELINE_RATE
-from utils.teacher import taught_by
 from utils.workspace import Workspace
 
 
@@ -60,8 +60,8 @@ def train(
     """
     class_num = len(trainval.classes) + 1
     taught = teacher is not None
-    training = build_program(class_num, True, optimizer, image_size, seed, taught)
-    evaluation = build_program(class_num, False, image_size=image_size)
+    training = build_detector(class_num, True, optimizer, image_size, seed, taught)
+    evaluation = build_detector(class_num, False, image_size=image_size)
     scope = start_scope(training, evaluation, start)
     options = {"image_size": image_size, "seed": seed}
     train_reader = make_loader(

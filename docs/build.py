@@ -1,0 +1,148 @@
+"""Build the HTML tutorial from the executed notebooks: `make html`.
+
+Nothing is run again. What Sphinx reads is gathered in <output>/docs, laid out as the project is,
+so that links between notebooks, pages and results hold in both.
+"""
+
+import argparse
+import ast
+import base64
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from sphinx.cmd.build import build_main
+
+from docs.check import find_faults
+from utils.paths import RESULTS, ROOT, relative
+from utils.run_notebooks import NOTEBOOKS
+
+DOCS = ROOT / "docs"
+BESIDE = ("ssd_model/data/scenes/README", "ssd_model/pretrained/README")
+"""Pages that stand beside what they tell of."""
+PAGES = ("index", "report", "data", "glossary", "fluid", "api", "contributing", "search", *BESIDE)
+
+
+class HtmlError(ValueError):
+    """What the pages are made from is not there, or not fit to be shown."""
+
+
+def check_notebook(notebook: NotebookNode, path: Path) -> None:
+    """Refuse an executed notebook that stopped early.
+
+    Raises:
+        HtmlError: a cell that was not run, or one that failed.
+    """
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type != "code":
+            continue
+        if cell.execution_count is None:
+            raise HtmlError(f"{path}, cell {number} was not run: make run-notebooks")
+        for output in cell.outputs:
+            if output.output_type == "error":
+                raise HtmlError(f"{path}, cell {number} failed: {output.ename}: {output.evalue}")
+
+
+def tidy(notebook: NotebookNode) -> None:
+    """Drop what only says how the notebook was run, unless its parameters were others."""
+    notebook.metadata.pop("papermill", None)
+    cells = notebook.cells
+    for cell in cells:
+        cell.metadata.pop("papermill", None)
+    tags = [cell.metadata.get("tags", []) for cell in cells]
+    injected = next((i for i, tag in enumerate(tags) if "injected-parameters" in tag), None)
+    if injected is not None:
+        usual = next(cell for cell, tag in zip(cells, tags, strict=True) if "parameters" in tag)
+        if _values(cells[injected].source).items() <= _values(usual.source).items():
+            del cells[injected]
+
+
+def first_picture(notebook: NotebookNode) -> bytes | None:
+    """The first plot of an executed notebook, as PNG."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                return base64.b64decode(output.data["image/png"])
+    return None
+
+
+def gather(output: Path, folder: Path) -> None:
+    """Copy pages, results, executed notebooks and the report into one folder.
+
+    Raises:
+        HtmlError: a notebook or the report is missing; or see `check_notebook`.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("_*", "*.py", "images"))
+    shutil.copytree(DOCS / "images", folder / "docs" / "images")
+    if RESULTS.exists():
+        shutil.copytree(RESULTS, folder / "results")
+    for page in BESIDE:
+        source, target = (ROOT / page).parent, (folder / page).parent
+        target.mkdir(parents=True, exist_ok=True)
+        for path in (source / "README.md", *source.glob("*.png")):
+            shutil.copy(path, target)
+    shutil.copy(ROOT / "README.md", folder / "README.txt")  # to be included, not a page
+    report = output / "report.json"
+    if not report.exists():
+        raise HtmlError(f"there is no {report}: make run-notebooks")
+    shutil.copy(report, folder)
+    (folder / "notebooks").mkdir()
+    for source in NOTEBOOKS:
+        path = output / "notebooks" / source.name
+        if not path.exists():
+            raise HtmlError(f"there is no {path}: make run-notebooks")
+        notebook = nbformat.read(path, as_version=4)
+        check_notebook(notebook, path)
+        tidy(notebook)
+        nbformat.write(notebook, folder / "notebooks" / source.name)
+    picture = first_picture(notebook)  # of the last one: both networks' detections
+    if picture is None:
+        raise HtmlError(f"{path} has no picture of the result: make run-notebooks")
+    (folder / "docs" / "images" / "result.png").write_bytes(picture)
+
+
+def build(output: Path) -> int:
+    """Build `output`/html; returns the exit status."""
+    folder, html = output / "docs", output / "html"
+    try:
+        gather(output, folder)
+    except HtmlError as error:
+        print(error)
+        return 1
+    # A page that is gone must not linger.
+    shutil.rmtree(html, ignore_errors=True)
+    status = build_main(
+        ["-c", str(DOCS), "-W", "--keep-going", "-n", "-q", "-E", "-d", str(output / "doctrees"),
+         str(folder), str(html)]
+    )  # fmt: skip
+    if status:
+        return status
+    pages = [*PAGES, *(f"notebooks/{path.stem}" for path in NOTEBOOKS)]
+    pages += ["results/README", "results/speed"] * RESULTS.exists()
+    faults = [f"no page {page}.html" for page in pages if not (html / f"{page}.html").exists()]
+    faults += find_faults(html)
+    print(*faults, sep="\n", end="\n" if faults else "")
+    print(f"{len(list(html.rglob('*.html')))} pages: {relative(html / 'index.html')}")
+    return 1 if faults else 0
+
+
+def _values(source: str) -> dict[str, object]:
+    """The constants that a cell of parameters assigns."""
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the HTML tutorial.")
+    parser.add_argument("--output", default="build", help="where the notebooks were run")
+    return build(ROOT / parser.parse_args().output)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Carry out a plan: cut Programs, and the tensors of the scope that they share.
+
+Does what `paddleslim.prune.Pruner` does, in a tenth of its time: the groups are known, and each
+tensor is cut in one piece.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import paddle
+
+from pruning.criteria import importance
+from pruning.dependencies import optimizer_state
+from pruning.plan import Plan
+from ssd_model.scope import read_tensor, write_tensor
+
+CutPositions = dict[str, dict[int, np.ndarray]]
+"""By tensor and axis, the positions that go."""
+
+Criterions = Mapping[str, str]
+"""Criterion by filter name, '*' for all others."""
+L1_NORM: Criterions = {"*": "l1_norm"}
+
+
+def cut_positions(plan: Plan, scope, criterions: Criterions = L1_NORM) -> CutPositions:
+    """Which channels a plan takes from each tensor: those of the least important filters.
+
+    Args:
+        scope: holds the parameters, not yet cut.
+        criterions: how to rank filters, see `pruning.criteria`.
+    """
+    cuts: CutPositions = {}
+    for master in plan.ratios:
+        criterion = criterions.get(master, criterions["*"])
+        scores = importance(criterion, plan.dependencies.convs[master], scope)
+        ranking = np.argsort(scores, kind="stable")
+        for member, axis in plan.dependencies.groups[master].members:
+            cuts.setdefault(member, {})[axis] = ranking[: plan.cut(master)]
+    return cuts
+
+
+def apply_plan(
+    plan: Plan,
+    programs: Sequence[paddle.static.Program],
+    scope=None,
+    criterions: Criterions = L1_NORM,
+) -> list[paddle.static.Program]:
+    """Prune copies of Programs, and the tensors of their scope.
+
+    The least important filters go. All layers are ranked before any is cut, as PaddleSlim 2
+    does; PaddleSlim 1 ranked a layer after its inputs were cut, so it kept as many filters, but
+    not always the same. Afterwards only the returned Programs fit the scope.
+
+    Args:
+        programs: train and eval Programs of the network that the plan is for.
+        scope: holds their parameters, and the optimizer's state.
+        criterions: how to rank filters, see `pruning.criteria`.
+
+    Returns:
+        The pruned copies, in the order of `programs`.
+
+    Raises:
+        ValueError: a parameter is not in the scope with the shape that the plan starts from,
+            or a criterion cannot rank it. Nothing has been changed then.
+    """
+    scope = scope or paddle.static.global_scope()
+    _check_shapes(plan, scope)
+    cuts = cut_positions(plan, scope, criterions)
+    state = dict(pair for program in programs for pair in optimizer_state(program))
+    for name, parameter in state.items():
+        if parameter in cuts:
+            cuts[name] = cuts[parameter]
+    for name, axes in cuts.items():
+        if scope.find_var(name) is not None:
+            write_tensor(scope, name, _without(read_tensor(scope, name), axes))
+    return reshape_programs(plan, programs)
+
+
+@contextmanager
+def silenced(plan: Plan, scope, criterions: Criterions = L1_NORM) -> Iterator[None]:
+    """While it lasts, the channels that a plan would cut are zero in the scope.
+
+    The network computes what the pruned one would, in its own shapes, so the same Program can be
+    run again and again. Afterwards every tensor is as it was, also when an exception passes.
+
+    Raises:
+        ValueError: see `apply_plan`.
+    """
+    _check_shapes(plan, scope)
+    cuts = cut_positions(plan, scope, criterions)
+    before = {name: read_tensor(scope, name) for name in cuts}
+    try:
+        for name, axes in cuts.items():
+            zeroed = before[name].copy()
+            for axis, positions in axes.items():
+                np.moveaxis(zeroed, axis, 0)[positions] = 0
+            write_tensor(scope, name, zeroed)
+        yield
+    finally:
+        for name, array in before.items():
+            write_tensor(scope, name, array)
+
+
+def reshape_programs(
+    plan: Plan, programs: Sequence[paddle.static.Program]
+) -> list[paddle.static.Program]:
+    """Copies of Programs with the shapes of a plan, for a scope that already has them."""
+    pruned = [program.clone() for program in programs]
+    for program in pruned:
+        block = program.global_block()
+        shapes = dict(plan.shapes)
+        shapes |= {name: shapes[parameter] for name, parameter in optimizer_state(program)}
+        for name, shape in shapes.items():
+            if block.has_var(name):
+                block.var(name).desc.set_shape(shape)
+        for op in block.ops:
+            if op.type in ("depthwise_conv2d", "depthwise_conv2d_grad"):
+                op._set_attr("groups", shapes[op.input("Filter")[0]][0])
+        for op in block.ops:
+            op.desc.infer_shape(block.desc)
+    return pruned
+
+
+def _check_shapes(plan: Plan, scope) -> None:
+    for name, shape in plan.dependencies.shapes.items():
+        found = scope.find_var(name)
+        actual = tuple(found.get_tensor().shape()) if found else None
+        if actual != shape:
+            raise ValueError(
+                f"{name} has shape {actual} in the scope, but the plan starts from {shape}: "
+                "run the startup program, or plan for the network as it is now"
+            )
+
+
+def _without(array: np.ndarray, axes: dict[int, np.ndarray]) -> np.ndarray:
+    for axis, positions in axes.items():
+        array = np.delete(array, positions, axis)
+    return array

@@ -1,0 +1,177 @@
+"""Mend a network after a cut, before it is trained: the layers behind take over, by least squares.
+
+A convolution that lost inputs computes something else. Of all weights for the inputs that are left
+it gets those with which its output comes nearest to what it was in the whole network, on a few
+batches of images (He et al., Channel Pruning for Accelerating Very Deep Neural Networks, arXiv
+1707.06168, 3.1: the reconstruction step). Layer by layer from the image on, so that each also makes
+up for what those before it could not.
+"""
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import paddle
+from numpy.lib.stride_tricks import sliding_window_view
+from paddle.static import Program
+
+from pruning.cut import CutPositions
+from pruning.plan import Plan
+from ssd_model.progress import progress
+from ssd_model.scope import child_scope, read_tensor, write_tensor
+
+PLACES = 1500
+"""Of a batch's feature maps so many places are looked at, or all if there are fewer."""
+RIDGE = 1e-3
+"""Pull towards the weights as they are, as a share of the inputs' mean square: inputs that hardly
+vary, or are alike, then change little."""
+
+
+@dataclass(frozen=True)
+class ScopedProgram:
+    """An eval Program and the scope with its parameters."""
+
+    program: Program
+    scope: paddle.static.Scope
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A plain convolution."""
+
+    filter: str
+    input: str
+    output: str
+    stride: int
+    padding: int
+
+
+Places = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Of some places of a map: the image in its batch, the row, the column."""
+
+
+@dataclass(frozen=True)
+class _Sample:
+    places: Places
+    outputs: np.ndarray
+    """[K, C_out] of the whole network there, in the channels that are left."""
+
+
+def reconstruct(
+    plan: Plan,
+    cuts: CutPositions,
+    whole: ScopedProgram,
+    pruned: ScopedProgram,
+    batches: Sequence[np.ndarray],
+) -> None:
+    """Refit every convolution of `pruned` that lost input channels, but for the heads.
+
+    Nearly all that the heads see is background: the least squared error would be had at the
+    objects' expense.
+
+    Args:
+        plan, cuts: what was cut from `whole` to get `pruned`, see `cut_positions`.
+        whole: the network before the cut; it is only read.
+        pruned: the filters in its scope are replaced.
+        batches: images [N, 3, S, S], a hundred or two in all. One layer's inputs are kept for all
+            of them, 3 MB an image for the widest of MobileNetV1-SSD.
+
+    Raises:
+        ValueError: no images.
+    """
+    if not batches:
+        raise ValueError("reconstruction needs images")
+    executor = paddle.static.Executor(paddle.CPUPlace())
+
+    def run(network: ScopedProgram, feed: dict, names: Sequence[str]) -> list[np.ndarray]:
+        with warnings.catch_warnings():
+            # It isn't needed where a layer's kept inputs lead to all that is wanted.
+            warnings.filterwarnings("ignore", f"The variable {re.escape(image)} is not found")
+            # use_prune: only what leads from the feed to these Variables is run.
+            return executor.run(
+                network.program,
+                feed=feed,
+                fetch_list=list(names),
+                scope=network.scope,
+                use_prune=True,
+            )
+
+    image = first_input(whole.program)
+    layers = [layer for layer in _layers(whole.program) if _lost_inputs(plan, layer.filter)]
+    if not layers:
+        return
+    given = [{image: batch} for batch in batches]
+    samples: list[list[_Sample]] = [[] for _ in layers]
+    for i, feed in enumerate(given):
+        rng = np.random.default_rng(i)
+        outputs = run(whole, feed, [layer.output for layer in layers])
+        for layer, taken, output in zip(layers, samples, outputs, strict=True):
+            taken.append(_sample(output, cuts[layer.filter].get(0, []), rng))
+    # Each layer's inputs are kept until the next one's are computed from them.
+    inputs: list[dict] = [{} for _ in given]
+    with child_scope(pruned.scope) as room:
+        network = ScopedProgram(pruned.program, room)
+        for layer, taken in zip(progress(layers, "reconstruct"), samples, strict=True):
+            weight = read_tensor(pruned.scope, layer.filter)
+            gram, moment = 0.0, 0.0
+            for i, sample in enumerate(taken):
+                (x,) = run(network, given[i] | inputs[i], [layer.input])
+                inputs[i] = {layer.input: x}
+                seen = _seen(x, weight.shape[2:], layer, sample.places)
+                gram, moment = gram + seen.T @ seen, moment + seen.T @ sample.outputs
+            write_tensor(pruned.scope, layer.filter, _solve(gram, moment, weight))
+
+
+def first_input(program: Program) -> str:
+    """Name of what the first convolution sees: the image."""
+    return _layers(program)[0].input
+
+
+def _layers(program: Program) -> list[_Layer]:
+    return [
+        _Layer(
+            op.input("Filter")[0],
+            op.input("Input")[0],
+            op.output("Output")[0],
+            op.attr("strides")[0],
+            op.attr("paddings")[0],
+        )
+        for op in program.global_block().ops
+        if op.type == "conv2d"
+    ]
+
+
+def _lost_inputs(plan: Plan, name: str) -> bool:
+    if name not in plan.dependencies.groups:  # a head
+        return False
+    return plan.shapes[name][1] < plan.dependencies.shapes[name][1]
+
+
+def _sample(output: np.ndarray, gone: Sequence[int], rng: np.random.Generator) -> _Sample:
+    """Some places of an output map [N, C, H, W], and what stands there in the channels left."""
+    images, channels, height, width = output.shape
+    size = images * height * width
+    at = rng.choice(size, min(PLACES, size), replace=False)
+    places = np.unravel_index(at, (images, height, width))
+    n, row, column = places
+    left = np.delete(np.arange(channels), gone)
+    return _Sample(places, output[n, :, row, column][:, left])
+
+
+def _seen(x: np.ndarray, kernel: tuple[int, int], layer: _Layer, places: Places) -> np.ndarray:
+    """What a filter sees [K, C_in * H * W] of its input [N, C_in, H, W] for each output place."""
+    edge = (layer.padding, layer.padding)
+    windows = sliding_window_view(np.pad(x, ((0, 0), (0, 0), edge, edge)), kernel, (2, 3))
+    n, row, column = places
+    return windows[n, :, row * layer.stride, column * layer.stride].reshape(len(n), -1)
+
+
+def _solve(gram: np.ndarray, moment: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The filter [C_out, C_in, H, W] of least squared error, pulled a little towards `weight`."""
+    gram, moment = gram.astype("float64"), moment.astype("float64")
+    ridge = RIDGE * np.trace(gram) / len(gram)
+    flat = weight.reshape(len(weight), -1).T
+    solution = np.linalg.solve(gram + ridge * np.eye(len(gram)), moment + ridge * flat)
+    return np.ascontiguousarray(solution.T.reshape(weight.shape), "float32")

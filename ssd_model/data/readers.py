@@ -1,0 +1,47 @@
+"""Readers of both kinds: those that carry their own feed list, and those that need one."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+Reader = Iterable | Callable[[], Iterable]
+FeedList = Sequence[tuple[str, str]]
+
+
+def feeds(reader: Reader, feed_list: FeedList | None = None) -> Iterator[dict]:
+    """What the executor takes, batch by batch.
+
+    Args:
+        reader: a `paddle.io.DataLoader` made with a feed list, or anything else whose batches
+            are dicts by Variable name; or, as the original's `paddle.batch`, a function that
+            gives batches as lists of samples (tuples in the order of `feed_list`).
+        feed_list: (label, Variable name) pairs, for a reader of the second kind.
+    """
+    for batch in reader() if callable(reader) else reader:
+        if feed_list is not None:
+            columns = zip(*batch, strict=True)
+            names = (name for _, name in feed_list)
+            yield {name: np.stack(column) for name, column in zip(names, columns, strict=True)}
+        else:
+            # A static DataLoader gives one dict a device; there is one device.
+            yield batch if isinstance(batch, dict) else batch[0]
+
+
+def set_epoch(reader: Reader, epoch: int) -> None:
+    """Tell a shuffling reader which epoch this is, so that a resumed run sees the same batches."""
+    sampler = getattr(reader, "batch_sampler", None)
+    if hasattr(sampler, "set_epoch"):
+        sampler.set_epoch(epoch)
+
+
+def sample(reader: Reader, eval_rate: float, feed_list: FeedList | None = None) -> list[dict]:
+    """A share of a reader's batches, spread evenly and kept in memory for many evaluations.
+
+    Args:
+        eval_rate: share in (0, 1]; one batch at least is taken.
+    """
+    taken: list[dict] = []
+    for i, feed in enumerate(feeds(reader, feed_list)):
+        if i == 0 or int((i + 1) * eval_rate) > len(taken):
+            taken.append({name: np.array(value) for name, value in feed.items()})
+    return taken

@@ -1,0 +1,77 @@
+"""Metrics of an eval Program over a whole set."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import paddle
+
+from ssd_model.data.readers import FeedList, Reader, feeds
+from ssd_model.detection_map import ACCUMULATED, BY_CLASS, HAS_STATE
+from ssd_model.fusion import fused
+from ssd_model.progress import progress
+from ssd_model.scope import write_tensor
+
+FetchList = Sequence[tuple[str, str]]
+
+
+def evaluate(
+    executor: paddle.static.Executor,
+    program: paddle.static.Program,
+    reader: Reader,
+    fetch_list: FetchList,
+    feed_list: FeedList | None = None,
+    scope=None,
+) -> dict[str, float | list[float]]:
+    """Run a Program over all batches of a reader.
+
+    A result of `detection_map` is reported over the whole set, ranked once, never as the mean of
+    its batches. Any other metric is averaged, each batch weighing by its images.
+
+    Args:
+        executor: its place is where to run.
+        fetch_list: (label, Variable name) pairs, as the `Compressor` takes them.
+
+    Returns:
+        Values by label; beside each mAP, under '<label>_by_class', the AP of each class, the
+        background's first, nan for those without ground truth.
+
+    Raises:
+        ValueError: the reader gave no batch, or a parameter has no value in the scope.
+    """
+    block = program.global_block()
+    maps = [name for _, name in fetch_list if block.has_var(name + ACCUMULATED)]
+    plain = [name for _, name in fetch_list if name not in maps]
+    fetches = plain + [name + end for name in maps for end in (ACCUMULATED, BY_CLASS)]
+    scope = scope or paddle.static.global_scope()
+    for name in maps:
+        write_tensor(scope, name + HAS_STATE, np.zeros(1, "int32"))
+
+    totals, images, values = np.zeros(len(plain)), 0, []
+    # One of its own, since an Executor keeps the Programs that it has run.
+    executor = paddle.static.Executor(executor.place)
+    with fused(program, scope, fetches) as (program, scope):
+        for feed in progress(feeds(reader, feed_list), "evaluate"):
+            values = executor.run(
+                program, feed=feed, fetch_list=fetches, scope=scope, use_prune=True
+            )
+            size = _images(feed)
+            totals += [size * float(np.mean(value)) for value in values[: len(plain)]]
+            images += size
+    if not images:
+        raise ValueError("the eval reader gave no batch")
+    means = dict(zip(plain, totals / images, strict=True))
+    accumulated = dict(zip(fetches[len(plain) :], values[len(plain) :], strict=True))
+    result: dict[str, float | list[float]] = {}
+    for label, name in fetch_list:
+        if name in maps:
+            result[label] = float(accumulated[name + ACCUMULATED][0])
+            result[f"{label}_by_class"] = accumulated[name + BY_CLASS].tolist()
+        else:
+            result[label] = float(means[name])
+    return result
+
+
+def _images(feed: dict) -> int:
+    """Images in a batch: the length of its first tensor."""
+    first = next(iter(feed.values()))
+    return (first.shape() if callable(first.shape) else first.shape)[0]

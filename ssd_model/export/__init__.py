@@ -1,0 +1,5 @@
+"""What leaves the building. Importing it sets Paddle up: see `ssd_model.runtime`."""
+
+from ssd_model import runtime
+
+runtime.prepare()

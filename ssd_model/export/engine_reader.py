@@ -1,0 +1,24 @@
+"""Evaluate what another engine computes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from paddle.static import Program
+
+from ssd_model.data.readers import Reader, feeds
+from ssd_model.export.engines import Engine
+from ssd_model.export.onnx_model import suppression_inputs
+
+
+def engine_reader(engine: Engine, reader: Reader, program: Program) -> Iterator[dict]:
+    """Batches for `evaluate`, in which an engine has done all up to the boxes and scores.
+
+    Args:
+        engine: runs an ONNX file of `export_onnx`.
+        reader: batches by Variable name.
+        program: the eval Program; only what follows the boxes and scores is run of it.
+    """
+    names = suppression_inputs(program)
+    for feed in feeds(reader):
+        truth = {name: value for name, value in feed.items() if name != "image"}
+        yield {**dict(zip(names, engine(np.array(feed["image"])), strict=True)), **truth}

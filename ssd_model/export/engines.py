@@ -1,0 +1,63 @@
+"""The engines that run saved models in this process: ONNX Runtime and Paddle Inference."""
+
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import paddle.inference
+
+from ssd_model import runtime
+
+Engine = Callable[[np.ndarray], list[np.ndarray]]
+"""From a batch [N, 3, S, S] float32 to a model's outputs."""
+
+
+def load_onnx(path: Path) -> Engine:
+    """ONNX Runtime on the CPU, with all cores."""
+    # Here, since it need not be loaded beside Paddle.
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = runtime.cores()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (image,) = (value.name for value in session.get_inputs())
+    return lambda batch: session.run(None, {image: batch})
+
+
+def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
+    """Paddle Inference on the CPU, with all cores.
+
+    Args:
+        backend: what computes: 'native', 'onednn' or 'openvino'; by default the quickest that
+            the wheel carries.
+    """
+    if backend is None:
+        # Only the wheels for Linux on x86 are built with OpenVINO.
+        linux = sys.platform == "linux" and platform.machine() == "x86_64"
+        backend = "openvino" if linux else "onednn"
+    config = paddle.inference.Config(f"{prefix}.pdmodel", f"{prefix}.pdiparams")
+    if backend == "openvino":
+        config.enable_openvino_engine(paddle.inference.PrecisionType.Float32)
+        # Else it keeps a copy of every model in the working folder.
+        cache = tempfile.TemporaryDirectory(prefix="openvino")
+        config.set_optim_cache_dir(cache.name)
+    elif backend == "onednn":
+        config.enable_mkldnn()
+    else:
+        config.disable_mkldnn()
+    config.set_cpu_math_library_num_threads(runtime.cores())
+    config.enable_memory_optim()
+    config.disable_glog_info()
+    predictor = paddle.inference.create_predictor(config)
+    (image,) = predictor.get_input_names()
+
+    def run(batch: np.ndarray) -> list[np.ndarray]:
+        predictor.get_input_handle(image).copy_from_cpu(batch)
+        predictor.run()
+        names = predictor.get_output_names()
+        return [predictor.get_output_handle(name).copy_to_cpu() for name in names]
+
+    return run

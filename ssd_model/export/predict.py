@@ -1,0 +1,92 @@
+"""Saved models in a process of their own.
+
+A model beside others in one process shares their threads and memory, and may run several times
+slower than alone; and only a fresh process shows that the files are all that is needed.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssd_model.export.engines import load_onnx, load_paddle
+from ssd_model.weights import read_tensors, write_tensors
+
+PACKAGES = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model in a fresh process gave."""
+
+    outputs: list[np.ndarray]
+    milliseconds: list[float]
+    """Of each timed run; one run is one batch."""
+
+
+def predict(prefix: Path, image: np.ndarray, runs: int = 0) -> Prediction:
+    """Load a saved model in a fresh process and run it.
+
+    Args:
+        prefix: of the model's files, for Paddle Inference; or an ONNX file, for ONNX Runtime.
+        image: [N, 3, S, S] float32.
+        runs: timed runs after the first; none by default.
+
+    Raises:
+        RuntimeError: the process failed; the message is its last words.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "image", Path(folder) / "outputs"
+        write_tensors(source, {"image": image})
+        files = [Path(prefix).resolve(), source, target]
+        command = [sys.executable, "-m", "ssd_model.export.predict", *files, str(runs)]
+        done = subprocess.run(command, cwd=PACKAGES, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{prefix} did not run in a fresh process: {done.stderr[-2000:]}")
+        arrays, metadata = read_tensors(target)
+    outputs = [arrays[str(i)] for i in range(len(arrays))]
+    return Prediction(outputs, json.loads(metadata["milliseconds"]))
+
+
+def compare_latency(prefixes: dict[str, Path], image: np.ndarray, runs: int, rounds: int) -> dict:
+    """Median milliseconds of several models on one batch, each in processes of its own, in turns.
+
+    Args:
+        image: [N, 3, S, S] float32, the batch.
+        runs: timed runs a process; rounds: processes a model.
+    """
+    times: dict[str, list[float]] = {name: [] for name in prefixes}
+    for _ in range(rounds):
+        for name, prefix in prefixes.items():
+            times[name] += predict(prefix, image, runs).milliseconds
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Run a saved model once, then time it.")
+    parser.add_argument("prefix", type=Path)
+    parser.add_argument("source", type=Path, help="safetensors file with `image`")
+    parser.add_argument("target", type=Path, help="safetensors file for the outputs")
+    parser.add_argument("runs", type=int)
+    arguments = parser.parse_args()
+    image = read_tensors(arguments.source)[0]["image"]
+    load = load_onnx if arguments.prefix.suffix == ".onnx" else load_paddle
+    run = load(arguments.prefix)
+    outputs = run(image)
+    milliseconds = []
+    for _ in range(arguments.runs):
+        start = time.perf_counter()
+        run(image)
+        milliseconds.append(1e3 * (time.perf_counter() - start))
+    arrays = {str(i): output for i, output in enumerate(outputs)}
+    write_tensors(arguments.target, arrays, {"milliseconds": json.dumps(milliseconds)})
+
+
+if __name__ == "__main__":
+    main()

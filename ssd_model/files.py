@@ -1,0 +1,56 @@
+"""Files written whole or not at all."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, through a temporary one beside it.
+
+    Raises:
+        OSError: no room, no permission; what was there before is still there.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if error.errno:
+            error.filename = str(path)  # which a failed write does not say
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON; numbers that are none become null."""
+    text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
+    write_file(path, text.encode())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk know a file's new name before anything is done that relies on it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_plain(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content

@@ -1,0 +1,107 @@
+"""Settings that Paddle wants before it is imported, and two that it wants after.
+
+Importing `utils` calls `prepare()`. Each setting is harmless where it does not apply, and a
+value that the user already set in the environment is left alone.
+"""
+
+import contextlib
+import ctypes
+import io
+import os
+import platform
+import sys
+import warnings
+from pathlib import Path
+
+SUPPORTED_PYTHON = ((3, 10), (3, 12))
+
+# mallopt's parameter numbers, from glibc's malloc.h
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
+MIB = 1 << 20
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _is_amd() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and "AuthenticAMD" in cpuinfo.read_text()
+
+
+def _set_environment() -> None:
+    settings = {
+        # Static Programs and paddleslim's Pruner know only the old intermediate representation.
+        "FLAGS_enable_pir_api": "0",
+        # One maths thread a core; the executor's own threads would only fight them.
+        "OMP_NUM_THREADS": str(cores()),
+        "FLAGS_new_executor_serial_run": "1",
+        # Keep Paddle's start-up notices out of the notebooks; its warnings and errors stay.
+        "GLOG_minloglevel": "1",
+    }
+    if _is_amd():
+        # The MKL inside Paddle takes its slow path on AMD unless told that AVX2 is there.
+        settings["MKL_DEBUG_CPU_TYPE"] = "5"
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what is freed: a training step gives back and asks for the same blocks."""
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(M_MMAP_THRESHOLD, 32 * MIB)
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(M_TOP_PAD, 256 * MIB)
+    mallopt(M_ARENA_MAX, 1)
+
+
+def _silence_known_notices() -> None:
+    """Drop, by their exact text, warnings that no reader of this project can act on."""
+    for message in (
+        "No ccache found",  # Paddle looks for a compiler cache that it won't use
+        "Setuptools is replacing distutils",  # paddleslim's import order
+        "pkg_resources is deprecated",  # paddleslim uses it
+        # Paddle 1.x broadcast differently; nothing here relies on it.
+        r"[\s\S]*The behavior of expression A . B has been unified",
+        # The old static functions are what this project stands on.
+        r"[\s\S]*API \"paddle.static.nn.common.conv2d\" is deprecated",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def _import_paddle() -> None:
+    """Import paddle without its two lines against the OMP_NUM_THREADS that we chose."""
+    heard = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(heard):
+            import paddle
+    finally:
+        lines = heard.getvalue().splitlines(keepends=True)
+        sys.stderr.writelines(line for line in lines if "OMP_NUM_THREADS" not in line)
+    paddle.enable_static()
+    # Paddle's own handler would print a page of "FatalError" when a kernel is shut down.
+    paddle.disable_signal_handler()
+
+
+def prepare() -> None:
+    """Set the process up for Paddle's static Programs, and import paddle. Safe to call twice.
+
+    Raises:
+        RuntimeError: on a Python that this project is not tested with, or when paddle was
+            imported before with other settings.
+    """
+    if not SUPPORTED_PYTHON[0] <= sys.version_info[:2] <= SUPPORTED_PYTHON[1]:
+        raise RuntimeError(
+            f"Python {platform.python_version()} is not supported: use 3.10, 3.11 or 3.12"
+        )
+    if "paddle" in sys.modules and os.environ.get("FLAGS_enable_pir_api") != "0":
+        raise RuntimeError("paddle was imported before utils: restart, and `import utils` first")
+    _set_environment()
+    _keep_freed_memory()
+    _silence_known_notices()
+    _import_paddle()

@@ -1,0 +1,65 @@
+"""A scope's tensors, and its memory."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import paddle
+
+
+def read_tensor(scope, name: str) -> np.ndarray:
+    """A copy of a Variable's value.
+
+    Raises:
+        ValueError: it has none.
+    """
+    var = scope.find_var(name)
+    if var is None or not var.get_tensor()._is_initialized():
+        raise ValueError(
+            f"{name} has no value in the scope: run the startup program, or load weights"
+        )
+    return np.array(var.get_tensor())
+
+
+def write_tensor(scope, name: str, array: np.ndarray) -> None:
+    """Replace a Variable's value; the shape may change, the device does not."""
+    old = scope.var(name).get_tensor()
+    place = paddle.CPUPlace()
+    if old._is_initialized() and old._place().is_gpu_place():
+        place = paddle.CUDAPlace(old._place().gpu_device_id())
+    # A new tensor, since setting the old one would keep the layout that oneDNN gave it.
+    new = paddle.base.core.DenseTensor()
+    new.set(np.ascontiguousarray(array), place)
+    old._share_data_with(new)
+
+
+def weights_digest(scope, names: Iterable[str]) -> str:
+    """A short name for the values of some tensors."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(read_tensor(scope, name))
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def child_scope(scope: paddle.static.Scope) -> Iterator[paddle.static.Scope]:
+    """A scope within another to run Programs in, whose feature maps are gone when this ends.
+
+    Without it they are kept as long as the other scope is. Parameters are those of the other. An
+    Executor that has run here must not run here again, so it takes one of its own.
+    """
+    room = scope.new_scope()
+    try:
+        yield room
+    finally:
+        room.drop_kids()
+
+
+def empty_scope(scope: paddle.static.Scope) -> None:
+    """Free what a scope holds: Paddle keeps every one until the process ends.
+
+    The feature maps of the last run, which are in its children, go too.
+    """
+    scope.drop_kids()
+    scope.erase(scope.local_var_names())

@@ -1,0 +1,56 @@
+"""Batches that carry a teacher's answers beside the ground truth."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import paddle
+
+from ssd_model.data.readers import Reader, feeds
+from ssd_model.fusion import fused
+from ssd_model.programs import TEACHER_FEEDS, Detector, build_detector, new_scope
+from ssd_model.weights import load_weights
+
+
+class TaughtReader:
+    """A reader whose batches also hold what a trained network answers to their images.
+
+    So a train Program made with `teacher=True` gets soft targets in the way it gets labels, and
+    a teacher is never pruned with its pupil.
+
+    Args:
+        reader: batches by Variable name, see `ssd_model.data.readers.feeds`.
+        teacher: an eval Program and its Variables.
+        scope: holds the teacher's parameters; it is only read.
+    """
+
+    def __init__(self, reader: Reader, teacher: Detector, scope):
+        self._reader, self._image = reader, teacher.image.name
+        self._answers = [teacher.location.name, teacher.confidence.name]
+        self._program, self._scope = teacher.program, scope
+        self.batch_sampler = getattr(reader, "batch_sampler", None)
+
+    def __iter__(self) -> Iterator[dict]:
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        with fused(self._program, self._scope, self._answers) as (program, scope):
+            for feed in feeds(self._reader):
+                # use_prune: of the eval Program only what leads to the answers is run.
+                values = executor.run(
+                    program,
+                    feed={self._image: feed[self._image]},
+                    fetch_list=self._answers,
+                    scope=scope,
+                    use_prune=True,
+                )
+                yield {**feed, **dict(zip(TEACHER_FEEDS, values, strict=True))}
+
+
+def taught_by(reader: Reader, weights: Path, class_num: int, image_size: int = 300) -> TaughtReader:
+    """A reader whose batches also hold the answers of the whole network with these weights.
+
+    Raises:
+        WeightsError: the weights do not fit.
+    """
+    teacher = build_detector(class_num, is_train=False, image_size=image_size)
+    scope = new_scope(teacher)
+    load_weights(teacher.program, weights, scope, strict=True)
+    return TaughtReader(reader, teacher, scope)

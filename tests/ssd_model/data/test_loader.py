@@ -1,0 +1,288 @@
+"""Preprocessing, seeded batches, padding, and feeding a static Program."""
+
+import numpy as np
+import paddle
+import pytest
+from PIL import Image
+
+from ssd_model.data.augment import Augmentation
+from ssd_model.data.loader import (
+    FEED_NAMES,
+    LARGEST_SIDE,
+    DetectionDataset,
+    SeededBatches,
+    collate,
+    make_loader,
+    open_image,
+    preprocess,
+)
+from ssd_model.data.picture import MAX_PIXELS
+from ssd_model.data.voc import DataError, read_voc
+from tests.helpers.voc_folder import CAT, add_image, annotation_xml, make_voc, object_xml
+
+SIZE = 32
+
+
+@pytest.fixture
+def split(tmp_path):
+    """Five images, of which `b` has no object and `c` has three."""
+    voc = make_voc(tmp_path, "abcde", ["f"])
+    (voc / "Annotations/b.xml").write_text(annotation_xml())
+    (voc / "Annotations/c.xml").write_text(
+        annotation_xml(object_xml(*CAT), object_xml(*CAT), object_xml(*CAT, difficult=1))
+    )
+    for level, name in enumerate("abcde"):
+        color = (40 * level, 10, 20)
+        add_image(voc, "x", color=color).rename(voc / f"JPEGImages/{name}.jpg")
+    return read_voc(voc, "trainval")
+
+
+@pytest.fixture
+def feeds(program):
+    return [
+        paddle.static.data("image", [-1, 3, SIZE, SIZE], "float32"),
+        paddle.static.data("gt_box", [-1, -1, 4], "float32"),
+        paddle.static.data("gt_label", [-1, -1], "int32"),
+        paddle.static.data("gt_difficult", [-1, -1], "int32"),
+    ]
+
+
+def load(split, feeds, batch_size=2, **options):
+    return make_loader(split, feeds, batch_size, image_size=SIZE, **options)
+
+
+def arrays(loader):
+    """All batches of a pass, as lists of arrays."""
+    return [[np.array(batch[0][name]) for name in FEED_NAMES] for batch in loader]
+
+
+def assert_same(first, second):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        for got, want in zip(one, other, strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+# Images
+
+
+def test_preprocess_of_one_colour():
+    out = preprocess(Image.new("RGB", (50, 20), (255, 0, 100)))
+    assert (out.shape, out.dtype) == ((3, 300, 300), np.float32)
+    assert out.flags["C_CONTIGUOUS"]
+    # blue, green, red: (100 - 127.5), (0 - 127.5), (255 - 127.5), each * 0.007843
+    np.testing.assert_allclose(out[:, 7, 9], [-0.2156825, -0.9999825, 0.9999825], rtol=1e-6)
+
+
+def test_preprocess_keeps_places():
+    image = Image.new("RGB", (4, 4))
+    image.putpixel((3, 1), (0, 0, 255))
+    blue = preprocess(image, 4)[0]
+    assert np.unravel_index(blue.argmax(), blue.shape) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "want"),
+    [
+        ("L", 90, (90, 90, 90)),
+        ("1", 1, (255, 255, 255)),
+        ("LA", (90, 0), (90, 90, 90)),
+        ("RGBA", (10, 20, 30, 0), (10, 20, 30)),
+        ("I;16", 257 * 90, (90, 90, 90)),
+    ],
+)
+def test_open_image_makes_rgb(tmp_path, mode, color, want):
+    Image.new(mode, (3, 2), color).save(tmp_path / "a.png")
+    image = open_image(tmp_path / "a.png")
+    assert (image.mode, image.size, image.getpixel((0, 0))) == ("RGB", (3, 2), want)
+
+
+def test_open_palette_and_cmyk(tmp_path):
+    palette = Image.new("RGB", (9, 9), (10, 20, 30)).convert("P", palette=Image.Palette.ADAPTIVE)
+    palette.save(tmp_path / "a.png", transparency=bytes([0] * 3))
+    assert open_image(tmp_path / "a.png").getpixel((0, 0)) == (10, 20, 30)
+    Image.new("CMYK", (9, 9), (0, 255, 255, 0)).save(tmp_path / "a.jpg")
+    assert open_image(str(tmp_path / "a.jpg")).getpixel((0, 0)) == pytest.approx((255, 0, 0), abs=3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_open_image_turns_it_upright(tmp_path, orientation):
+    """As Pillow's own exif_transpose does it."""
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    levels = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 10
+    Image.fromarray(levels).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as image:
+        want = ImageOps.exif_transpose(image)
+    got = open_image(tmp_path / "a.png")
+    assert got.size == want.size
+    assert got.tobytes() == want.tobytes()
+
+
+def test_open_image_names_the_file(tmp_path):
+    with pytest.raises(DataError, match=r"a\.png: no such image file"):
+        open_image(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"a\.png: not a readable JPEG, PNG, BMP image"):
+        open_image(tmp_path / "a.png")
+    Image.new("1", (MAX_PIXELS // 1000 + 1, 1000)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png: 50001x1000 is above the limit"):
+        open_image(tmp_path / "a.png")
+
+
+# Items and order
+
+
+def test_items_depend_on_seed_epoch_and_index_only(split):
+    def items(order, seed=0):
+        dataset = DetectionDataset(split, Augmentation(), seed=seed, image_size=SIZE)
+        return {key: dataset[key] for key in order}
+
+    keys = [(epoch, index) for epoch in range(2) for index in range(5)]
+    forward, backward = items(keys), items(keys[::-1])
+    assert_same([forward[key] for key in keys], [backward[key] for key in keys])
+    assert not np.array_equal(forward[0, 0][0], forward[1, 0][0])
+    assert not np.array_equal(forward[0, 0][0], items(keys, seed=1)[0, 0][0])
+
+
+def test_augmentation_sees_no_giant(split):
+    seen = []
+
+    def look(image, *truth_and_rng):
+        seen.append(image.size)
+        return image, *truth_and_rng[:3]
+
+    Image.new("RGB", (4000, 2000)).save(split.records[0].image)
+    DetectionDataset(split, look, image_size=SIZE)[0]
+    DetectionDataset(split, look, image_size=SIZE)[1]
+    assert seen == [(LARGEST_SIDE, LARGEST_SIDE // 2), (100, 50)]
+
+
+def test_a_plain_index_is_epoch_0(split):
+    dataset = DetectionDataset(split, Augmentation(), image_size=SIZE)
+    assert len(dataset) == 5
+    assert_same([dataset[2]], [dataset[0, 2]])
+
+
+def order(dataset, epoch=0, **options):
+    batches = SeededBatches(dataset, 2, **options)
+    batches.set_epoch(epoch)
+    assert len(batches) == len(list(batches))
+    return list(batches)
+
+
+def test_batches_in_order(split):
+    dataset = DetectionDataset(split)
+    assert order(dataset, 3) == [[(3, 0), (3, 1)], [(3, 2), (3, 3)], [(3, 4)]]
+    assert order(dataset, drop_last=True) == [[(0, 0), (0, 1)], [(0, 2), (0, 3)]]
+
+
+def test_shuffling_depends_on_seed_and_epoch(split):
+    dataset = DetectionDataset(split)
+
+    def indices(epoch, seed=0):
+        pairs = sum(order(dataset, epoch, shuffle=True, seed=seed), [])  # noqa: RUF017
+        return [index for _, index in pairs]
+
+    assert indices(1) == indices(1)
+    assert all(sorted(indices(epoch)) == [0, 1, 2, 3, 4] for epoch in range(5))
+    assert len({tuple(indices(epoch)) for epoch in range(5)}) > 1
+    assert len({tuple(indices(1, seed)) for seed in range(5)}) > 1
+
+
+def test_set_epoch_leaves_a_begun_pass_alone(split):
+    batches = SeededBatches(DetectionDataset(split), 2)
+    begun = iter(batches)
+    batches.set_epoch(7)
+    assert next(begun) == [(0, 0), (0, 1)]
+
+
+# Batches
+
+
+def test_collate_pads(split):
+    dataset = DetectionDataset(split, image_size=SIZE)
+    image, box, label, difficult = collate([dataset[1], dataset[2], dataset[0]])
+    assert (image.shape, image.dtype) == ((3, 3, SIZE, SIZE), np.float32)
+    assert (box.shape, box.dtype) == ((3, 3, 4), np.float32)
+    assert (label.dtype, difficult.dtype) == (np.int32, np.int32)
+    assert label.tolist() == [[-1, -1, -1], [1, 1, 1], [1, -1, -1]]
+    assert difficult.tolist() == [[0, 0, 0], [0, 0, 1], [0, 0, 0]]
+    np.testing.assert_array_equal(box[2, 0], split.records[0].boxes[0])
+    assert not box[0].any()
+    assert not box[2, 1:].any()
+
+
+def test_collate_of_one_image_without_ground_truth(split):
+    image, box, label, difficult = collate([DetectionDataset(split, image_size=SIZE)[1]])
+    assert (image.shape, box.shape) == ((1, 3, SIZE, SIZE), (1, 1, 4))
+    assert (label.tolist(), difficult.tolist()) == ([[-1]], [[0]])
+
+
+def test_batches_reach_the_program(split, feeds, run):
+    dataset = DetectionDataset(split, image_size=SIZE)
+    fetches = [paddle.scale(feed, 1.0) for feed in feeds]
+    loader = load(split, feeds)
+    assert len(loader) == 3
+    got = [run(batch, fetches) for batch in loader]
+    want = [collate([dataset[i] for i in rows]) for rows in ([0, 1], [2, 3], [4])]
+    assert [len(batch[0]) for batch in got] == [2, 2, 1]
+    assert_same(got, want)
+
+
+def test_drop_last_and_a_batch_of_one(split, feeds):
+    assert [len(batch[0]) for batch in arrays(load(split, feeds, drop_last=True))] == [2, 2]
+    assert [batch[2].tolist() for batch in arrays(load(split, feeds, 1))][:3] == [
+        [[1]],
+        [[-1]],
+        [[1, 1, 1]],
+    ]
+
+
+def test_epochs_of_a_loader(split, feeds):
+    def passes(loader, *epochs):
+        batches = []
+        for epoch in epochs:
+            loader.batch_sampler.set_epoch(epoch)
+            batches.append(arrays(loader))
+        return batches
+
+    options = {"augmentation": Augmentation(), "shuffle": True, "seed": 4}
+    zero, one = passes(load(split, feeds, **options), 0, 1)
+    (again,) = passes(load(split, feeds, **options), 1)
+    assert_same(one, again)
+    assert not np.array_equal(zero[0][0], one[0][0])
+
+
+def test_workers_give_the_same_batches(split, feeds):
+    options = {"augmentation": Augmentation(), "shuffle": True, "seed": 4}
+    alone = arrays(load(split, feeds, **options))
+    assert_same(arrays(load(split, feeds, num_workers=2, **options)), alone)
+
+
+def test_a_broken_image_ends_the_pass_with_its_name(split, feeds):
+    path = split.records[2].image
+    content = path.read_bytes()
+    path.unlink()
+    loader = load(split, feeds)
+    for _ in range(2):
+        batches = iter(loader)
+        next(batches)
+        with pytest.raises(DataError, match=r"c\.jpg: no such image file"):
+            next(batches)
+    path.write_bytes(content)
+    assert len(arrays(loader)) == 3
+
+
+def test_a_loader_can_be_left_early(split, feeds):
+    loader = load(split, feeds, 1)
+    for _ in loader:
+        break
+    assert len(arrays(loader)) == 5
+
+
+def test_the_feed_list_must_fit(split, feeds):
+    with pytest.raises(ValueError, match="feed_list"):
+        make_loader(split, feeds[::-1], 2)

@@ -1,0 +1,235 @@
+"""Every fault of a VOC folder, by its file, and the check that lists them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssd_model.data import check
+from ssd_model.data.voc import DataError, find_faults, read_voc
+from tests.helpers.voc_folder import (
+    CAT,
+    HEIGHT,
+    WIDTH,
+    add_image,
+    object_xml,
+    only_fault,
+    write_set,
+    write_xml,
+)
+
+# Faults of image sets
+
+
+@pytest.mark.parametrize(
+    "id_", ["../voc/JPEGImages/a", "/etc/a", "C:a", "C:\\a", "x\\a", "..", "./a", "x//a", "a\0"]
+)
+def test_ids_must_stay_inside(voc, id_):
+    write_set(voc, "trainval", ["b", id_])
+    only_fault(voc, "trainval.txt", repr(id_), "inside the data folder")
+
+
+@pytest.mark.parametrize("name", ["JPEGImages/a.jpg", "Annotations/a.xml", "JPEGImages"])
+def test_links_must_stay_inside(voc, tmp_path, name):
+    outside = tmp_path / "outside"
+    (voc / name).rename(outside)
+    (voc / name).symlink_to(outside, target_is_directory=outside.is_dir())
+    only_fault(voc, Path(name).name, "leads outside")
+
+
+def test_links_inside_and_to_the_folder_are_fine(voc, tmp_path):
+    (voc / "JPEGImages/a.jpg").rename(voc / "kept.jpg")
+    (voc / "JPEGImages/a.jpg").symlink_to(voc / "kept.jpg")
+    (tmp_path / "link").symlink_to(voc, target_is_directory=True)
+    assert find_faults(tmp_path / "link") == []
+
+
+@pytest.mark.parametrize("split", ["trainval", "test"])
+def test_empty_image_set(voc, split):
+    write_set(voc, split, ["", " "])
+    only_fault(voc, "Main", f"the {split} split has no image id")
+
+
+def test_image_set_in_another_encoding(voc):
+    (voc / "ImageSets/Main/test.txt").write_bytes(b"\xff\xfe\x00")
+    only_fault(voc, "test.txt", "UTF-8")
+
+
+def test_no_object_at_all(voc):
+    write_set(voc, "trainval", ["a"])
+    write_xml(voc)
+    only_fault(voc, "voc", "none of the 1 images of trainval has an object")
+
+
+# Faults of annotations
+
+
+@pytest.mark.parametrize(
+    ("xml", "words"),
+    [
+        (object_xml("cat", 10, 5, 10, 45), ["object 1 (cat)", "10, 5, 10, 45", "empty"]),
+        (object_xml("cat", 60, 5, 10, 45), ["object 1 (cat)", "60, 5, 10, 45", "empty"]),
+        (object_xml("cat", 100, 5, 120, 45), ["object 1 (cat)", "100x50 image", "empty"]),
+        (object_xml("cat", 10, 5, "nan", 45), ["object 1 (cat)", "xmax is 'nan'"]),
+        (object_xml("cat", 10, "-inf", 20, 45), ["ymin is '-inf'"]),
+        (object_xml("cat", 10, 5, "1e999", 45), ["xmax is '1e999'"]),
+        (object_xml("cat", 10, 5, "wide", 45), ["xmax is 'wide'"]),
+        (object_xml("cat", 10, 5, "", 45), ["xmax is ''"]),
+        (object_xml("cat"), ["object 1 (cat)", "no <bndbox>"]),
+        (object_xml(None, 1, 1, 9, 9), ["object 1", "no <name>"]),
+        (object_xml(" ", 1, 1, 9, 9), ["object 1", "no <name>"]),
+        (object_xml(*CAT, difficult=2), ["object 1 (cat)", "difficult is '2'"]),
+        (object_xml(*CAT, difficult="no"), ["difficult is 'no'"]),
+    ],
+)
+def test_object_faults(voc, xml, words):
+    write_xml(voc, xml)
+    only_fault(voc, "a.xml", *words)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ((HEIGHT, WIDTH), ["50x100", "100x50"]),
+        (("wide", HEIGHT), ["size/width is 'wide'"]),
+    ],
+)
+def test_size_faults(voc, size, words):
+    write_xml(voc, object_xml(*CAT), size=size)
+    only_fault(voc, "a.xml", *words)
+
+
+ENTITY = '<!DOCTYPE a [<!ENTITY e "cat">]><annotation>&e;</annotation>'
+EXTERNAL = '<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/hostname">]><annotation>&e;</annotation>'
+BOMB = (
+    '<!DOCTYPE a [<!ENTITY a "xx"><!ENTITY b "&a;&a;&a;">]><annotation><object><name>&b;</name>'
+    "</object></annotation>"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("<annotation><object>", "not well-formed"),
+        ("", "not well-formed"),
+        ("<?xml version='1.0' encoding='nonsense'?><annotation/>", "not well-formed"),
+        ("<html/>", "<html>"),
+        ("<!DOCTYPE a SYSTEM 'http://localhost/a.dtd'><annotation/>", "refused"),
+        (ENTITY, "refused"),
+        (EXTERNAL, "refused"),
+        (BOMB, "refused"),
+    ],
+)
+def test_xml_faults(voc, text, word):
+    (voc / "Annotations/a.xml").write_text(text)
+    only_fault(voc, "a.xml", word)
+
+
+def test_missing_annotation(voc):
+    (voc / "Annotations/c.xml").unlink()
+    only_fault(voc, "c.xml", "no such annotation file")
+
+
+# Faults of images
+
+
+def test_missing_image(voc):
+    (voc / "JPEGImages/a.jpg").unlink()
+    only_fault(voc, "a", "no image of this name")
+
+
+def test_two_images_of_one_name(voc):
+    add_image(voc, "a", object_xml(*CAT), suffix=".png")
+    only_fault(voc, "a", "a.jpg, a.png")
+
+
+def test_truncated_jpeg(voc):
+    path = voc / "JPEGImages/a.jpg"
+    noise = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:-500])
+    only_fault(voc, "a.jpg", "truncated")
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\xff\xd8\xff\xe0 broken"])
+def test_not_an_image(voc, content):
+    (voc / "JPEGImages/a.jpg").write_bytes(content)
+    only_fault(voc, "a.jpg", "not a readable JPEG, PNG, BMP image")
+
+
+def test_dangling_link(voc):
+    (voc / "JPEGImages/a.jpg").unlink()
+    (voc / "JPEGImages/a.jpg").symlink_to(voc / "nowhere.jpg")
+    only_fault(voc, "a.jpg", "no such image file")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("size", [(8000, 7000), (10000, 10000), (20000, 20000)])
+def test_huge_image(voc, size):
+    (voc / "JPEGImages/a.jpg").unlink()
+    Image.new("1", size).save(voc / "JPEGImages/a.png", compress_level=1)
+    only_fault(voc, "a.png", "pixels")
+
+
+# Files that would take for ever
+
+
+@pytest.mark.parametrize("name", ["Annotations/a.xml", "JPEGImages/a.jpg", "label_list"])
+def test_a_pipe_is_not_waited_for(voc, name):
+    (voc / name).unlink(missing_ok=True)
+    os.mkfifo(voc / name)
+    only_fault(voc, Path(name).name, "not a regular file")
+
+
+@pytest.mark.parametrize("name", ["Annotations/a.xml", "label_list"])
+def test_a_giant_is_not_read(voc, name):
+    with (voc / name).open("w") as file:
+        file.truncate(10**10)
+    only_fault(voc, Path(name).name, "10,000,000,000 bytes, above the limit")
+
+
+def test_a_folder_that_may_not_be_listed(voc, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    only_fault(voc, "JPEGImages", "cannot be read (Permission denied)")
+
+
+# All at once
+
+
+def test_all_faults_are_listed_once(voc):
+    ids = [f"m{i}" for i in range(12)]
+    write_set(voc, "trainval", ids)
+    write_set(voc, "test", [*ids[:3], "c"])
+    faults = find_faults(voc)
+    assert len(faults) == len({str(fault) for fault in faults}) == 24  # image and annotation
+    with pytest.raises(DataError) as caught:
+        read_voc(voc, "trainval")
+    lines = str(caught.value).splitlines()
+    assert "24 faults" in lines[0]
+    assert lines[11] == "  ... and 14 more"
+    assert lines[12].endswith(f"make check-data DATA_DIR={voc}")
+    assert len(lines) == 13
+
+
+def test_the_check_lists_all_faults(voc, capsys):
+    (voc / "JPEGImages/a.jpg").unlink()
+    (voc / "Annotations/c.xml").unlink()
+    assert check.main([str(voc)]) == 1
+    out = capsys.readouterr().out
+    assert "no image of this name" in out
+    assert "c.xml" in out
+    assert "2 faults" in out
+
+
+def test_the_check_sums_up(voc, capsys):
+    write_xml(voc, object_xml(*CAT), object_xml("dog", 1, 1, 9, 9, difficult=1))
+    assert check.main([str(voc)]) == 0
+    out = capsys.readouterr().out
+    assert "2 classes: cat, dog" in out
+    assert "trainval: 2 images, 3 objects, 1 of them difficult" in out
+    assert "test: 1 images, 1 objects, 0 of them difficult" in out

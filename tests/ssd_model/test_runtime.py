@@ -1,0 +1,50 @@
+"""The settings that Paddle needs, where they apply and where they don't."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ssd_model import runtime
+from utils.paths import ROOT
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_paddle_first_is_refused_with_a_sentence():
+    done = python("import paddle, utils", FLAGS_enable_pir_api="1")
+    assert "restart, and `import utils` first" in done.stderr
+
+
+def test_building_without_utils_is_refused_with_a_sentence():
+    done = python(
+        "from ssd_model.programs import build_detector; build_detector(3, False)",
+        FLAGS_enable_pir_api="1",
+    )
+    assert "`import utils` first" in done.stderr
+
+
+def test_importing_says_nothing():
+    done = python("import pruning.compressor", OMP_NUM_THREADS="2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_the_user_set_stays(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    runtime.prepare()
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+def test_another_python_is_refused_with_a_sentence(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0, "final", 0))
+    with pytest.raises(RuntimeError, match=r"use 3\.10, 3\.11 or 3\.12"):
+        runtime.prepare()

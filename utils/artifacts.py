@@ -1,0 +1,110 @@
+"""What one notebook leaves for the next: the pruned network, the control, the report."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from paddle.static import Program
+
+from pruning.cut import apply_plan, reshape_programs
+from pruning.dependencies import analyse
+from pruning.history import History
+from pruning.plan import Plan, uniform_plan
+from pruning.search import search_uniform_ratio
+from ssd_model.files import write_json
+from ssd_model.programs import Detector, new_scope
+from ssd_model.weights import load_weights, read_tensors, save_weights
+
+
+@dataclass(frozen=True)
+class PrunedRun:
+    """How a saved pruned network came about."""
+
+    target_ratio: float
+    pruned_params: str
+    history: History
+
+
+def save_pruned(path: Path, program: Program, scope, run: PrunedRun, key: str) -> None:
+    """Write a pruned network's weights, and in the same file how it came about.
+
+    Args:
+        key: the workspace's, which `find_pruned` compares.
+    """
+    metadata = {"run": json.dumps(asdict(run)), "key": key}
+    save_weights(program, path, scope, metadata=metadata)
+
+
+def find_pruned(path: Path, key: str) -> PrunedRun | None:
+    """How a network pruned in the workspace of this key came about; None if there is none.
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
+    if not path.exists():
+        return None
+    _, metadata = read_tensors(path)
+    if metadata.get("key") != key:
+        return None
+    run = json.loads(metadata["run"])
+    return PrunedRun(**{**run, "history": History(**run["history"])})
+
+
+def prune_only(
+    evaluation: Detector, scope, target_ratio: float, pruned_params: str
+) -> tuple[PrunedRun, Program]:
+    """Prune the network of a scope without measuring or fine-tuning it.
+
+    Returns:
+        How it came about, with no rows in its history, and the pruned eval Program.
+
+    Raises:
+        PatternError, PlanError: see `search_uniform_ratio`.
+    """
+    dependencies = analyse(evaluation.program)
+    ratio = search_uniform_ratio(dependencies, pruned_params, target_ratio)
+    plan = uniform_plan(dependencies, pruned_params, ratio)
+    (program,) = apply_plan(plan, [evaluation.program], scope)
+    whole = Plan(dependencies, {})
+    history = History(
+        rows=[],
+        cuts=[dict(plan.ratios)],
+        flops_before=whole.flops,
+        flops_after=plan.flops,
+        parameters_before=whole.parameters,
+        parameters_after=plan.parameters,
+    )
+    return PrunedRun(target_ratio, pruned_params, history), program
+
+
+def load_pruned(path: Path, evaluation: Detector, run: PrunedRun) -> tuple[Program, Any]:
+    """The eval Program and the scope of a saved pruned network."""
+    program = evaluation.program
+    for ratios in run.history.cuts:
+        (program,) = reshape_programs(Plan(analyse(program), ratios), [program])
+    scope = new_scope(evaluation)
+    load_weights(program, path, scope, strict=True)
+    return program, scope
+
+
+def save_history(path: Path, history: History, key: str) -> None:
+    """Write a history with the key of its workspace."""
+    write_json(path, {"key": key, "history": asdict(history)})
+
+
+def find_history(path: Path, key: str) -> History | None:
+    """A history measured in the workspace of this key; None if there is none.
+
+    Raises:
+        ValueError: the file is not one that `save_history` wrote.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+        return History(**content["history"]) if content["key"] == key else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} holds no history ({error}): remove it and measure again"
+        ) from error
