@@ -19,7 +19,9 @@ def peak_mb() -> float:
 
 
 _before = peak_mb()
-import utils  # noqa: E402, F401  # Paddle must be set up before any module imports it.
+from ssd_model import runtime
+
+runtime.prepare()
 
 PADDLE_MB = peak_mb() - _before
 """What it takes to import Paddle; the other engines can do without."""

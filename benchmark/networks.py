@@ -8,8 +8,8 @@ import paddle
 
 from pruning.cut import apply_plan
 from pruning.dependencies import analyse
-from pruning.plan import Plan, uniform_plan
-from pruning.search import search_uniform_ratio
+from pruning.plan import Plan
+from pruning.search import search_uniform_plan
 from ssd_model.export.inference_model import save_inference_model
 from ssd_model.export.onnx_model import end_in_boxes, export_onnx, prior_boxes
 from ssd_model.programs import build_detector, new_scope
@@ -38,8 +38,8 @@ class Network:
         """The uniform plan nearest to `target_ratio`, its channels rounded."""
         if not self.target_ratio:
             return Plan(dependencies, {})
-        ratio = search_uniform_ratio(dependencies, PATTERN, self.target_ratio)
-        return uniform_plan(dependencies, PATTERN, ratio).rounded(self.channel_multiple)
+        plan = search_uniform_plan(dependencies, PATTERN, self.target_ratio)
+        return plan.rounded(self.channel_multiple)
 
     def write(self) -> int:
         """Write the files; the network goes from the image to boxes and scores.

@@ -89,11 +89,11 @@ def bars(result: dict[str, Any]) -> Table:
     )
     for batch in sorted({row["batch"] for row in result["latency"]}):
         ours = frame.loc[OURS, batch]
-        whole = ours.loc[0.0]
+        unpruned = ours.loc[0.0]
         for ratio in ours.index[ours.index > 0]:
-            share = ours.loc[ratio, "flops"] / whole["flops"]
-            quicker = ours.loc[ratio, "milliseconds"] / whole["milliseconds"]
-            bar(f"latency, {_network(ratio)} / whole, batch {batch}", quicker, share + 0.05)
+            share = ours.loc[ratio, "flops"] / unpruned["flops"]
+            quicker = ours.loc[ratio, "milliseconds"] / unpruned["milliseconds"]
+            bar(f"latency, {_network(ratio)} / unpruned, batch {batch}", quicker, share + 0.05)
         for ratio in ours.index:
             others = [frame.loc[(engine, batch, ratio), "milliseconds"] for engine in OTHERS]
             quickest = ours.loc[ratio, "milliseconds"] / min(others)
@@ -147,14 +147,14 @@ def _plot_sizes(axes, frame: pd.DataFrame, name: str) -> None:
 def _plot_ratios(axes, frame: pd.DataFrame, _) -> None:
     """Where fewer channels don't mean less time: by engine, and what channels are rounded to."""
     # Timed once for each rounding, though it is one network.
-    whole = frame[frame["target_ratio"] == 0].groupby("engine")["milliseconds"].min()
+    unpruned = frame[frame["target_ratio"] == 0].groupby("engine")["milliseconds"].min()
     for (engine, multiple), line in frame.groupby(["engine", "channel_multiple"]):
         rounded = f"multiples of {multiple}" if multiple > 1 else "channels as they come"
-        x, y = line["flops"] / line["flops"].max(), line["milliseconds"] / whole[engine]
+        x, y = line["flops"] / line["flops"].max(), line["milliseconds"] / unpruned[engine]
         axes.plot(x, y, "s--" if multiple > 1 else "o-", label=f"{engine}, {rounded}")
     axes.axline((1, 1), slope=1, color="grey", lw=1, label="as the FLOPs")
     axes.set(xlabel="FLOPs left", ylabel="latency left", xlim=(0, 1.05), ylim=(0, None))
 
 
 def _network(ratio: float) -> str:
-    return f"-{ratio:.0%}" if ratio else "whole"
+    return f"-{ratio:.0%}" if ratio else "unpruned"

@@ -84,7 +84,6 @@ def gather(output: Path, folder: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         for path in (source / "README.md", *source.glob("*.png")):
             shutil.copy(path, target)
-    shutil.copy(ROOT / "README.md", folder / "README.txt")  # to be included, not a page
     report = output / "report.json"
     if not report.exists():
         raise HtmlError(f"there is no {report}: make run-notebooks")

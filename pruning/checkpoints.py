@@ -9,13 +9,14 @@ import re
 import shutil
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import paddle
+from paddle.static import Scope
 
 from ssd_model.scope import read_tensor
 from ssd_model.weights import WeightsError, read_tensors, write_tensors
@@ -33,15 +34,15 @@ class RunState:
 
     fingerprint: dict[str, Any]
     """What must be equal for a checkpoint to be this run's."""
-    epoch: int
+    epoch: int = 0
     """Epochs trained."""
-    cuts: list[dict[str, float]]
-    """Share of channels cut by filter, one entry for each time that the network was pruned."""
-    steps: dict[str, int]
+    ratios: list[dict[str, float]] = field(default_factory=list)
+    """Share of output channels cut, by filter; one entry for each pruning."""
+    steps: dict[str, int] = field(default_factory=dict)
     """Times that each strategy has pruned, by its name."""
-    history: list[dict[str, Any]]
-    lr_scheduler: dict[str, Any] | None
-    finished: bool
+    history: list[dict[str, Any]] = field(default_factory=list)
+    lr_scheduler: dict[str, Any] | None = None
+    finished: bool = False
 
 
 def check_room(folder: Path, program: paddle.static.Program) -> None:
@@ -60,7 +61,9 @@ def check_room(folder: Path, program: paddle.static.Program) -> None:
         )
 
 
-def save(folder: Path, state: RunState, programs: Sequence[paddle.static.Program], scope) -> None:
+def save(
+    folder: Path, state: RunState, programs: Sequence[paddle.static.Program], scope: Scope
+) -> None:
     """Write parameters, optimizer state and `state`; drop all but the last `KEEP` checkpoints.
 
     Raises:
@@ -82,7 +85,7 @@ def save(folder: Path, state: RunState, programs: Sequence[paddle.static.Program
         before = f"{kept[-1]} is whole" if kept else "there is none before it"
         raise CheckpointError(
             f"the checkpoint of epoch {state.epoch} cannot be written: {error}; {before}. "
-            "When this is mended, run again to go on from the last one"
+            "When this is mended, run again to resume from the last one"
         ) from error
     for old in _checkpoints(folder)[:-KEEP]:
         old.unlink()

@@ -1,46 +1,38 @@
 """`Compressor` of PaddleSlim 1.x: train, prune when the config says so, evaluate, remember."""
 
-import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import paddle
-from paddle.static import Program
+from paddle.static import Program, Scope
 from paddleslim.core import GraphWrapper
 
-from pruning import checkpoints
 from pruning.checkpoints import RunState
-from pruning.config import CompressConfig, ConfigError, PruneStrategy, load_config
-from pruning.cut import apply_plan, cut_positions, reshape_programs
-from pruning.dependencies import Dependencies, analyse
+from pruning.checks import check_config, check_fetches, check_labels
+from pruning.config import CompressConfig, load_config
 from pruning.history import History
 from pruning.lock import lock
+from pruning.network import PrunedNetwork
 from pruning.plan import Plan
-from pruning.reconstruct import ScopedProgram, first_input, reconstruct
-from pruning.strategies import first_plan, is_due, plan_step
+from pruning.reconstruct import Reconstruction, ScopedProgram, first_input
+from pruning.resume import Resume
+from pruning.strategies import PruneStrategy
 from ssd_model import kernels
-from ssd_model.data.readers import FeedList, Reader, feeds, sample, set_epoch
+from ssd_model.data.readers import FeedList, Reader, first_batches, sample
 from ssd_model.evaluation import FetchList, evaluate
-from ssd_model.progress import progress
-from ssd_model.scope import child_scope, empty_scope, read_tensor, weights_digest, write_tensor
+from ssd_model.training import train_epoch
 from ssd_model.weights import load_weights
-
-
-class TrainingError(RuntimeError):
-    """Training that cannot go on."""
 
 
 class Compressor:
     """Compress a network by a config, as `fluid.contrib.slim.Compressor`.
 
     Unlike that one it reports metrics over the whole eval set, raises errors instead of logging
-    them and going on, and cuts copies of the given Programs (in those it only chooses kernels):
+    them and going on, and prunes copies of the given Programs (in those it only chooses kernels):
     the pruned ones are `train_graph.program` and `eval_graph.program`.
 
     Args:
@@ -63,7 +55,7 @@ class Compressor:
     def __init__(
         self,
         place,
-        scope,
+        scope: Scope,
         train_program: Program,
         train_reader: Reader | None = None,
         train_feed_list: FeedList | None = None,
@@ -79,63 +71,43 @@ class Compressor:
         train_fetch_list = train_fetch_list or []
         if train_optimizer is not None and not train_fetch_list:
             raise ValueError("train_optimizer minimises the first of train_fetch_list: name a loss")
-        _check_labels([*train_fetch_list, *eval_fetch_list])
-        _check_fetches(train_program, train_fetch_list)
-        _check_fetches(eval_program, eval_fetch_list)
+        check_labels([*train_fetch_list, *eval_fetch_list])
+        check_fetches(train_program, train_fetch_list)
+        check_fetches(eval_program, eval_fetch_list)
         self._executor = paddle.static.Executor(place)
-        self._scope = scope
         self._train_reader, self._train_feed_list = train_reader, train_feed_list
         self._eval_reader, self._eval_feed_list = eval_reader, eval_feed_list
         self._train_fetch_list, self._eval_fetch_list = train_fetch_list, eval_fetch_list
         if train_optimizer is not None:
-            train_program = self._with_optimizer(train_program, train_optimizer)
+            train_program = self._with_optimizer(train_program, train_optimizer, scope)
         kernels.use_onednn(train_program)
-        kernels.use_onednn(eval_program, everywhere=True)  # for the repair; evaluation fuses more
-        self._given = train_program, eval_program
-        self._scheduler = getattr(train_program, "lr_scheduler", None)
-        self._first_lr = self._scheduler.state_dict() if self._scheduler else None
-        self._whole = Plan(analyse(eval_program), {})
-        self._after = self._whole  # the last cut
-        self._left: str | None = None  # digest of the weights that a run left when it was stopped
+        kernels.use_onednn(eval_program, everywhere=True)  # to reconstruct; evaluation fuses more
+        self._network = PrunedNetwork(train_program, eval_program, scope)
+        self._resume = Resume(self._network, getattr(train_program, "lr_scheduler", None))
         self._config: CompressConfig | None = None
         self.plan: Plan | None = None
         """What the first strategy will leave, or has left; None without strategies, and until
         its sensitivities are measured."""
-        self._train, self._eval = self._given
 
     def config(self, config_file: Path) -> None:
         """Read a config and check it against the network. Nothing is changed yet.
 
         Raises:
-            ConfigError: see `load_config`; also an unknown `metric_name`, or training or
-                repair wanted without a reader.
+            ConfigError: see `load_config`; also an unknown `metric_name`, a criterion for what
+                is no filter that can be cut, or training or reconstruction without a reader.
             PatternError, PlanError: a strategy cannot be carried out on this network.
         """
         config = load_config(config_file)
+        unpruned = self._network.unpruned.dependencies
         labels = [label for label, _ in self._eval_fetch_list]
-        for strategy in config.strategies:
-            if strategy.metric_name not in (None, *labels):
-                raise ConfigError(
-                    f"{config_file}: {strategy.name}.metric_name is {strategy.metric_name!r}, but "
-                    f"eval_fetch_list has {labels}"
-                )
-            if strategy.reconstruct_images and self._train_reader is None:
-                raise ConfigError(
-                    f"{config_file}: {strategy.name}.reconstruct_images is "
-                    f"{strategy.reconstruct_images}, but there is no train_reader to take them from"
-                )
-        if config.epoch and (self._train_reader is None or not self._train_fetch_list):
-            raise ConfigError(
-                f"{config_file}: compressor.epoch is {config.epoch}, but there is no train_reader "
-                "or train_fetch_list"
-            )
-        whole = self._whole.dependencies
-        plans = [first_plan(strategy, whole, config_file) for strategy in config.strategies]
+        reader = self._train_reader is not None
+        check_config(config, config_file, unpruned, labels, reader, bool(self._train_fetch_list))
+        plans = [strategy.first_plan(unpruned) for strategy in config.strategies]
         self.plan = plans[0] if plans else None
         self._config = config
 
     def run(self) -> History:
-        """Carry the config out; a run that was stopped goes on from its last checkpoint.
+        """Carry the config out; a run that was stopped resumes from its last checkpoint.
 
         A checkpoint is this run's if the config and the weights at the start are the same. The
         readers can't be compared: give other data another `checkpoint_path`.
@@ -155,139 +127,102 @@ class Compressor:
             raise ValueError("call config(path) before run()")
         folder = self._config.checkpoint_path
         with lock(folder) if folder else nullcontext():
-            state = self._start()
+            if self._config.init_model:
+                network = self._network
+                network.restart()
+                load_weights(
+                    network.evaluation, self._config.init_model, network.scope, strict=True
+                )
+            state = self._resume.start(self._config)
+            if state.ratios:
+                self.plan = Plan(self._network.unpruned.dependencies, state.ratios[0])
             try:
                 return self._run(state)
             except BaseException:
-                left = self._digest()
-                self._left = left if left != state.fingerprint["start weights"] else None
+                self._resume.stopped(state)
                 raise
 
     def _run(self, state: RunState) -> History:
-        started = time.monotonic()
-        before = state.history[-1]["seconds"] if state.history else 0.0
-
-        def record(stage: str, losses: dict[str, float]) -> None:
-            metrics = evaluate(
-                self._executor, self._eval, self._eval_reader, self._eval_fetch_list,
-                self._eval_feed_list, self._scope,
-            )  # fmt: skip
-            seconds = before + time.monotonic() - started
-            row = {"stage": stage, "epoch": state.epoch, "seconds": seconds, **losses, **metrics}
-            state.history.append(row)
-            _tell(row, self._config.epoch)
-
+        epochs = self._config.epoch
+        started = time.monotonic() - (state.history[-1]["seconds"] if state.history else 0.0)
         if not state.history:
-            record("baseline", {})
+            self._record(state, "baseline", started)
         while True:
             for strategy in self._config.strategies:
-                if is_due(strategy, state, self._config.epoch):
-                    repair = self._prune(strategy, state)
-                    record("pruned", {})
-                    if repair:
-                        repair()
-                        record("reconstructed", {})
-            if state.epoch == self._config.epoch:
+                done = state.steps.get(strategy.name, 0)
+                if strategy.is_due(done, state.epoch, epochs, state.history):
+                    self._prune(strategy, state, started)
+            if state.epoch == epochs:
                 break
-            losses = self._train_epoch(state.epoch)
+            losses = self._train(state.epoch)
             state.epoch += 1
-            last = state.epoch == self._config.epoch
-            if last or state.epoch % self._config.eval_epoch == 0:
-                record("trained", losses)
-            if not last:  # that one is saved below, as the run's end
-                self._save(state)
+            is_last = state.epoch == epochs
+            if is_last or state.epoch % self._config.eval_epoch == 0:
+                self._record(state, "finetuned", started, losses)
+            if not is_last:  # that one is saved below, as the run's end
+                self._resume.save(self._config, state)
         if not state.finished:
             state.finished = True
-            self._save(state)
+            self._resume.save(self._config, state)
         return self._history(state)
 
     @property
     def train_graph(self) -> GraphWrapper:
         """The train Program as it is now; `.program` gives it."""
-        return GraphWrapper(self._train)
+        return GraphWrapper(self._network.train)
 
     @property
     def eval_graph(self) -> GraphWrapper:
         """The eval Program as it is now; `.program` gives it."""
-        return GraphWrapper(self._eval)
+        return GraphWrapper(self._network.evaluation)
 
-    def _start(self) -> RunState:
-        """Programs and scope at the start, or where the last checkpoint left them."""
-        self._train, self._eval = self._given
-        self._after = self._whole
-        if self._config.init_model:
-            load_weights(self._eval, self._config.init_model, self._scope, strict=True)
-        folder, fingerprint = self._config.checkpoint_path, self._fingerprint()
-        if fingerprint["start weights"] == self._left:
-            raise ValueError(
-                "the scope holds what a run that was stopped has left: run the startup program "
-                "(and load the weights) again, and it goes on from its last checkpoint"
-            )
-        found = checkpoints.find(folder, fingerprint) if folder else None
-        if found:
-            state, arrays, path = found
-            if not state.finished:
-                checkpoints.check_room(folder, self._train)
-            for ratios in state.cuts:
-                self._after = Plan(self._dependencies(), ratios)
-                programs = [self._train, self._eval]
-                self._train, self._eval = reshape_programs(self._after, programs)
-            for name, array in arrays.items():
-                write_tensor(self._scope, name, array)
-            if state.cuts:
-                self.plan = Plan(self._whole.dependencies, state.cuts[0])
-            if self._scheduler:
-                self._scheduler.set_state_dict(state.lr_scheduler)
-            ended = "this run has ended; its result is in" if state.finished else "going on from"
-            print(f"{ended} {path} ({state.epoch} epochs trained)")
-            return state
-        self._check_scope()
-        if folder:
-            checkpoints.clear(folder)
-            checkpoints.check_room(folder, self._train)
-        if self._scheduler:
-            self._scheduler.set_state_dict(self._first_lr)
-        return RunState(fingerprint, 0, [], {}, [], None, False)
+    def _train(self, epoch: int) -> dict[str, float]:
+        return train_epoch(
+            self._executor, self._network.train, self._train_reader, self._train_fetch_list,
+            self._train_feed_list, self._network.scope, epoch,
+            f"epoch {epoch + 1}/{self._config.epoch}",
+        )  # fmt: skip
 
-    def _fingerprint(self) -> dict[str, Any]:
-        strategies = [asdict(strategy) for strategy in self._config.strategies]
-        return {
-            "epoch": self._config.epoch,
-            "eval_epoch": self._config.eval_epoch,
-            "strategies": strategies,
-            "start weights": self._digest(),
+    def _record(
+        self, state: RunState, stage: str, started: float, losses: dict[str, float] | None = None
+    ) -> None:
+        """Evaluate the network as it is now, and put a row into the history."""
+        metrics = evaluate(
+            self._executor, self._network.evaluation, self._eval_reader, self._eval_fetch_list,
+            self._eval_feed_list, self._network.scope,
+        )  # fmt: skip
+        seconds = time.monotonic() - started
+        row = {
+            "stage": stage,
+            "epoch": state.epoch,
+            "seconds": seconds,
+            **(losses or {}),
+            **metrics,
         }
+        state.history.append(row)
+        _print_row(row, self._config.epoch)
 
-    def _digest(self) -> str:
-        return weights_digest(self._scope, self._whole.shapes)
-
-    def _check_scope(self) -> None:
-        for var in self._given[0].list_vars():
-            found = self._scope.find_var(var.name) if var.persistable else None
-            if found is None or not found.get_tensor()._is_initialized():
-                continue
-            shape = tuple(found.get_tensor().shape())
-            if len(shape) == len(var.shape) and shape != tuple(var.shape):
-                raise ValueError(
-                    f"{var.name} has shape {shape} in the scope and {tuple(var.shape)} in the "
-                    "train Program, as after an earlier run: run the startup program (and load "
-                    "the weights) again"
-                )
-
-    def _prune(self, strategy: PruneStrategy, state: RunState) -> Callable[[], None] | None:
-        """Cut, and return what repairs the cut network, if the strategy wants that."""
+    def _prune(self, strategy: PruneStrategy, state: RunState, started: float) -> None:
+        """One step of a strategy, and what reconstructs the network after it."""
+        network = self._network
         metric = self._metric(strategy)
-        plan = plan_step(strategy, self._dependencies(), self._scope, metric, state.epoch)
-        repair = self._repair(plan, strategy) if strategy.reconstruct_images else None
-        programs = [self._train, self._eval]
-        self._train, self._eval = apply_plan(plan, programs, self._scope, strategy.criterions)
-        if not state.cuts:
+        plan = strategy.plan_step(network.dependencies, network.scope, metric, state.epoch)
+        reconstruction = None
+        if strategy.reconstruct_images:
+            before = ScopedProgram(network.evaluation, network.scope)
+            reconstruction = Reconstruction(plan, before, strategy.criterions)
+        network.prune(plan, strategy.criterions)
+        if not state.ratios:
             self.plan = plan
-        self._after = plan
-        state.cuts.append(dict(plan.ratios))
+        state.ratios.append(dict(plan.ratios))
         state.steps[strategy.name] = state.steps.get(strategy.name, 0) + 1
         print(plan.summary())
-        return repair
+        self._record(state, "pruned", started)
+        if reconstruction:
+            image, count = first_input(network.train), strategy.reconstruct_images
+            images = first_batches(self._train_reader, self._train_feed_list, image, count)
+            reconstruction.carry_out(ScopedProgram(network.evaluation, network.scope), images)
+            self._record(state, "reconstructed", started)
 
     def _metric(self, strategy: PruneStrategy) -> Callable[[], float]:
         """What evaluates the network as it is, on the strategy's sample of the eval set."""
@@ -300,121 +235,35 @@ class Compressor:
             return sample(self._eval_reader, strategy.eval_rate, self._eval_feed_list), None
 
         def metric() -> float:
-            reader, feed_list = batches()
-            values = evaluate(self._executor, self._eval, reader, fetch, feed_list, self._scope)
+            network, (reader, feed_list) = self._network, batches()
+            values = evaluate(
+                self._executor, network.evaluation, reader, fetch, feed_list, network.scope
+            )
             return values[strategy.metric_name]
 
         return metric
 
-    def _repair(self, plan: Plan, strategy: PruneStrategy) -> Callable[[], None]:
-        """Keeps the network as it is now, for `reconstruct` once it is cut."""
-        cuts = cut_positions(plan, self._scope, strategy.criterions)
-        scope = paddle.static.Scope()
-        for name in plan.shapes:
-            write_tensor(scope, name, read_tensor(self._scope, name))
-        whole = ScopedProgram(self._eval, scope)
-
-        def repair() -> None:
-            pruned = ScopedProgram(self._eval, self._scope)
-            reconstruct(plan, cuts, whole, pruned, self._images(strategy.reconstruct_images))
-            empty_scope(scope)
-
-        return repair
-
-    def _images(self, count: int) -> list[np.ndarray]:
-        """The first batches of the train reader's first epoch, as many as hold so many images."""
-        set_epoch(self._train_reader, 0)
-        image = first_input(self._train)
-        batches = []
-        for feed in feeds(self._train_reader, self._train_feed_list):
-            batches.append(np.array(feed[image]))
-            if sum(map(len, batches)) >= count:
-                break
-        return batches
-
-    def _train_epoch(self, epoch: int) -> dict[str, float]:
-        """One pass over the train reader; the mean of each fetch over its batches."""
-        set_epoch(self._train_reader, epoch)
-        names = [name for _, name in self._train_fetch_list]
-        batches, totals = 0, np.zeros(len(names))
-        description = f"epoch {epoch + 1}/{self._config.epoch}"
-        with child_scope(self._scope) as scope:
-            executor = paddle.static.Executor(self._executor.place)
-            for feed in progress(feeds(self._train_reader, self._train_feed_list), description):
-                values = executor.run(self._train, feed=feed, fetch_list=names, scope=scope)
-                values = np.array([float(np.mean(value)) for value in values])
-                if not math.isfinite(values[0]):
-                    raise TrainingError(
-                        f"{self._train_fetch_list[0][0]} is {values[0]} at {description}, batch "
-                        f"{batches + 1}: a lower learning rate may help"
-                    )
-                totals += values
-                batches += 1
-                if self._scheduler:
-                    self._scheduler.step()
-        if not batches:
-            raise TrainingError("the train reader gave no batch")
-        self._check_finite(description)
-        return dict(
-            zip((label for label, _ in self._train_fetch_list), totals / batches, strict=True)
-        )
-
-    def _check_finite(self, description: str) -> None:
-        """A relu turns nan into 0, so that layers may be lost and the loss not show it."""
-        for name in self._whole.shapes:
-            if not np.isfinite(read_tensor(self._scope, name)).all():
-                raise TrainingError(
-                    f"{name} is no longer finite after {description}: a lower learning rate may "
-                    "help"
-                )
-
-    def _save(self, state: RunState) -> None:
-        if self._config.checkpoint_path is None:
-            return
-        state.lr_scheduler = self._scheduler.state_dict() if self._scheduler else None
-        checkpoints.save(
-            self._config.checkpoint_path, state, [self._train, self._eval], self._scope
-        )
-
     def _history(self, state: RunState) -> History:
+        unpruned, plan = self._network.unpruned, self._network.plan
         return History(
             rows=state.history,
-            cuts=state.cuts,
-            flops_before=self._whole.flops,
-            flops_after=self._after.flops,
-            parameters_before=self._whole.parameters,
-            parameters_after=self._after.parameters,
+            ratios=state.ratios,
+            flops_before=unpruned.flops,
+            flops_after=plan.flops,
+            parameters_before=unpruned.parameters,
+            parameters_after=plan.parameters,
         )
 
-    def _dependencies(self) -> Dependencies:
-        """Those of the network as it is, whole or cut."""
-        return self._whole.dependencies if self._after is self._whole else analyse(self._eval)
-
-    def _with_optimizer(self, program: Program, optimizer) -> Program:
+    def _with_optimizer(self, program: Program, optimizer, scope: Scope) -> Program:
         program, startup = program.clone(), Program()
         with paddle.static.program_guard(program, startup):
             optimizer.minimize(program.global_block().var(self._train_fetch_list[0][1]))
-        self._executor.run(startup, scope=self._scope)
+        self._executor.run(startup, scope=scope)
         return program
 
 
-def _check_labels(fetch_list: FetchList) -> None:
-    """All of them stand in one row of the history, beside what it tells of itself."""
-    taken = ["stage", "epoch", "seconds"]
-    for label, _ in fetch_list:
-        if label in taken:
-            raise ValueError(f"the fetch lists name {label!r} twice, or it is one of {taken[:3]}")
-        taken.append(label)
-
-
-def _check_fetches(program: Program, fetch_list: FetchList) -> None:
-    for label, name in fetch_list:
-        if not program.global_block().has_var(name):
-            raise ValueError(f"fetch {label!r}: the Program has no Variable {name!r}")
-
-
-def _tell(row: dict[str, Any], epochs: int) -> None:
+def _print_row(row: dict[str, Any], epochs: int) -> None:
     numbers = {k: v for k, v in row.items() if isinstance(v, float) and k != "seconds"}
     shown = ", ".join(f"{label} {value:.4f}" for label, value in numbers.items())
-    stage = f"epoch {row['epoch']}/{epochs}" if row["stage"] == "trained" else row["stage"]
+    stage = f"epoch {row['epoch']}/{epochs}" if row["stage"] == "finetuned" else row["stage"]
     print(f"{stage}: {shown} ({row['seconds']:.0f} s)", flush=True)

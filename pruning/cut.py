@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import paddle
+from paddle.static import Scope
 
 from pruning.criteria import importance
 from pruning.dependencies import optimizer_state
@@ -23,27 +24,27 @@ Criterions = Mapping[str, str]
 L1_NORM: Criterions = {"*": "l1_norm"}
 
 
-def cut_positions(plan: Plan, scope, criterions: Criterions = L1_NORM) -> CutPositions:
+def cut_positions(plan: Plan, scope: Scope, criterions: Criterions = L1_NORM) -> CutPositions:
     """Which channels a plan takes from each tensor: those of the least important filters.
 
     Args:
         scope: holds the parameters, not yet cut.
         criterions: how to rank filters, see `pruning.criteria`.
     """
-    cuts: CutPositions = {}
+    positions: CutPositions = {}
     for master in plan.ratios:
         criterion = criterions.get(master, criterions["*"])
         scores = importance(criterion, plan.dependencies.convs[master], scope)
         ranking = np.argsort(scores, kind="stable")
         for member, axis in plan.dependencies.groups[master].members:
-            cuts.setdefault(member, {})[axis] = ranking[: plan.cut(master)]
-    return cuts
+            positions.setdefault(member, {})[axis] = ranking[: plan.channels_removed(master)]
+    return positions
 
 
 def apply_plan(
     plan: Plan,
     programs: Sequence[paddle.static.Program],
-    scope=None,
+    scope: "Scope | None" = None,
     criterions: Criterions = L1_NORM,
 ) -> list[paddle.static.Program]:
     """Prune copies of Programs, and the tensors of their scope.
@@ -66,19 +67,19 @@ def apply_plan(
     """
     scope = scope or paddle.static.global_scope()
     _check_shapes(plan, scope)
-    cuts = cut_positions(plan, scope, criterions)
+    positions = cut_positions(plan, scope, criterions)
     state = dict(pair for program in programs for pair in optimizer_state(program))
     for name, parameter in state.items():
-        if parameter in cuts:
-            cuts[name] = cuts[parameter]
-    for name, axes in cuts.items():
+        if parameter in positions:
+            positions[name] = positions[parameter]
+    for name, axes in positions.items():
         if scope.find_var(name) is not None:
             write_tensor(scope, name, _without(read_tensor(scope, name), axes))
     return reshape_programs(plan, programs)
 
 
 @contextmanager
-def silenced(plan: Plan, scope, criterions: Criterions = L1_NORM) -> Iterator[None]:
+def silenced(plan: Plan, scope: Scope, criterions: Criterions = L1_NORM) -> Iterator[None]:
     """While it lasts, the channels that a plan would cut are zero in the scope.
 
     The network computes what the pruned one would, in its own shapes, so the same Program can be
@@ -88,10 +89,10 @@ def silenced(plan: Plan, scope, criterions: Criterions = L1_NORM) -> Iterator[No
         ValueError: see `apply_plan`.
     """
     _check_shapes(plan, scope)
-    cuts = cut_positions(plan, scope, criterions)
-    before = {name: read_tensor(scope, name) for name in cuts}
+    cut = cut_positions(plan, scope, criterions)
+    before = {name: read_tensor(scope, name) for name in cut}
     try:
-        for name, axes in cuts.items():
+        for name, axes in cut.items():
             zeroed = before[name].copy()
             for axis, positions in axes.items():
                 np.moveaxis(zeroed, axis, 0)[positions] = 0
@@ -122,7 +123,7 @@ def reshape_programs(
     return pruned
 
 
-def _check_shapes(plan: Plan, scope) -> None:
+def _check_shapes(plan: Plan, scope: Scope) -> None:
     for name, shape in plan.dependencies.shapes.items():
         found = scope.find_var(name)
         actual = tuple(found.get_tensor().shape()) if found else None

@@ -15,7 +15,7 @@ from paddleslim.prune.collections import StaticPruningCollections
 from paddleslim.prune.prune_worker import PRUNE_WORKER, PruneWorker
 
 from pruning.graph import IndexedGraph
-from pruning.pattern import PatternError, hints, matching
+from pruning.matching import PatternError, matching, near_misses
 
 
 @PRUNE_WORKER.register
@@ -78,7 +78,7 @@ class Dependencies:
         if not matched:
             raise PatternError(
                 f"pruned_params {pattern!r} matches none of the {len(self.shapes)} parameters"
-                + "".join(f"; {hint}" for hint in hints(pattern, self.shapes))
+                + "".join(f"; {hint}" for hint in near_misses(pattern, self.shapes))
                 + f". Filters that can be cut are {', '.join(self.groups)}"
             )
         refused = [f"{name}: {self.why_not(name)}" for name in matched if self.why_not(name)]

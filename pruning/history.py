@@ -5,17 +5,19 @@ from typing import Any
 
 import pandas as pd
 
+STAGES = ("baseline", "pruned", "reconstructed", "finetuned")
+"""What a network has been through when it is evaluated; training makes it 'finetuned'."""
+
 
 @dataclass(frozen=True)
 class History:
     """What a run measured."""
 
     rows: list[dict[str, Any]]
-    """One for each evaluation: stage ('baseline', 'pruned', 'reconstructed' or 'trained'), epochs
-    trained, seconds since the start, train losses (means over the epoch) and eval metrics, by
-    their labels."""
-    cuts: list[dict[str, float]]
-    """Share of output channels cut by filter, one entry for each pruning."""
+    """One for each evaluation: its stage, one of `STAGES`, epochs trained, seconds since the
+    start, train losses (means over the epoch) and eval metrics, by their labels."""
+    ratios: list[dict[str, float]]
+    """Share of output channels cut, by filter; one entry for each pruning."""
     flops_before: int
     flops_after: int
     """Multiply-adds of the convolutions for one image."""

@@ -1,10 +1,14 @@
 """One run at a time in a folder."""
 
-import fcntl
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 class LockError(RuntimeError):
@@ -22,25 +26,20 @@ def lock(folder: Path) -> Iterator[None]:
         LockError: another run holds the folder, or it cannot be written.
     """
     folder = Path(folder)
+    file = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("a+")
+        held = FileLock(file, blocking=False, fallback_to_soft=False).acquire()
+    except Timeout:
+        raise LockError(
+            f"another run (process {file.read_text() or 'unknown'}) works in {folder}: wait until "
+            "it has ended, or choose another folder"
+        ) from None
     except (OSError, ValueError) as error:
-        raise LockError(f"{folder} cannot be written ({error}): choose another folder") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise LockError(
-                f"another run (process {file.read() or 'unknown'}) works in {folder}: wait until "
-                "it has ended, or choose another folder"
-            ) from None
-        except OSError as error:
-            raise LockError(
-                f"the file system of {folder} has no locks ({error}): choose another folder"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        what = f"{folder} cannot be written"
+        if getattr(error, "errno", None) in NO_LOCKS:
+            what = f"the file system of {folder} has no locks"
+        raise LockError(f"{what} ({error}): choose another folder") from error
+    with held:
+        file.write_text(str(os.getpid()))
         yield

@@ -1,28 +1,15 @@
 """What a pattern of parameter names takes, what it nearly takes, and the mistakes it may hold."""
 
-import difflib
-import fnmatch
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pruning.time_limit import time_limit
-
-if TYPE_CHECKING:
-    from pruning.dependencies import Dependencies
-
-MATCH_SECONDS = 2
+from pruning.dependencies import Dependencies
+from pruning.matching import matching, near_misses, some, syntax_traps
 
 # A piece of a regular expression: an escaped character, a class, or any other character.
 PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
-
-
-class PatternError(ValueError):
-    """A pattern of parameter names that cannot be pruned as it stands."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +17,7 @@ class PatternReport:
     """What a pattern does with the parameters of a network, all by name."""
 
     pattern: str
-    cut: tuple[str, ...]
+    prunable: tuple[str, ...]
     """Filters that it matches and that can be cut."""
     refused: dict[str, str]
     """What else it matches, and why that can't be cut by name."""
@@ -46,22 +33,22 @@ class PatternReport:
     @property
     def explicit(self) -> str:
         """The safest pattern for the filters that can be cut: each spelled out to its end."""
-        return "|".join(re.escape(name) + "$" for name in self.cut)
+        return "|".join(re.escape(name) + "$" for name in self.prunable)
 
     def table(self) -> pd.DataFrame:
         """One row a parameter that `re.match` or `re.search` takes, and what becomes of it."""
-        fates = dict.fromkeys(self.cut, "cut") | {
+        fates = dict.fromkeys(self.prunable, "cut") | {
             n: f"refused: {w}" for n, w in self.refused.items()
         }
         fates |= dict.fromkeys(self.search_only, "not matched, but re.search would take it")
         return pd.DataFrame({"what happens": fates}).rename_axis("parameter")
 
     def __str__(self) -> str:
-        lines = [f"{self.pattern} matches {len(self.cut) + len(self.refused)} parameters"]
-        lines += [f"  cut: {', '.join(self.cut)}"] if self.cut else []
+        lines = [f"{self.pattern} matches {len(self.prunable) + len(self.refused)} parameters"]
+        lines += [f"  cut: {', '.join(self.prunable)}"] if self.prunable else []
         lines += [f"  refused: {names}: {why}" for why, names in self._by_reason().items()]
         lines += [f"  - {sentence}" for sentence in self.advice]
-        lines += [f"  safest: {self.explicit}"] if self.cut else []
+        lines += [f"  safest: {self.explicit}"] if self.prunable else []
         return "\n".join(lines)
 
     def _by_reason(self) -> dict[str, str]:
@@ -71,7 +58,7 @@ class PatternReport:
         return {why: some(names) for why, names in reasons.items()}
 
 
-def explain_pattern(dependencies: "Dependencies", pattern: str) -> PatternReport:
+def explain_pattern(dependencies: Dependencies, pattern: str) -> PatternReport:
     """What a pattern selects by `re.match`, as the original does, and what may be wrong with it.
 
     Raises:
@@ -81,41 +68,19 @@ def explain_pattern(dependencies: "Dependencies", pattern: str) -> PatternReport
     matched = matching(re.match, pattern, names)
     searched = matching(re.search, pattern, names)
     strict = matching(re.match, escape_dots(pattern), names)
-    whole = matching(re.fullmatch, pattern, names)
+    complete = matching(re.fullmatch, pattern, names)
     refused = {name: dependencies.why_not(name) for name in matched}
     report = PatternReport(
         pattern=pattern,
-        cut=tuple(name for name in matched if refused[name] is None),
+        prunable=tuple(name for name in matched if refused[name] is None),
         refused={name: why for name, why in refused.items() if why},
         search_only=tuple(name for name in searched if name not in matched),
         dot_only=tuple(name for name in matched if name not in strict),
-        open_end=tuple(name for name in matched if name not in whole),
+        open_end=tuple(name for name in matched if name not in complete),
         advice=(),
     )
-    advice = tuple(_advice(report) if matched else hints(pattern, names))
+    advice = tuple(_advice(report) if matched else near_misses(pattern, names))
     return PatternReport(**(vars(report) | {"advice": advice}))
-
-
-def hints(pattern: str, names: Iterable[str]) -> list[str]:
-    """Sentences on what may be wrong with a pattern that matches none of some names."""
-    names = list(names)
-    found = _syntax_traps(pattern)
-    inside = matching(re.search, pattern, names)
-    if inside:
-        found.append(
-            f"names are matched from their beginning, and {some(inside)} only hold it further in: "
-            "spell the beginning out"
-        )
-    if "*" in pattern and fnmatch.filter(names, pattern):
-        found.append("* repeats what stands before it: for any text write .*")
-    if "weights" in pattern:
-        found.append("filters are called conv2d_1.w_0 here, not conv1_weights")
-    if matching(partial(re.match, flags=re.IGNORECASE), pattern, names):
-        found.append("names are in lower case")
-    close = difflib.get_close_matches(pattern.replace("\\", "").rstrip("$"), names, 1)
-    if not found:
-        found.append(f"the nearest name is {close[0]}" if close else f"names look like {names[0]}")
-    return found
 
 
 def escape_dots(pattern: str) -> str:
@@ -127,44 +92,16 @@ def escape_dots(pattern: str) -> str:
     )
 
 
-def some(names: Iterable[str], shown: int = 4) -> str:
-    """A few names in a row, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
-
-
-def matching(method: Callable, pattern: str, names: Iterable[str]) -> list[str]:
-    """Names that `re.match`, `re.search` or `re.fullmatch` takes.
-
-    Raises:
-        PatternError: it is no regular expression, or takes more than `MATCH_SECONDS`.
-    """
-    try:
-        with time_limit(MATCH_SECONDS):
-            return [name for name in names if method(pattern, name)]
-    except (re.error, TypeError, OverflowError, RecursionError) as error:
-        raise PatternError(
-            f"pruned_params {pattern!r} is no regular expression: {error}. A bracket that is "
-            r"meant as itself is written \( or \["
-        ) from None
-    except TimeoutError:
-        raise PatternError(
-            f"pruned_params {pattern!r} takes more than {MATCH_SECONDS} s to match: repetitions "
-            "inside repetitions try every way to split a name; leave them out"
-        ) from None
-
-
 def _advice(report: PatternReport) -> list[str]:
-    found = _syntax_traps(report.pattern)
+    found = syntax_traps(report.pattern)
     if report.refused:
         found.append(
             "nothing is pruned while it matches what can't be cut: name the filters one by one, "
             "as below"
-            if report.cut
+            if report.prunable
             else "nothing that it matches can be cut: name plain convolutions, say conv2d_1.w_0"
         )
-    if report.cut and report.open_end:
+    if report.prunable and report.open_end:
         found.append(
             f"only the beginning of {some(report.open_end)} is in the pattern, and re.match leaves "
             r"the rest open: end it with \.w_0$"
@@ -182,16 +119,4 @@ def _advice(report: PatternReport) -> list[str]:
             f"re.search would also take {some(report.search_only)}; re.match, which counts here "
             "and in the original, does not"
         )
-    return found
-
-
-def _syntax_traps(pattern: str) -> list[str]:
-    found = []
-    if re.search(r"\[\d+-\d\d+\]", pattern):
-        found.append(
-            "a class in brackets stands for one character, so [1-12] is 1 or 2: write "
-            "[1-9] and 1[0-2], with | between"
-        )
-    if re.search(r"[\s,]", pattern):
-        found.append("names are separated by | alone, without blanks and commas")
     return found

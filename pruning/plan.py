@@ -34,7 +34,7 @@ class Plan:
         for name, ratio in self.ratios.items():
             self._check(name)
             channels = self.dependencies.groups[name].channels
-            if not 0 <= ratio < 1 or self.cut(name) >= channels:
+            if not 0 <= ratio < 1 or self.channels_removed(name) >= channels:
                 raise PlanError(
                     f"ratio {ratio:g} would leave {name} none of its {channels} channels; "
                     f"it must be 0 or more and below 1 - 0.5 / {channels}"
@@ -45,7 +45,7 @@ class Plan:
         if reason:
             raise PlanError(f"{name} {reason}")
 
-    def cut(self, name: str) -> int:
+    def channels_removed(self, name: str) -> int:
         """Output channels that a filter loses, rounded as paddleslim and the original do."""
         return round(self.ratios.get(name, 0) * self.dependencies.shapes[name][0])
 
@@ -55,7 +55,7 @@ class Plan:
         shapes = {name: list(shape) for name, shape in self.dependencies.shapes.items()}
         for name in self.ratios:
             for member, axis in self.dependencies.groups[name].members:
-                shapes[member][axis] -= self.cut(name)
+                shapes[member][axis] -= self.channels_removed(name)
         return {name: tuple(shape) for name, shape in shapes.items()}
 
     @cached_property
@@ -105,9 +105,11 @@ class Plan:
         ratios = {}
         for name in self.ratios:
             channels = self.dependencies.groups[name].channels
-            multiples = (channels - self.cut(name) + channel_multiple / 2) // channel_multiple
+            multiples = (
+                channels - self.channels_removed(name) + channel_multiple / 2
+            ) // channel_multiple
             kept = min(channels, max(1, int(multiples)) * channel_multiple)
-            ratios[name] = 1 - kept / channels if self.cut(name) else 0.0
+            ratios[name] = 1 - kept / channels if self.channels_removed(name) else 0.0
         return Plan(self.dependencies, ratios)
 
     def reached_tensors(
@@ -139,7 +141,7 @@ class Plan:
 
         The parameters are the filter's and those of the batch norm or bias behind it.
         """
-        whole = Plan(self.dependencies, {})
+        unpruned = self.unpruned
         rows = [
             {
                 "layer": conv.name,
@@ -149,11 +151,11 @@ class Plan:
                 "channels after": self.shapes[conv.name][0],
                 "inputs before": conv.shape[1],
                 "inputs after": self.shapes[conv.name][1],
-                "FLOPs before": whole.conv_flops(conv.name),
+                "FLOPs before": unpruned.conv_flops(conv.name),
                 "FLOPs after": self.conv_flops(conv.name),
-                "parameters before": whole.conv_parameters(conv.name),
+                "parameters before": unpruned.conv_parameters(conv.name),
                 "parameters after": self.conv_parameters(conv.name),
-                "cut with it": self._reach(conv.name),
+                "reaches": self._reach(conv.name),
             }
             for conv in self.dependencies.convs.values()
         ]
@@ -161,7 +163,7 @@ class Plan:
 
     def _reach(self, name: str) -> str:
         """The layers that a cut of this plan reaches, in short."""
-        if not self.cut(name):
+        if not self.channels_removed(name):
             return ""
         layers = [
             ("inputs of " if axis else "") + member.split(".")[0]
@@ -169,19 +171,30 @@ class Plan:
         ]
         return ", ".join(dict.fromkeys(layers))
 
+    @cached_property
+    def unpruned(self) -> "Plan":
+        """The plan of the same network that removes nothing."""
+        return Plan(self.dependencies, {})
+
+    @property
+    def uniform_ratio(self) -> float | None:
+        """The ratio of all its filters; None where they differ, or there are none."""
+        ratios = set(self.ratios.values())
+        return ratios.pop() if len(ratios) == 1 else None
+
     @property
     def saved(self) -> float:
         """Share of the FLOPs that is cut."""
-        return 1 - self.flops / Plan(self.dependencies, {}).flops
+        return 1 - self.flops / self.unpruned.flops
 
     def summary(self) -> str:
         """Before and after in one line."""
-        whole = Plan(self.dependencies, {})
+        unpruned = self.unpruned
         return (
-            f"FLOPs {whole.flops / 1e9:.3f} G -> {self.flops / 1e9:.3f} G "
-            f"({self.flops / whole.flops - 1:+.1%}), "
-            f"parameters {whole.parameters / 1e6:.2f} M -> {self.parameters / 1e6:.2f} M "
-            f"({self.parameters / whole.parameters - 1:+.1%})"
+            f"FLOPs {unpruned.flops / 1e9:.3f} G -> {self.flops / 1e9:.3f} G "
+            f"({self.flops / unpruned.flops - 1:+.1%}), "
+            f"parameters {unpruned.parameters / 1e6:.2f} M -> {self.parameters / 1e6:.2f} M "
+            f"({self.parameters / unpruned.parameters - 1:+.1%})"
         )
 
 
@@ -194,16 +207,16 @@ def uniform_plan(dependencies: Dependencies, pruned_params: str, ratio: float) -
     return Plan(dependencies, dict.fromkeys(dependencies.match(pruned_params), ratio))
 
 
-def total_plan(dependencies: Dependencies, cuts: Sequence[Mapping[str, float]]) -> Plan:
-    """One plan for what several cuts, one after the other, leave.
+def total_plan(dependencies: Dependencies, prunings: Sequence[Mapping[str, float]]) -> Plan:
+    """One plan for what several prunings, one after the other, leave.
 
     Args:
-        cuts: ratios by filter of each, of the channels that the one before it left.
+        prunings: the ratios of each by filter, of the channels that the one before it left.
     """
-    if len(cuts) == 1:
-        return Plan(dependencies, cuts[0])
-    left = {name: dependencies.shapes[name][0] for ratios in cuts for name in ratios}
-    for ratios in cuts:
+    if len(prunings) == 1:
+        return Plan(dependencies, prunings[0])
+    left = {name: dependencies.shapes[name][0] for ratios in prunings for name in ratios}
+    for ratios in prunings:
         for name, ratio in ratios.items():
             left[name] -= round(left[name] * ratio)
     ratios = {name: 1 - kept / dependencies.shapes[name][0] for name, kept in left.items()}

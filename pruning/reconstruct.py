@@ -1,7 +1,7 @@
-"""Mend a network after a cut, before it is trained: the layers behind take over, by least squares.
+"""Reconstruct a network after pruning, before it is trained: the layers behind take over.
 
 A convolution that lost inputs computes something else. Of all weights for the inputs that are left
-it gets those with which its output comes nearest to what it was in the whole network, on a few
+it gets those with which its output comes nearest to what it was in the unpruned network, on a few
 batches of images (He et al., Channel Pruning for Accelerating Very Deep Neural Networks, arXiv
 1707.06168, 3.1: the reconstruction step). Layer by layer from the image on, so that each also makes
 up for what those before it could not.
@@ -17,10 +17,10 @@ import paddle
 from numpy.lib.stride_tricks import sliding_window_view
 from paddle.static import Program
 
-from pruning.cut import CutPositions
+from pruning.cut import Criterions, CutPositions, cut_positions
 from pruning.plan import Plan
 from ssd_model.progress import progress
-from ssd_model.scope import child_scope, read_tensor, write_tensor
+from ssd_model.scope import child_scope, empty_scope, read_tensor, write_tensor
 
 PLACES = 1500
 """Of a batch's feature maps so many places are looked at, or all if there are fewer."""
@@ -56,13 +56,13 @@ Places = tuple[np.ndarray, np.ndarray, np.ndarray]
 class _Sample:
     places: Places
     outputs: np.ndarray
-    """[K, C_out] of the whole network there, in the channels that are left."""
+    """[K, C_out] of the unpruned network there, in the channels that are left."""
 
 
 def reconstruct(
     plan: Plan,
-    cuts: CutPositions,
-    whole: ScopedProgram,
+    positions: CutPositions,
+    unpruned: ScopedProgram,
     pruned: ScopedProgram,
     batches: Sequence[np.ndarray],
 ) -> None:
@@ -72,8 +72,8 @@ def reconstruct(
     objects' expense.
 
     Args:
-        plan, cuts: what was cut from `whole` to get `pruned`, see `cut_positions`.
-        whole: the network before the cut; it is only read.
+        plan, positions: what was cut from `unpruned` to get `pruned`, see `cut_positions`.
+        unpruned: the network before the pruning; it is only read.
         pruned: the filters in its scope are replaced.
         batches: images [N, 3, S, S], a hundred or two in all. One layer's inputs are kept for all
             of them, 3 MB an image for the widest of MobileNetV1-SSD.
@@ -98,21 +98,21 @@ def reconstruct(
                 use_prune=True,
             )
 
-    image = first_input(whole.program)
-    layers = [layer for layer in _layers(whole.program) if _lost_inputs(plan, layer.filter)]
+    image = first_input(unpruned.program)
+    layers = [layer for layer in _layers(unpruned.program) if _lost_inputs(plan, layer.filter)]
     if not layers:
         return
     given = [{image: batch} for batch in batches]
     samples: list[list[_Sample]] = [[] for _ in layers]
     for i, feed in enumerate(given):
         rng = np.random.default_rng(i)
-        outputs = run(whole, feed, [layer.output for layer in layers])
+        outputs = run(unpruned, feed, [layer.output for layer in layers])
         for layer, taken, output in zip(layers, samples, outputs, strict=True):
-            taken.append(_sample(output, cuts[layer.filter].get(0, []), rng))
+            taken.append(_sample(output, positions[layer.filter].get(0, []), rng))
     # Each layer's inputs are kept until the next one's are computed from them.
     inputs: list[dict] = [{} for _ in given]
-    with child_scope(pruned.scope) as room:
-        network = ScopedProgram(pruned.program, room)
+    with child_scope(pruned.scope) as inside:
+        network = ScopedProgram(pruned.program, inside)
         for layer, taken in zip(progress(layers, "reconstruct"), samples, strict=True):
             weight = read_tensor(pruned.scope, layer.filter)
             gram, moment = 0.0, 0.0
@@ -122,6 +122,28 @@ def reconstruct(
                 seen = _seen(x, weight.shape[2:], layer, sample.places)
                 gram, moment = gram + seen.T @ seen, moment + seen.T @ sample.outputs
             write_tensor(pruned.scope, layer.filter, _solve(gram, moment, weight))
+
+
+class Reconstruction:
+    """Keeps a network as it is before a pruning, to reconstruct it afterwards.
+
+    Args:
+        plan: what will be pruned.
+        network: as it is; its parameters are copied.
+        criterions: how filters will be ranked, see `cut_positions`.
+    """
+
+    def __init__(self, plan: Plan, network: ScopedProgram, criterions: Criterions):
+        self._plan = plan
+        self._positions = cut_positions(plan, network.scope, criterions)
+        self._unpruned = ScopedProgram(network.program, paddle.static.Scope())
+        for name in plan.shapes:
+            write_tensor(self._unpruned.scope, name, read_tensor(network.scope, name))
+
+    def carry_out(self, pruned: ScopedProgram, batches: Sequence[np.ndarray]) -> None:
+        """Reconstruct the pruned network, once; what was kept is freed. See `reconstruct`."""
+        reconstruct(self._plan, self._positions, self._unpruned, pruned, batches)
+        empty_scope(self._unpruned.scope)
 
 
 def first_input(program: Program) -> str:

@@ -1,4 +1,4 @@
-"""The uniform ratio of channels that cuts a share of the FLOPs."""
+"""The uniform plan that cuts a share of the FLOPs."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,13 +9,13 @@ from pruning.plan import Plan, PlanError, uniform_plan
 ORIGINAL_TOLERANCE = 0.01
 
 
-def search_uniform_ratio(
+def search_uniform_plan(
     dependencies: Dependencies,
     pruned_params: str,
     target_ratio: float,
     tolerance: float | None = None,
-) -> float:
-    """The uniform channel ratio that cuts a share of the FLOPs, found by halving 0..1.
+) -> Plan:
+    """The uniform plan that cuts a share of the FLOPs, its ratio found by bisecting 0..1.
 
     Args:
         target_ratio: share of FLOPs to cut, in (0, 1).
@@ -28,19 +28,20 @@ def search_uniform_ratio(
         PlanError: target_ratio is out of range, these layers don't hold that many FLOPs, or their
             channels are too few to come so near.
     """
-    whole = Plan(dependencies, {}).original_flops
     near = ORIGINAL_TOLERANCE if tolerance is None else tolerance
 
     def saved(plan: Plan) -> float:
-        return 1 - plan.original_flops / whole if tolerance is None else plan.saved
+        if tolerance is None:
+            return 1 - plan.original_flops / plan.unpruned.original_flops
+        return plan.saved
 
-    ratio, got = _search(dependencies, pruned_params, target_ratio, near, saved)
+    plan, got = _search(dependencies, pruned_params, target_ratio, near, saved)
     if abs(got - target_ratio) >= near:
         raise PlanError(
             f"no share of channels comes within {near:g} of target_ratio {target_ratio:g}: the "
             f"nearest saves {got:.3f}; choose that"
         )
-    return ratio
+    return plan
 
 
 def nearest_uniform_plan(
@@ -49,17 +50,14 @@ def nearest_uniform_plan(
     """The uniform plan that comes nearest to a share of the FLOPs.
 
     Args:
-        target_ratio, tolerance: see `search_uniform_ratio`; where channels are too few to come
+        target_ratio, tolerance: see `search_uniform_plan`; where channels are too few to come
             so near, the nearest is good enough.
 
     Raises:
         PatternError: see `Dependencies.match`.
         PlanError: target_ratio is out of range, or these layers don't hold that many FLOPs.
     """
-    ratio, _ = _search(
-        dependencies, pruned_params, target_ratio, tolerance, lambda plan: plan.saved
-    )
-    return uniform_plan(dependencies, pruned_params, ratio)
+    return _search(dependencies, pruned_params, target_ratio, tolerance, lambda plan: plan.saved)[0]
 
 
 def _search(
@@ -68,8 +66,8 @@ def _search(
     target_ratio: float,
     tolerance: float,
     saved: Callable[[Plan], float],
-) -> tuple[float, float]:
-    """A uniform ratio, and the share of the FLOPs that it saves by a count of theirs."""
+) -> tuple[Plan, float]:
+    """A uniform plan, and the share of the FLOPs that it saves by a count of theirs."""
     check_target(target_ratio)
     matched = dependencies.match(pruned_params)
 
@@ -83,7 +81,8 @@ def _search(
             f"their last channel, would save {most:.2f} of the FLOPs; match more layers or "
             "ask for less"
         )
-    return bisect(share, target_ratio, tolerance)
+    ratio, got = bisect(share, target_ratio, tolerance)
+    return uniform_plan(dependencies, pruned_params, ratio), got
 
 
 def check_target(target_ratio: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from paddle.static import Scope
 
 from pruning.cut import L1_NORM, Criterions, silenced
 from pruning.dependencies import Dependencies
@@ -84,7 +85,7 @@ class Sensitivities:
 
 def measure_sensitivities(
     dependencies: Dependencies,
-    scope,
+    scope: Scope,
     names: Sequence[str],
     delta_rate: float,
     metric: Callable[[], float],

@@ -1,14 +1,17 @@
-"""What a strategy of the config cuts, and when."""
+"""The strategies of a config: what each prunes, and when."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from pruning.checkpoints import RunState
-from pruning.config import ConfigError, PruneStrategy, SensitivePruneStrategy
+from pydantic import BeforeValidator, Field
+
+from pruning.cut import L1_NORM
 from pruning.dependencies import Dependencies
-from pruning.plan import Plan, uniform_plan
-from pruning.search import search_uniform_ratio
+from pruning.fields import Count, Number, Positive, Record, Share, Text, number_must
+from pruning.plan import Plan
+from pruning.search import search_uniform_plan
 from pruning.sensitivity import (
     check_reach,
     delta_ratios,
@@ -18,85 +21,141 @@ from pruning.sensitivity import (
 
 # The original pruned a next step when the metric changed by less than this share.
 SETTLED = 0.005
+SENSITIVITIES_FILE = "./sensitivities.json"
+
+Metric = Callable[[], float]
 
 
-def first_plan(
-    strategy: PruneStrategy, dependencies: Dependencies, config_file: Path
-) -> Plan | None:
-    """A strategy's plan for the whole network, as far as it is known before anything is measured.
+class PruneStrategy(Record, ABC):
+    """What both strategies say."""
 
-    Raises:
-        ConfigError: a criterion for what is no filter that can be cut.
-        PatternError, PlanError: the strategy cannot be carried out on this network.
+    name: str
+    start_epoch: Count = 0
+    """Epochs of training before the cut."""
+    end_epoch: Count = 0
+    """As in the original, training goes on until here at least."""
+    target_ratio: Share
+    """Share of FLOPs to cut, in (0, 1)."""
+    pruned_params: Text
+    """Regular expression of filter names."""
+    metric_name: Text | None = None
+    criterions: Mapping[str, str] = Field(default_factory=lambda: dict(L1_NORM))
+    """How to rank filters, see `pruning.criteria`: by filter name, '*' for all others."""
+    channel_multiple: Positive = 1
+    """Cut layers keep a multiple of so many channels. The original had no such key."""
+    reconstruct_images: Count = 0
+    """After the cut, refit what is left on so many training images, see `pruning.reconstruct`. The
+    original had no such key."""
+
+    @abstractmethod
+    def first_plan(self, dependencies: Dependencies) -> Plan | None:
+        """The plan for the unpruned network; None where that takes measurements.
+
+        Raises:
+            PatternError, PlanError: the strategy cannot be carried out on this network.
+        """
+
+    @abstractmethod
+    def plan_step(self, dependencies: Dependencies, scope, metric: Metric, epoch: int) -> Plan:
+        """The plan of one step.
+
+        Args:
+            dependencies, scope: the network as it is.
+            metric: evaluates that network.
+            epoch: epochs trained.
+
+        Raises:
+            PatternError, PlanError: the strategy cannot be carried out on this network.
+            SensitivityError: `sensitivities_file` holds those of another network.
+        """
+
+    def is_due(self, steps_done: int, epoch: int, epochs: int, rows: list[dict[str, Any]]) -> bool:
+        """Whether there is a step to take before the next epoch.
+
+        Args:
+            epoch: epochs trained.
+            epochs: of the whole run.
+            rows: of the history, see `pruning.history`.
+        """
+        if steps_done == 0:
+            return epoch == self.start_epoch
+        steps_left = self.num_steps - steps_done
+        if not steps_left:
+            return False
+        return epochs - epoch <= steps_left or _settled(rows, self.metric_name)
+
+
+class UniformPruneStrategy(PruneStrategy):
+    """Cut the same share of channels from every matched filter, once, before `start_epoch`."""
+
+    num_steps: ClassVar[int] = 1
+
+    def first_plan(self, dependencies: Dependencies) -> Plan:
+        plan = search_uniform_plan(dependencies, self.pruned_params, self.target_ratio)
+        return plan.rounded(self.channel_multiple)
+
+    def plan_step(self, dependencies: Dependencies, scope, metric: Metric, epoch: int) -> Plan:
+        return self.first_plan(dependencies)
+
+
+def _none_if_one(rate: Any) -> Any:
+    return None if rate == 1 and not isinstance(rate, bool) else rate
+
+
+def _file_if_none(file: Any) -> Any:
+    return SENSITIVITIES_FILE if file is None else file
+
+
+class SensitivePruneStrategy(PruneStrategy):
+    """Cut most where the metric suffers least, see `pruning.sensitivity`, in one step or several.
+
+    The first step comes before `start_epoch`, a later one when two evaluations since the last
+    differ by less than 0.5 %, as in the original; or, unlike there, when just one epoch is left
+    for each step, so that the target is always reached.
     """
-    matched = dependencies.match(strategy.pruned_params)
-    for name in strategy.criterions.keys() - {"*"} - dependencies.groups.keys():
-        raise ConfigError(
-            f"{config_file}: criterions names {name!r}, which is no filter that can be cut"
+
+    metric_name: Text
+    delta_rate: Annotated[
+        Number,
+        Field(ge=0.01),
+        number_must("be 0.01 or more"),
+        Field(lt=1),
+        number_must("be below 1"),
+    ] = 0.2
+    """Sensitivities are measured at this ratio, twice as much, and so on below 1."""
+    num_steps: Positive = 1
+    """Each step cuts the same share of the FLOPs that the one before it left."""
+    eval_rate: Annotated[Share | None, BeforeValidator(_none_if_one)] = None
+    """Share of the eval batches to measure on; None: all."""
+    sensitivities_file: Annotated[Text, BeforeValidator(_file_if_none)] = SENSITIVITIES_FILE
+    """Measured once, and taken up again; steps after the first add `.epoch` and its number."""
+
+    @property
+    def step_ratio(self) -> float:
+        """Share of the FLOPs that one step cuts."""
+        return 1 - (1 - self.target_ratio) ** (1 / self.num_steps)
+
+    def first_plan(self, dependencies: Dependencies) -> None:
+        largest = {
+            name: delta_ratios(self.delta_rate, dependencies.groups[name].channels)[-1]
+            for name in dependencies.match(self.pruned_params)
+        }
+        check_reach(dependencies, largest, self.step_ratio)
+
+    def plan_step(self, dependencies: Dependencies, scope, metric: Metric, epoch: int) -> Plan:
+        later = f".epoch{epoch}" if epoch != self.start_epoch else ""
+        sensitivities = measure_sensitivities(
+            dependencies,
+            scope,
+            dependencies.match(self.pruned_params),
+            self.delta_rate,
+            metric,
+            Path(self.sensitivities_file + later),
+            {"metric": self.metric_name, "eval_rate": self.eval_rate},
+            self.criterions,
         )
-    if not isinstance(strategy, SensitivePruneStrategy):
-        return _uniform(strategy, dependencies)
-    largest = {
-        name: delta_ratios(strategy.delta_rate, dependencies.groups[name].channels)[-1]
-        for name in matched
-    }
-    check_reach(dependencies, largest, strategy.step_ratio)
-    return None
-
-
-def is_due(strategy: PruneStrategy, state: RunState, epochs: int) -> bool:
-    """Whether a strategy has a step to take before the next epoch.
-
-    Args:
-        epochs: of the whole run.
-    """
-    done = state.steps.get(strategy.name, 0)
-    if done == 0:
-        return state.epoch == strategy.start_epoch
-    steps_left = strategy.num_steps - done
-    if not steps_left:
-        return False
-    return epochs - state.epoch <= steps_left or _settled(state.history, strategy.metric_name)
-
-
-def plan_step(
-    strategy: PruneStrategy,
-    dependencies: Dependencies,
-    scope,
-    metric: Callable[[], float],
-    epoch: int,
-) -> Plan:
-    """One step of a strategy; a sensitive one measures what each layer costs, or reads it.
-
-    Args:
-        dependencies, scope: the network as it is.
-        metric: evaluates that network.
-        epoch: epochs trained.
-
-    Raises:
-        SensitivityError: `sensitivities_file` holds those of another network.
-    """
-    if not isinstance(strategy, SensitivePruneStrategy):
-        return _uniform(strategy, dependencies)
-    later = f".epoch{epoch}" if epoch != strategy.start_epoch else ""
-    sensitivities = measure_sensitivities(
-        dependencies,
-        scope,
-        dependencies.match(strategy.pruned_params),
-        strategy.delta_rate,
-        metric,
-        Path(strategy.sensitivities_file + later),
-        {"metric": strategy.metric_name, "eval_rate": strategy.eval_rate},
-        strategy.criterions,
-    )
-    plan = sensitive_plan(dependencies, sensitivities, strategy.step_ratio)
-    return plan.rounded(strategy.channel_multiple)
-
-
-def _uniform(strategy: PruneStrategy, dependencies: Dependencies) -> Plan:
-    pattern = strategy.pruned_params
-    ratio = search_uniform_ratio(dependencies, pattern, strategy.target_ratio)
-    return uniform_plan(dependencies, pattern, ratio).rounded(strategy.channel_multiple)
+        plan = sensitive_plan(dependencies, sensitivities, self.step_ratio)
+        return plan.rounded(self.channel_multiple)
 
 
 def _settled(rows: list[dict[str, Any]], label: str) -> bool:

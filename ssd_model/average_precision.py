@@ -132,7 +132,10 @@ class AveragePrecision:
         return judged if self.evaluate_difficult else judged[~(matched & difficult[best])]
 
     def _rank(self, c: int, scores: np.ndarray, hits: np.ndarray) -> None:
-        """Put new detections of a class among those so far; of equal ones the older is first."""
+        """Put new detections of a class among those so far; of equal ones the older is first.
+
+        The operator sorted stably, too, so equal scores rank in the order in which they came.
+        """
         scores, hits = np.append(self._scores[c], scores), np.append(self._hits[c], hits)
         order = np.argsort(-scores, kind="stable")
         self._scores[c], self._hits[c] = scores[order], hits[order]
@@ -142,10 +145,13 @@ class AveragePrecision:
             return 0.0
         found = np.cumsum(self._hits[c])
         precision = found / np.arange(1, len(found) + 1)
-        # The operator compared a float32 recall with a double: 7 of 10 stays below 0.7 there.
+        # The operator (detection_map_op.h of Paddle 1.x) compared a float32 recall with a double:
+        # 7 of 10 stays below 0.7 there.
         recall = (found / self._positives[c]).astype("float32").astype("float64")
         if self.ap_version == "integral":
             return float((precision * np.diff(recall, prepend=0)).sum())
+        # The envelope of VOC 2007 (Everingham et al., 2010, 4.2): at each recall the best precision
+        # that any longer list reaches, so a dip in the middle of the ranking does not count.
         best_from = np.maximum.accumulate(precision[::-1])[::-1]
         first = np.searchsorted(recall, np.arange(11) / 10)
         return float(np.append(best_from, 0)[first].mean())

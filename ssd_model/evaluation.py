@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import paddle
+from paddle.static import Scope
 
 from ssd_model.data.readers import FeedList, Reader, feeds
 from ssd_model.detection_map import ACCUMULATED, BY_CLASS, HAS_STATE
@@ -20,7 +21,7 @@ def evaluate(
     reader: Reader,
     fetch_list: FetchList,
     feed_list: FeedList | None = None,
-    scope=None,
+    scope: "Scope | None" = None,
 ) -> dict[str, float | list[float]]:
     """Run a Program over all batches of a reader.
 

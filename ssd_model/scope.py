@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import paddle
+from paddle.static import Scope
 
 
-def read_tensor(scope, name: str) -> np.ndarray:
+def read_tensor(scope: Scope, name: str) -> np.ndarray:
     """A copy of a Variable's value.
 
     Raises:
@@ -22,7 +23,7 @@ def read_tensor(scope, name: str) -> np.ndarray:
     return np.array(var.get_tensor())
 
 
-def write_tensor(scope, name: str, array: np.ndarray) -> None:
+def write_tensor(scope: Scope, name: str, array: np.ndarray) -> None:
     """Replace a Variable's value; the shape may change, the device does not."""
     old = scope.var(name).get_tensor()
     place = paddle.CPUPlace()
@@ -34,7 +35,7 @@ def write_tensor(scope, name: str, array: np.ndarray) -> None:
     old._share_data_with(new)
 
 
-def weights_digest(scope, names: Iterable[str]) -> str:
+def weights_digest(scope: Scope, names: Iterable[str]) -> str:
     """A short name for the values of some tensors."""
     digest = hashlib.sha256()
     for name in names:
@@ -43,20 +44,20 @@ def weights_digest(scope, names: Iterable[str]) -> str:
 
 
 @contextmanager
-def child_scope(scope: paddle.static.Scope) -> Iterator[paddle.static.Scope]:
+def child_scope(scope: Scope) -> Iterator[Scope]:
     """A scope within another to run Programs in, whose feature maps are gone when this ends.
 
     Without it they are kept as long as the other scope is. Parameters are those of the other. An
     Executor that has run here must not run here again, so it takes one of its own.
     """
-    room = scope.new_scope()
+    child = scope.new_scope()
     try:
-        yield room
+        yield child
     finally:
-        room.drop_kids()
+        child.drop_kids()
 
 
-def empty_scope(scope: paddle.static.Scope) -> None:
+def empty_scope(scope: Scope) -> None:
     """Free what a scope holds: Paddle keeps every one until the process ends.
 
     The feature maps of the last run, which are in its children, go too.

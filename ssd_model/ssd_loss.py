@@ -99,6 +99,8 @@ def _hard_negatives(conf_loss: Variable, positive: Variable, ratio: float) -> Va
     negative = 1 - positive
     # Positives sort last: a cross entropy is never below 0.
     hardness = (conf_loss.detach() + 1) * negative
+    # The argsort of an argsort is each prior's place in the ranking: what `mine_hard_examples` of
+    # Paddle 1.x got by sorting (SSD, arXiv 1512.02325, 2.2: negatives by highest confidence loss).
     rank = paddle.argsort(paddle.argsort(hardness, axis=1, descending=True), axis=1)
     wanted = (ratio * reduce_sum(positive, axis=1, keepdim=True)).astype("int64")
     return (rank < wanted).astype("float32") * negative

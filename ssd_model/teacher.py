@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import paddle
+from paddle.static import Scope
 
 from ssd_model.data.readers import Reader, feeds
 from ssd_model.fusion import fused
@@ -23,7 +24,7 @@ class TaughtReader:
         scope: holds the teacher's parameters; it is only read.
     """
 
-    def __init__(self, reader: Reader, teacher: Detector, scope):
+    def __init__(self, reader: Reader, teacher: Detector, scope: Scope):
         self._reader, self._image = reader, teacher.image.name
         self._answers = [teacher.location.name, teacher.confidence.name]
         self._program, self._scope = teacher.program, scope

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import paddle
+from paddle.static import Scope
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -42,7 +43,7 @@ class LoadReport:
 def save_weights(
     program: paddle.static.Program,
     path: Path,
-    scope=None,
+    scope: "Scope | None" = None,
     dtype: str = "float32",
     metadata: dict[str, str] | None = None,
 ) -> None:
@@ -60,7 +61,7 @@ def save_weights(
 
 
 def load_weights(
-    program: paddle.static.Program, path: Path, scope=None, strict: bool = False
+    program: paddle.static.Program, path: Path, scope: "Scope | None" = None, strict: bool = False
 ) -> LoadReport:
     """Fill the parameters of a Program that a file has, by name and shape.
 

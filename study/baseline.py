@@ -78,7 +78,7 @@ def train_phase(phase: Phase, data_dir: Path, folder: Path, start: Path | None) 
     _write_table(result.with_suffix(".csv"), curve)
     metadata = {
         "classes": json.dumps(trainval.classes),
-        "map": f"{trained.history.value('map', 'trained'):.4f}",
+        "map": f"{trained.history.value('map', 'finetuned'):.4f}",
     }
     save_weights(trained.evaluation.program, result, trained.scope, "float16", metadata)
     return result

@@ -22,7 +22,7 @@ def main_table(rows: Rows) -> Table:
     """One line a target_ratio, by the standard recipe; means over the seeds."""
     table = [
         ["target_ratio", "FLOPs, M", "parameters, M", "file, MB", "latency, ms",
-         "mAP right after the cut", "repaired", "fine-tuned", "control", "difference", "seeds"]
+         "mAP pruned", "reconstructed", "finetuned", "control", "difference", "seeds"]
     ]  # fmt: skip
     for target, group in standard(rows).groupby("target_ratio"):
         first, cut = group.iloc[0], bool(target)
@@ -51,7 +51,7 @@ def main_table(rows: Rows) -> Table:
 
 def method_table(rows: Rows) -> Table:
     """Ways of pruning at `COMPARED_AT`, and their controls; one seed."""
-    table = [["what", "right after the cut", "repaired", "fine-tuned"]]
+    table = [["what", "pruned", "reconstructed", "finetuned"]]
     for row in rows:
         if row["seed"] == 0 and row["target_ratio"] in (0, COMPARED_AT):
             values = (row["map_pruned"], row["map_reconstructed"], row["map_finetuned"])
@@ -63,7 +63,7 @@ def class_table(rows: Rows) -> Table:
     """AP of each class at `COMPARED_AT`, seed 0, the class that the cut hurt most first."""
     (row,) = standard(rows).query("target_ratio == @COMPARED_AT and seed == 0").to_dict("records")
     (control,) = standard(rows).query("target_ratio == 0 and seed == 0").to_dict("records")
-    table = [["class", "baseline", "right after the cut", "repaired", "fine-tuned", "control"]]
+    table = [["class", "baseline", "pruned", "reconstructed", "finetuned", "control"]]
     lost = sorted(
         row["ap_by_class"],
         key=lambda name: (
@@ -79,7 +79,7 @@ def class_table(rows: Rows) -> Table:
 
 
 def standard(rows: Rows) -> pd.DataFrame:
-    """The rows of the standard recipe: uniform, by l1_norm, repaired where cut, no teacher."""
+    """The rows of the standard recipe: uniform, by l1_norm, reconstructed where cut, no teacher."""
     frame = pd.DataFrame(rows)
     uniform = (frame["strategy"] == "uniform") & (frame["criterion"] == "l1_norm")
     repaired = (frame["reconstruct_images"] > 0) | (frame["target_ratio"] == 0)
@@ -87,7 +87,7 @@ def standard(rows: Rows) -> pd.DataFrame:
 
 
 def plot_map_against(rows: Rows, column: str, label: str, unit: float = 1) -> Figure:
-    """mAP against a cost of the network: right after the cut, repaired, fine-tuned.
+    """mAP against a cost of the network: pruned, reconstructed, finetuned.
 
     Args:
         column: the cost's key without '_before' or '_after'.
@@ -103,10 +103,10 @@ def plot_map_against(rows: Rows, column: str, label: str, unit: float = 1) -> Fi
             mean.loc[0] = groups.get_group(0)["map_baseline"].mean()
         spread = [mean - values.min().fillna(mean), values.max().fillna(mean) - mean]
         spread = [side.clip(lower=0).fillna(0) for side in spread]
-        axes.errorbar(cost, mean, spread, fmt=style, capsize=4, label=STAGES[stage])
+        axes.errorbar(cost, mean, spread, fmt=style, capsize=4, label=stage)
     axes.axhline(control.mean(), color="grey", lw=1, label="control")
     for target in cost.index:
-        text = f"{target:g}" if target else "whole"
+        text = f"{target:g}" if target else "unpruned"
         place = (cost[target], control.mean())
         axes.annotate(text, place, (0, 8), textcoords="offset points", ha="center")
     axes.set(xlabel=label, ylabel="mAP on test scenes", ylim=(0, 1))
@@ -115,12 +115,9 @@ def plot_map_against(rows: Rows, column: str, label: str, unit: float = 1) -> Fi
     return figure
 
 
-STAGES = {"pruned": "right after the cut", "reconstructed": "repaired", "finetuned": "fine-tuned"}
-
-
 def write_page(folder: Path, rows: Rows, readme: Path) -> None:
     """CSV, plots and the tables in both pages."""
-    flat = pd.DataFrame(rows).drop(columns=["ap_by_class", "classes", "cuts", "versions"])
+    flat = pd.DataFrame(rows).drop(columns=["ap_by_class", "classes", "ratios", "versions"])
     write_file(folder / "results.csv", flat.to_csv(index=False).encode())
     for name, column, label, unit in (
         ("map_flops", "flops", "million multiply-adds", 1e-6),
@@ -141,7 +138,7 @@ def tables(rows: Rows) -> dict[str, Table]:
 
 def _describe(row: dict[str, Any]) -> str:
     words = [row["strategy"], row["criterion"]] if row["target_ratio"] else ["control"]
-    words += ["repair"] * bool(row["reconstruct_images"]) + ["teacher"] * row["teacher"]
+    words += ["reconstructed"] * bool(row["reconstruct_images"]) + ["teacher"] * row["teacher"]
     words.append("one pass" if row["epochs"] == 1 else f"{row['epochs']} passes")
     return ", ".join(words)
 

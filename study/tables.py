@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 
+import pandas as pd
+
 Table = list[list[str]]
 """Lines of cells, the headings first."""
 
@@ -18,5 +20,5 @@ def fill(text: str, tables: Mapping[str, Table]) -> str:
 
 
 def _markdown(table: Table) -> str:
-    lines = [table[0], ["---"] * len(table[0]), *table[1:]]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    frame = pd.DataFrame(table[1:], columns=table[0])
+    return frame.to_markdown(index=False, tablefmt="github", disable_numparse=True) + "\n"

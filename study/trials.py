@@ -131,7 +131,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
         seed=trial.seed,
     )
     history = trained.history
-    plan = Plan(analyse(trained.evaluation.program), history.cuts[0] if history.cuts else {})
+    plan = Plan(analyse(trained.evaluation.program), history.ratios[0] if history.ratios else {})
     in_scope = {name: read_tensor(trained.scope, name).shape for name in plan.shapes}
     settings = {
         "name": trial.name,
@@ -148,7 +148,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
         outputs_max_abs_difference=_difference(trained, trial_folder(trial) / "heads", images),
     )
     empty_scope(trained.scope)
-    return {**report, "cuts": history.cuts, "seconds": history.rows[-1]["seconds"], **_origin()}
+    return {**report, "ratios": history.ratios, "seconds": history.rows[-1]["seconds"], **_origin()}
 
 
 def _difference(trained: Trained, prefix: Path, images: np.ndarray) -> float:
@@ -171,15 +171,15 @@ def measure(rows: list[dict[str, Any]]) -> None:
     """File size and latency of every network of the study, all in one go, in turns.
 
     They depend on the shapes alone, so the baseline's weights, cut as a row says, stand for all
-    rows of the same cuts.
+    rows of the same ratios.
     """
-    networks = {json.dumps(row["cuts"]): row["cuts"] for row in rows}
+    networks = {json.dumps(row["ratios"]): row["ratios"] for row in rows}
     prefixes, sizes = {}, {}
-    for number, (key, cuts) in enumerate({"[]": [], **networks}.items()):
+    for number, (key, prunings) in enumerate({"[]": [], **networks}.items()):
         detector = build_detector(len(rows[0]["classes"]) + 1, is_train=False)
         scope, program = new_scope(detector), detector.program
         load_weights(program, BASELINE, scope, strict=True)
-        for ratios in cuts:
+        for ratios in prunings:
             (program,) = apply_plan(Plan(analyse(program), ratios), [program], scope)
         prefixes[key] = BUILD / "results" / "models" / str(number)
         outputs = [detector.nmsed_out, detector.counts]
@@ -189,7 +189,7 @@ def measure(rows: list[dict[str, Any]]) -> None:
     image = preprocess(test.records[0].open())[None]
     latency = compare_latency(prefixes, image, RUNS, ROUNDS)
     for row in rows:
-        key = json.dumps(row["cuts"])
+        key = json.dumps(row["ratios"])
         row["file_bytes_before"], row["file_bytes_after"] = sizes["[]"], sizes[key]
         row["latency_ms_before"], row["latency_ms_after"] = latency["[]"], latency[key]
         row["latency_machine"] = machine()
@@ -197,7 +197,7 @@ def measure(rows: list[dict[str, Any]]) -> None:
 
 def add_controls(rows: list[dict[str, Any]]) -> None:
     """Beside each pruned network's mAP, that of the control: same seed, same fine-tuning."""
-    controls = {_tuning(row): row["map_finetuned"] for row in rows if not row["cuts"]}
+    controls = {_tuning(row): row["map_finetuned"] for row in rows if not row["ratios"]}
     for row in rows:
         row["map_control"] = controls.get(_tuning(row))
 

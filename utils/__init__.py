@@ -1,7 +1,69 @@
 """What the notebooks share. Importing it first sets Paddle up: see `ssd_model.runtime`."""
 
 from ssd_model import runtime
-from utils import missing_names
 
 runtime.prepare()
-missing_names.explain_missing_names()
+
+from utils.artifacts import (
+    PrunedRun,
+    find_history,
+    find_pruned,
+    load_pruned,
+    prune_only,
+    save_history,
+    save_pruned,
+)
+from utils.diagrams import plot_group, plot_network
+from utils.explorer import explore
+from utils.latency import measure_latency
+from utils.missing_names import explain_missing_names
+from utils.paths import BASELINE, relative
+from utils.plots import (
+    plot_ap_by_class,
+    plot_channels,
+    plot_flops,
+    plot_history,
+    plot_images,
+    plot_latency,
+    plot_norms,
+    plot_plan,
+    plot_sensitivities,
+    plot_truth,
+)
+from utils.report import summary_table, write_report
+from utils.training import fine_tune, start_scope, train_baseline
+from utils.workspace import Workspace
+
+__all__ = [
+    "BASELINE",
+    "PrunedRun",
+    "Workspace",
+    "explore",
+    "find_history",
+    "find_pruned",
+    "fine_tune",
+    "load_pruned",
+    "measure_latency",
+    "plot_ap_by_class",
+    "plot_channels",
+    "plot_flops",
+    "plot_group",
+    "plot_history",
+    "plot_images",
+    "plot_latency",
+    "plot_network",
+    "plot_norms",
+    "plot_plan",
+    "plot_sensitivities",
+    "plot_truth",
+    "prune_only",
+    "relative",
+    "save_history",
+    "save_pruned",
+    "start_scope",
+    "summary_table",
+    "train_baseline",
+    "write_report",
+]
+
+explain_missing_names()

@@ -3,15 +3,14 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from paddle.static import Program
+from paddle.static import Program, Scope
 
 from pruning.cut import apply_plan, reshape_programs
 from pruning.dependencies import analyse
 from pruning.history import History
-from pruning.plan import Plan, uniform_plan
-from pruning.search import search_uniform_ratio
+from pruning.plan import Plan
+from pruning.search import search_uniform_plan
 from ssd_model.files import write_json
 from ssd_model.programs import Detector, new_scope
 from ssd_model.weights import load_weights, read_tensors, save_weights
@@ -26,7 +25,7 @@ class PrunedRun:
     history: History
 
 
-def save_pruned(path: Path, program: Program, scope, run: PrunedRun, key: str) -> None:
+def save_pruned(path: Path, program: Program, scope: Scope, run: PrunedRun, key: str) -> None:
     """Write a pruned network's weights, and in the same file how it came about.
 
     Args:
@@ -52,7 +51,7 @@ def find_pruned(path: Path, key: str) -> PrunedRun | None:
 
 
 def prune_only(
-    evaluation: Detector, scope, target_ratio: float, pruned_params: str
+    evaluation: Detector, scope: Scope, target_ratio: float, pruned_params: str
 ) -> tuple[PrunedRun, Program]:
     """Prune the network of a scope without measuring or fine-tuning it.
 
@@ -60,28 +59,26 @@ def prune_only(
         How it came about, with no rows in its history, and the pruned eval Program.
 
     Raises:
-        PatternError, PlanError: see `search_uniform_ratio`.
+        PatternError, PlanError: see `search_uniform_plan`.
     """
     dependencies = analyse(evaluation.program)
-    ratio = search_uniform_ratio(dependencies, pruned_params, target_ratio)
-    plan = uniform_plan(dependencies, pruned_params, ratio)
+    plan = search_uniform_plan(dependencies, pruned_params, target_ratio)
     (program,) = apply_plan(plan, [evaluation.program], scope)
-    whole = Plan(dependencies, {})
     history = History(
         rows=[],
-        cuts=[dict(plan.ratios)],
-        flops_before=whole.flops,
+        ratios=[dict(plan.ratios)],
+        flops_before=plan.unpruned.flops,
         flops_after=plan.flops,
-        parameters_before=whole.parameters,
+        parameters_before=plan.unpruned.parameters,
         parameters_after=plan.parameters,
     )
     return PrunedRun(target_ratio, pruned_params, history), program
 
 
-def load_pruned(path: Path, evaluation: Detector, run: PrunedRun) -> tuple[Program, Any]:
+def load_pruned(path: Path, evaluation: Detector, run: PrunedRun) -> tuple[Program, Scope]:
     """The eval Program and the scope of a saved pruned network."""
     program = evaluation.program
-    for ratios in run.history.cuts:
+    for ratios in run.history.ratios:
         (program,) = reshape_programs(Plan(analyse(program), ratios), [program])
     scope = new_scope(evaluation)
     load_weights(program, path, scope, strict=True)

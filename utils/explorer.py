@@ -10,7 +10,8 @@ import pandas as pd
 from IPython.display import HTML, Image, display
 
 from pruning.dependencies import Dependencies
-from pruning.pattern import PatternError, explain_pattern
+from pruning.matching import PatternError
+from pruning.pattern import explain_pattern
 from pruning.plan import PlanError
 from pruning.search import nearest_uniform_plan
 from utils.plots import plot_plan
@@ -57,7 +58,7 @@ def describe(
     """A plan as HTML and as a PNG; or, in words, why there is none, and no PNG."""
     try:
         report = explain_pattern(dependencies, pruned_params)
-        if not report.cut or report.refused:
+        if not report.prunable or report.refused:
             return f"<pre>{escape(str(report))}</pre>", None
         plan = nearest_uniform_plan(dependencies, pruned_params, target_ratio)
         plan = plan.rounded(channel_multiple)

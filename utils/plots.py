@@ -22,7 +22,6 @@ if get_ipython():
 plt.rcParams["text.parse_math"] = False
 
 KINDS = {"1x1": "tab:blue", "depthwise 3x3": "tab:orange", "3x3": "tab:green"}
-AT_THE_CUT = {"pruned": "right after the cut", "reconstructed": "repaired"}
 BOX_COLOURS = plt.get_cmap("tab10")
 
 
@@ -51,11 +50,11 @@ def plot_channels(sweep: Sweep) -> Figure:
     found = {**sweep.plans, **dict.fromkeys(sweep.out_of_reach), limit: sweep.limit}
     rows = dict(sorted(found.items()))
     names = [f"limit: {target:.2f}" if target == limit else f"{target:g}" for target in rows]
-    whole = np.array([sweep.limit.dependencies.shapes[name][0] for name in layers])
+    unpruned = np.array([sweep.limit.dependencies.shapes[name][0] for name in layers])
     counts = np.array(
         [[plan.shapes[name][0] if plan else np.nan for name in layers] for plan in rows.values()]
     )
-    share = counts / whole
+    share = counts / unpruned
     figure, axes = plt.subplots(figsize=(11, 0.28 * len(rows) + 1.5), layout="constrained")
     image = axes.imshow(share, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     _write_in(axes, counts, "{:.0f}", share > 0.6)
@@ -128,11 +127,9 @@ def plot_history(compressed: History, control: History) -> Figure:
         epochs = [row["epoch"] for row in history.rows]
         axes.plot(epochs, [row["map"] for row in history.rows], style, label=name)
     for row in compressed.rows:
-        if row["stage"] in AT_THE_CUT:
+        if row["stage"] in ("pruned", "reconstructed"):
             place = (row["epoch"], row["map"])
-            axes.annotate(
-                AT_THE_CUT[row["stage"]], place, (6, -3), textcoords="offset points", va="top"
-            )
+            axes.annotate(row["stage"], place, (6, -3), textcoords="offset points", va="top")
     axes.xaxis.get_major_locator().set_params(integer=True)
     # As near as the values are to each other: most of the difference is in the third digit.
     axes.set(xlabel="epochs of fine-tuning", ylabel="mAP on the test images")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from pruning.history import History
+from pruning.history import STAGES, History
 from ssd_model.files import write_json
 from utils.artifacts import PrunedRun
 from utils.workspace import Workspace
@@ -30,7 +30,7 @@ def make_report(
     """
     history = run.history
     # Layers cut each by its own share have none in common.
-    ratios = {ratio for cut in history.cuts for ratio in cut.values()}
+    ratios = {ratio for pruning in history.ratios for ratio in pruning.values()}
     return {
         **settings,
         "target_ratio": run.target_ratio,
@@ -42,11 +42,8 @@ def make_report(
         "parameters_after": history.parameters_after,
         "file_bytes_before": file_bytes[0] if file_bytes else None,
         "file_bytes_after": file_bytes[1] if file_bytes else None,
-        "map_baseline": history.value("map", "baseline"),
-        "map_pruned": history.value("map", "pruned"),
-        "map_reconstructed": history.value("map", "reconstructed"),
-        "map_finetuned": history.value("map", "trained"),
-        "map_control": control.value("map", "trained") if control else None,
+        **{f"map_{stage}": history.value("map", stage) for stage in STAGES},
+        "map_control": control.value("map", "finetuned") if control else None,
         "ap_by_class": _ap_by_class(settings["classes"], history, control),
         "latency_ms_before": latency_ms[0] if latency_ms else None,
         "latency_ms_after": latency_ms[1] if latency_ms else None,
@@ -88,13 +85,8 @@ def _ap_by_class(
     classes: Sequence[str], history: History, control: History | None
 ) -> dict[str, dict[str, float]]:
     """By class and stage; the background, first in each list, is left out."""
-    stages = {
-        "baseline": history.value("map_by_class", "baseline"),
-        "pruned": history.value("map_by_class", "pruned"),
-        "reconstructed": history.value("map_by_class", "reconstructed"),
-        "finetuned": history.value("map_by_class", "trained"),
-        "control": control.value("map_by_class", "trained") if control else None,
-    }
+    stages = {stage: history.value("map_by_class", stage) for stage in STAGES}
+    stages["control"] = control.value("map_by_class", "finetuned") if control else None
     return {
         name: {stage: values[i] for stage, values in stages.items() if values}
         for i, name in enumerate(classes, start=1)

@@ -44,7 +44,7 @@ class Workspace:
         self.profile: Profile = PROFILES[profile]
         self.seed = seed
         self.drawn = not data_dir
-        self.data_dir = self._draw_scenes() if self.drawn else ROOT / data_dir
+        self.data_dir = self._scenes if self.drawn else ROOT / data_dir
         self.config_file = self.output / "compress.yaml"
         self.pruned_file = self.output / "pruned.safetensors"
         self.control_file = self.output / "control.json"
@@ -60,12 +60,12 @@ class Workspace:
     @cached_property
     def trainval(self) -> Split:
         """The images to train on."""
-        return read_voc(self.data_dir, "trainval", self.profile.trainval)
+        return self._read("trainval", self.profile.trainval)
 
     @cached_property
     def test(self) -> Split:
         """The images to evaluate on."""
-        return read_voc(self.data_dir, "test", self.profile.test)
+        return self._read("test", self.profile.test)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -136,11 +136,16 @@ class Workspace:
         """The test images in order, with the Program's feed list."""
         return make_loader(self.test, detector.feed_list, EVAL_BATCH)
 
-    def _draw_scenes(self) -> Path:
-        folder, few = self.output / "data" / "signs", {}
-        if self.profile.name == "smoke":
-            folder = folder.with_name("signs-smoke")
+    @property
+    def _scenes(self) -> Path:
+        is_smoke = self.profile.name == "smoke"
+        return self.output / "data" / ("signs-smoke" if is_smoke else "signs")
+
+    def _read(self, split: str, limit: int | None) -> Split:
+        """One split; the road-sign scenes are drawn first, where they are missing."""
+        if self.drawn:
             few = {"trainval": self.profile.trainval, "test": self.profile.test}
-        if not folder.exists():
-            print("drawing the road-sign scenes; this takes up to a minute, once")
-        return write_scenes(folder, **few)
+            if not self.data_dir.exists():
+                print("drawing the road-sign scenes; this takes up to a minute, once")
+            write_scenes(self.data_dir, **(few if self.profile.name == "smoke" else {}))
+        return read_voc(self.data_dir, split, limit)

@@ -96,7 +96,12 @@ class Augmentation:
         return expanded if self._fits(pixels, expanded[None])[0] else window
 
     def _crop(self, window: np.ndarray, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return the window itself or one crop of it, each accepted one equally likely."""
+        """Return the window itself or one crop of it, each accepted one equally likely.
+
+        Each sampler, one for every least overlap, offers its first trial that overlaps some box
+        by that much (SSD, arXiv 1512.02325, 2.2); all trials are judged at once, since one by one
+        they took longer than decoding the image.
+        """
         accepted = [window]
         if len(pixels) and self.min_overlaps:
             crops = self._draw_crops(window, len(self.min_overlaps) * self.trials, rng)

@@ -45,3 +45,21 @@ def sample(reader: Reader, eval_rate: float, feed_list: FeedList | None = None) 
         if i == 0 or int((i + 1) * eval_rate) > len(taken):
             taken.append({name: np.array(value) for name, value in feed.items()})
     return taken
+
+
+def first_batches(
+    reader: Reader, feed_list: FeedList | None, name: str, count: int
+) -> list[np.ndarray]:
+    """One Variable of the first batches of a reader's first epoch.
+
+    Args:
+        name: of the Variable, such as the image's.
+        count: images wanted; as many batches are taken as hold them.
+    """
+    set_epoch(reader, 0)
+    batches: list[np.ndarray] = []
+    for feed in feeds(reader, feed_list):
+        batches.append(np.array(feed[name]))
+        if sum(map(len, batches)) >= count:
+            break
+    return batches

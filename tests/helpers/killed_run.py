@@ -80,7 +80,7 @@ def compress(compressor: Compressor, scope: paddle.static.Scope, folder: Path) -
         if scope.find_var(name) is not None:
             digest.update(name.encode() + read_tensor(scope, name).tobytes())
     rows = [{k: repr(v) for k, v in row.items() if k != "seconds"} for row in history.rows]
-    result = {"tensors": digest.hexdigest(), "rows": rows, "cuts": history.cuts}
+    result = {"tensors": digest.hexdigest(), "rows": rows, "ratios": history.ratios}
     (folder / "result.json").write_text(json.dumps(result))
 
 

@@ -4,13 +4,15 @@ import numpy as np
 import paddle
 import pytest
 
-from pruning.compressor import Compressor, TrainingError
+from pruning.compressor import Compressor
 from pruning.config import ConfigError
-from pruning.dependencies import PatternError, analyse
+from pruning.dependencies import analyse
+from pruning.matching import PatternError
 from pruning.plan import PlanError
 from ssd_model.average_precision import AveragePrecision
 from ssd_model.fusion import fused
 from ssd_model.scope import read_tensor, write_tensor
+from ssd_model.training import TrainingError
 from ssd_model.weights import save_weights
 from tests.helpers.small_run import BATCHES, Setup, weights
 
@@ -24,7 +26,7 @@ def test_run_prunes_trains_and_measures(config, optimizer_inside):
     plan = setup.compressor.plan
     history = setup.compressor.run()
     assert [(row["stage"], row["epoch"]) for row in history.rows] == [
-        ("baseline", 0), ("trained", 1), ("pruned", 1), ("trained", 2),
+        ("baseline", 0), ("finetuned", 1), ("pruned", 1), ("finetuned", 2),
     ]  # fmt: skip
     assert history.flops_after == plan.flops < history.flops_before
     assert history.parameters_after == plan.parameters < history.parameters_before
@@ -32,7 +34,7 @@ def test_run_prunes_trains_and_measures(config, optimizer_inside):
     for graph in (setup.compressor.train_graph, setup.compressor.eval_graph):
         shapes = {p.name: tuple(p.shape) for p in graph.program.all_parameters()}
         assert shapes == plan.shapes
-    assert len(history.value("map_by_class", "trained")) == 3
+    assert len(history.value("map_by_class", "finetuned")) == 3
     assert list(history.frame()["stage"]) == [row["stage"] for row in history.rows]
 
 
@@ -101,7 +103,7 @@ def test_bad_configs_are_refused_before_anything_changes(config, settings, error
 
 def test_an_unknown_metric_is_refused(config):
     path = config()
-    path.write_text(path.read_text().replace("'map'", "'acc_top1'"))
+    path.write_text(path.read_text().replace("metric_name: map", "metric_name: acc_top1"))
     with pytest.raises(ConfigError, match=r"acc_top1.*\['map'\]"):
         Setup().compressor.config(path)
 
@@ -155,7 +157,7 @@ def test_a_second_run_says_what_to_do(config):
 
 def test_the_criterion_and_the_multiple_of_the_config(config):
     path = config(epoch=0)
-    text = path.read_text().replace("'l1_norm'", "'bn_scale'")
+    text = path.read_text().replace("l1_norm", "bn_scale")
     path.write_text(text.replace("metric_name", "channel_multiple: 8\n        metric_name"))
     setup = Setup()
     scale = analyse(setup.eval.program).convs["conv2d_1.w_0"].scale

@@ -1,5 +1,8 @@
 """The config: the original's YAML is read, anything else refused with file, line and key."""
 
+import json
+
+import numpy as np
 import pytest
 
 from pruning.config import (
@@ -121,6 +124,44 @@ def test_an_eval_rate_of_one_is_all_of_them(read):
     assert strategy.eval_rate is None
 
 
+def test_keys_left_empty_are_as_the_original_took_them(read):
+    text = SENSITIVE.replace("'mobilenet_acc_loss.json'", "").replace(
+        "  epoch: 4", "  epoch: 4\n    init_model:"
+    )
+    config = read(text)
+    assert config.init_model is None
+    assert config.strategies[0].sensitivities_file == "./sensitivities.json"
+    text = ORIGINAL.replace("metric_name: 'map'", "metric_name:")
+    assert read(text).strategies[0].metric_name is None
+    text = ORIGINAL.replace("        - uniform_pruning_strategy\n", "")
+    assert read(text).strategies == ()
+
+
+def test_a_strategy_survives_json(read):
+    for text in (ORIGINAL, SENSITIVE):
+        config = read(text)
+        content = config.strategies[0].model_dump()
+        assert json.loads(json.dumps(content)) == content
+        assert type(config.strategies[0])(**content) == config.strategies[0]
+        assert config.model_dump()["strategies"] == (content,)
+
+
+def test_when_a_step_is_due(read):
+    (strategy,) = read(SENSITIVE.replace("epoch: 4", "epoch: 9")).strategies
+    rows = [{"stage": "baseline", "map": 0.7}]
+    assert [strategy.is_due(0, epoch, 9, rows) for epoch in (0, 1, 2)] == [False, True, False]
+    rows += [{"stage": "pruned", "map": 0.5}, {"stage": "finetuned", "map": 0.6}]
+    assert not strategy.is_due(1, 2, 9, rows)
+    assert not strategy.is_due(1, 3, 9, [*rows, {"stage": "finetuned", "map": 0.604}])
+    assert strategy.is_due(1, 3, 9, [*rows, {"stage": "finetuned", "map": 0.602}])
+    # As many epochs left as steps
+    assert strategy.is_due(1, 8, 9, rows)
+    assert not strategy.is_due(2, 8, 9, rows)
+    (uniform,) = read(ORIGINAL).strategies
+    assert [uniform.is_due(0, epoch, 120, rows) for epoch in (0, 1)] == [True, False]
+    assert not uniform.is_due(1, 119, 120, rows)
+
+
 def assert_refused(read, text: str, old: str, new: str, line: int, words: str) -> None:
     """Check that a file with one piece changed is refused, with these words and at this line."""
     assert old in text
@@ -177,6 +218,19 @@ def test_what_is_wrong_with_a_sensitive_strategy(read, old, new, line, words):
         ("    strategies:\n        - uniform", "    strategies: uniform", 20, "a list of names"),
         ("pruned_params: 'conv2d_[1-9].w_0|conv2d_1[0-2].w_0'", "pruned_params: 7", 16, "a text"),
         ("compressor:", "compresor:", 17, "compresor is unknown"),
+        (
+            "pruner: 'pruner_1'",
+            "pruners: 'pruner_1'",
+            12,
+            "pruners is unknown; allowed here: class",
+        ),
+        ("start_epoch: 0", "name: 'other'", 13, "name is unknown; allowed here: class, pruner"),
+        ("start_epoch: 0", "criterions: {'*': 'l1_norm'}", 13, "criterions is unknown"),
+        ("start_epoch: 0", "start_epoch: 1.0", 13, "is 1.0; it must be a whole number"),
+        ("    pruner_1:\n", "    pruner_1: []\n    pruner_2:\n", 3, "must be a mapping"),
+        ("'./checkpoints/'", "''", 19, "is ''; it must be a path"),
+        ("'map'", '"\\ud800"', 15, "metric_name is no plain value"),
+        ("start_epoch", '"\\ud800"', 13, "\\ud800 has characters that cannot be printed"),
         ("version: 1.0", "version: 0", 1, "must be 1 or more"),
     ],
 )
@@ -216,6 +270,14 @@ def test_written_configs_are_read_back(tmp_path):
     assert config.strategies[0].pruned_params == pattern
     assert config.strategies[0].target_ratio == 0.35
     assert config.checkpoint_path == tmp_path / "it's here"
+
+
+def test_numbers_of_numpy_can_be_written(tmp_path):
+    path = tmp_path / "compress.yaml"
+    for ratio in np.linspace(0.1, 0.7, 7):
+        write_config(path, 3, tmp_path, ratio, "conv2d_1.w_0", channel_multiple=np.int64(8))
+        (strategy,) = load_config(path).strategies
+        assert (strategy.target_ratio, strategy.channel_multiple) == (ratio, 8)
 
 
 def test_any_strategy_can_be_written(tmp_path):

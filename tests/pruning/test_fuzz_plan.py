@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pruning.dependencies import PatternError, analyse
-from pruning.plan import Plan, PlanError, uniform_plan
-from pruning.search import search_uniform_ratio
+from pruning.dependencies import analyse
+from pruning.matching import PatternError
+from pruning.plan import Plan, PlanError
+from pruning.search import search_uniform_plan
 from ssd_model.programs import build_detector
 from tests.helpers.fuzzing import no_hang
 
@@ -30,8 +31,7 @@ numbers = st.floats() | st.integers(-3, 3) | st.floats(0, 1)
 def test_patterns_and_targets(dependencies, pattern, target):
     try:
         with no_hang():
-            ratio = search_uniform_ratio(dependencies, pattern, target)
-            plan = uniform_plan(dependencies, pattern, ratio)
+            plan = search_uniform_plan(dependencies, pattern, target)
     except (PatternError, PlanError) as error:
         assert str(error)
     else:
@@ -49,10 +49,10 @@ def test_plans(dependencies, ratios):
 
 
 def check_plan(plan: Plan) -> None:
-    whole = Plan(plan.dependencies, {})
-    assert 0 < plan.flops <= whole.flops and 0 < plan.parameters <= whole.parameters
+    unpruned = Plan(plan.dependencies, {})
+    assert 0 < plan.flops <= unpruned.flops and 0 < plan.parameters <= unpruned.parameters
     for name, shape in plan.shapes.items():
-        assert all(0 < left <= had for left, had in zip(shape, whole.shapes[name], strict=True))
+        assert all(0 < left <= had for left, had in zip(shape, unpruned.shapes[name], strict=True))
     assert len(plan.table()) == len(plan.dependencies.convs) and plan.summary()
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pruning.dependencies import PatternError, analyse
+from pruning.dependencies import analyse
+from pruning.matching import PatternError
 from pruning.pattern import escape_dots, explain_pattern
 from ssd_model.programs import build_detector
 
@@ -21,7 +22,7 @@ def dependencies():
 
 def test_the_originals_pattern(dependencies):
     report = explain_pattern(dependencies, PATTERN)
-    assert report.cut == TWELVE
+    assert report.prunable == TWELVE
     assert report.search_only == tuple(f"depthwise_{name}" for name in TWELVE)
     assert not report.refused and not report.dot_only and not report.open_end
     assert dependencies.match(report.explicit) == list(TWELVE)
@@ -51,7 +52,7 @@ def test_the_originals_pattern(dependencies):
 )
 def test_typical_mistakes_have_a_sentence(dependencies, pattern, cut, refused, dot, words):
     report = explain_pattern(dependencies, pattern)
-    assert (len(report.cut), len(report.refused), len(report.dot_only)) == (cut, refused, dot)
+    assert (len(report.prunable), len(report.refused), len(report.dot_only)) == (cut, refused, dot)
     assert any(words in sentence for sentence in report.advice), report.advice
     assert str(report).count("safest") == (cut > 0)
     if not cut and not refused:
@@ -99,6 +100,6 @@ def test_any_pattern_gets_a_report_or_a_pattern_error(dependencies, pattern):
         assert "no regular expression" in str(error)
         return
     matched = [name for name in dependencies.shapes if re.match(pattern, name)]
-    assert sorted([*report.cut, *report.refused]) == sorted(matched)
+    assert sorted([*report.prunable, *report.refused]) == sorted(matched)
     assert matched or report.advice
     assert pattern in str(report)

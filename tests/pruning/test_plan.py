@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from paddleslim.analysis import flops
 
 from pruning.cut import reshape_programs
-from pruning.dependencies import PatternError, analyse
+from pruning.dependencies import analyse
+from pruning.matching import PatternError
 from pruning.plan import Plan, PlanError, total_plan, uniform_plan
-from pruning.search import nearest_uniform_plan, search_uniform_ratio
+from pruning.search import nearest_uniform_plan, search_uniform_plan
 from ssd_model.programs import build_detector
 from tests.helpers import golden_values as golden
 
@@ -35,9 +36,9 @@ def dependencies(eval_program):
     "run", RUNS, ids=lambda r: f"{r['target_ratio']}-{r['pruned_params'][:12]}"
 )
 def test_search_settles_where_the_original_did(dependencies, run):
-    ratio = search_uniform_ratio(dependencies, run["pruned_params"], run["target_ratio"])
-    assert ratio == run["channel_ratio"]
-    plan = uniform_plan(dependencies, run["pruned_params"], ratio)
+    plan = search_uniform_plan(dependencies, run["pruned_params"], run["target_ratio"])
+    assert plan.uniform_ratio == run["channel_ratio"]
+    assert list(plan.ratios) == dependencies.match(run["pruned_params"])
     for name, shape in run["shapes"].items():
         assert plan.shapes[name] == tuple(shape), name
     assert plan.parameters == run["parameters_after"]
@@ -45,24 +46,23 @@ def test_search_settles_where_the_original_did(dependencies, run):
     assert Plan(dependencies, {}).original_flops == run["flops_before"]
 
 
-def test_whole_network(dependencies, eval_program):
-    whole = Plan(dependencies, {})
-    assert whole.flops == flops(eval_program) == 1_148_479_168
-    assert whole.parameters == 5_821_433
+def test_unpruned_network(dependencies, eval_program):
+    unpruned = Plan(dependencies, {})
+    assert unpruned.flops == flops(eval_program) == 1_148_479_168
+    assert unpruned.parameters == 5_821_433
 
 
 @pytest.mark.parametrize("tolerance", [0.01, 0.001])
 @pytest.mark.parametrize("target", [0.05, 0.35, 0.65, 0.8])
 def test_search_reaches_any_target(dependencies, target, tolerance):
-    ratio = search_uniform_ratio(dependencies, PATTERN, target, tolerance)
-    plan = uniform_plan(dependencies, PATTERN, ratio)
+    plan = search_uniform_plan(dependencies, PATTERN, target, tolerance)
     assert math.isclose(plan.saved, target, abs_tol=tolerance)
     assert plan.saved == 1 - plan.flops / 1_148_479_168
 
 
 def test_few_channels_come_as_near_as_they_can(dependencies):
     with pytest.raises(PlanError, match=r"within 0.0001 of target_ratio 0.05: the nearest saves"):
-        search_uniform_ratio(dependencies, "conv2d_1.w_0", 0.05, 0.0001)
+        search_uniform_plan(dependencies, "conv2d_1.w_0", 0.05, 0.0001)
     plan = nearest_uniform_plan(dependencies, "conv2d_1.w_0", 0.05, 0.0001)
     steps = [
         abs(uniform_plan(dependencies, "conv2d_1.w_0", i / 64).saved - 0.05) for i in range(64)
@@ -90,16 +90,15 @@ def test_ratios_that_are_refused(dependencies):
     with pytest.raises(PlanError, match="depthwise"):
         Plan(dependencies, {"depthwise_conv2d_1.w_0": 0.5})
     with pytest.raises(PlanError, match="between 0 and 1"):
-        search_uniform_ratio(dependencies, PATTERN, 1.0)
+        search_uniform_plan(dependencies, PATTERN, 1.0)
     with pytest.raises(PlanError, match="out of reach"):
-        search_uniform_ratio(dependencies, "conv2d_1.w_0", 0.5)
+        search_uniform_plan(dependencies, "conv2d_1.w_0", 0.5)
 
 
 def test_a_plan_takes_milliseconds(dependencies):
     def work() -> float:
         start = time.process_time()
-        ratio = search_uniform_ratio(dependencies, PATTERN, 0.5, tolerance=0.001)
-        plan = uniform_plan(dependencies, PATTERN, ratio)
+        plan = search_uniform_plan(dependencies, PATTERN, 0.5, tolerance=0.001)
         assert plan.parameters and len(plan.table()) == 47
         return time.process_time() - start
 
@@ -159,10 +158,13 @@ def test_counts_are_rounded_to_the_nearest_multiple(dependencies):
 
 
 def test_cuts_in_a_row(dependencies):
-    cuts = [{"conv2d_1.w_0": 0.3, "conv2d_2.w_0": 0.5}, {"conv2d_1.w_0": 0.3, "conv2d_3.w_0": 0.1}]
-    plan = total_plan(dependencies, cuts)
+    prunings = [
+        {"conv2d_1.w_0": 0.3, "conv2d_2.w_0": 0.5},
+        {"conv2d_1.w_0": 0.3, "conv2d_3.w_0": 0.1},
+    ]
+    plan = total_plan(dependencies, prunings)
     assert [plan.shapes[f"conv2d_{i}.w_0"][0] for i in (1, 2, 3)] == [31, 64, 115]
-    assert total_plan(dependencies, cuts[:1]).ratios == cuts[0]
+    assert total_plan(dependencies, prunings[:1]).ratios == prunings[0]
 
 
 def test_extras_and_feature_maps_can_be_cut(dependencies):

@@ -28,19 +28,19 @@ def network(kernel, stride=1, padding=0, more=()):
     return ScopedProgram(program, scope), x.name
 
 
-def copy(whole):
+def copy(unpruned):
     scope = paddle.static.Scope()
-    for parameter in whole.program.all_parameters():
-        write_tensor(scope, parameter.name, read_tensor(whole.scope, parameter.name))
+    for parameter in unpruned.program.all_parameters():
+        write_tensor(scope, parameter.name, read_tensor(unpruned.scope, parameter.name))
     return scope
 
 
-def cut(whole, ratios):
-    plan = Plan(analyse(whole.program), ratios)
-    cuts = cut_positions(plan, whole.scope)
-    scope = copy(whole)
-    (program,) = apply_plan(plan, [whole.program], scope)
-    return plan, cuts, ScopedProgram(program, scope)
+def cut(unpruned, ratios):
+    plan = Plan(analyse(unpruned.program), ratios)
+    positions = cut_positions(plan, unpruned.scope)
+    scope = copy(unpruned)
+    (program,) = apply_plan(plan, [unpruned.program], scope)
+    return plan, positions, ScopedProgram(program, scope)
 
 
 def output(net, name, image):
@@ -58,11 +58,11 @@ def batches():
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(1, 1, 0), (3, 1, 1), (3, 2, 1)])
 def test_what_can_be_made_up_for_is(batches, kernel, stride, padding):
     """Four channels of a three-colour image: any one is a mix of the others."""
-    whole, name = network(kernel, stride, padding)
-    plan, cuts, pruned = cut(whole, {"conv2d_0.w_0": 0.25})
-    before = output(whole, name, batches[0])
+    unpruned, name = network(kernel, stride, padding)
+    plan, positions, pruned = cut(unpruned, {"conv2d_0.w_0": 0.25})
+    before = output(unpruned, name, batches[0])
     damage = np.abs(output(pruned, name, batches[0]) - before).max()
-    reconstruct(plan, cuts, whole, pruned, batches)
+    reconstruct(plan, positions, unpruned, pruned, batches)
     left = np.abs(output(pruned, name, batches[0]) - before).max()
     assert left < 0.05 * damage, (left, damage)  # the ridge keeps it from nothing
 
@@ -70,17 +70,17 @@ def test_what_can_be_made_up_for_is(batches, kernel, stride, padding):
 def test_least_squares_by_another_solver(batches, monkeypatch):
     """Without the ridge, and with all places taken, it is numpy's lstsq."""
     monkeypatch.setattr("pruning.reconstruct.RIDGE", 0)
-    whole, _ = network(1)
-    plan, cuts, pruned = cut(whole, {"conv2d_0.w_0": 0.5})
+    unpruned, _ = network(1)
+    plan, positions, pruned = cut(unpruned, {"conv2d_0.w_0": 0.5})
     hidden = [np.einsum("oi,nihw->nohw", read_tensor(pruned.scope, "conv2d_0.w_0")[..., 0, 0], b)
               for b in batches]  # fmt: skip
-    first = read_tensor(whole.scope, "conv2d_0.w_0")[..., 0, 0]
-    second = read_tensor(whole.scope, "conv2d_1.w_0")[..., 0, 0]
+    first = read_tensor(unpruned.scope, "conv2d_0.w_0")[..., 0, 0]
+    second = read_tensor(unpruned.scope, "conv2d_1.w_0")[..., 0, 0]
     wanted = [np.einsum("oi,nihw->nohw", second @ first, b) for b in batches]
     rows = [np.concatenate([a.transpose(0, 2, 3, 1).reshape(-1, a.shape[1]) for a in arrays])
             for arrays in (hidden, wanted)]  # fmt: skip
     expected = np.linalg.lstsq(*rows, rcond=None)[0].T
-    reconstruct(plan, cuts, whole, pruned, batches)
+    reconstruct(plan, positions, unpruned, pruned, batches)
     found = read_tensor(pruned.scope, "conv2d_1.w_0")[..., 0, 0]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
@@ -88,35 +88,35 @@ def test_least_squares_by_another_solver(batches, monkeypatch):
 def test_each_layer_makes_up_for_those_before_it(batches, monkeypatch):
     """The second of two refitted layers sees what the first gives it after its own refit."""
     monkeypatch.setattr("pruning.reconstruct.RIDGE", 0)
-    whole, _ = network(1, more=[(4, 1, 1, 0)])
-    plan, cuts, pruned = cut(whole, {"conv2d_0.w_0": 0.25, "conv2d_1.w_0": 0.6})
+    unpruned, _ = network(1, more=[(4, 1, 1, 0)])
+    plan, positions, pruned = cut(unpruned, {"conv2d_0.w_0": 0.25, "conv2d_1.w_0": 0.6})
 
     def weights(net):
         return [read_tensor(net.scope, f"conv2d_{i}.w_0")[..., 0, 0].T for i in range(3)]
 
-    first, second, third = weights(whole)
-    kept = np.delete(np.arange(5), cuts["conv2d_1.w_0"][0])
+    first, second, third = weights(unpruned)
+    kept = np.delete(np.arange(5), positions["conv2d_1.w_0"][0])
     rows = np.concatenate([b.transpose(0, 2, 3, 1).reshape(-1, 3) for b in batches])
     seen = rows @ weights(pruned)[0]
     refitted = np.linalg.lstsq(seen, rows @ (first @ second)[:, kept], rcond=None)[0]
     last = np.linalg.lstsq(seen @ refitted, rows @ first @ second @ third, rcond=None)[0]
-    reconstruct(plan, cuts, whole, pruned, batches)
+    reconstruct(plan, positions, unpruned, pruned, batches)
     for found, expected in zip(weights(pruned)[1:], (refitted, last), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_only_layers_that_lost_inputs_change(batches):
-    whole, _ = network(1)
-    plan, cuts, pruned = cut(whole, {"conv2d_1.w_0": 0.4})
-    kept = np.delete(np.arange(5), cuts["conv2d_1.w_0"][0])
-    reconstruct(plan, cuts, whole, pruned, batches)
+    unpruned, _ = network(1)
+    plan, positions, pruned = cut(unpruned, {"conv2d_1.w_0": 0.4})
+    kept = np.delete(np.arange(5), positions["conv2d_1.w_0"][0])
+    reconstruct(plan, positions, unpruned, pruned, batches)
     for name, left in (("conv2d_0.w_0", slice(None)), ("conv2d_1.w_0", kept)):
-        expected = read_tensor(whole.scope, name)[left]
+        expected = read_tensor(unpruned.scope, name)[left]
         np.testing.assert_array_equal(read_tensor(pruned.scope, name), expected)
 
 
 def test_it_needs_images():
-    whole, _ = network(1)
-    plan, cuts, pruned = cut(whole, {"conv2d_0.w_0": 0.25})
+    unpruned, _ = network(1)
+    plan, positions, pruned = cut(unpruned, {"conv2d_0.w_0": 0.25})
     with pytest.raises(ValueError, match="images"):
-        reconstruct(plan, cuts, whole, pruned, [])
+        reconstruct(plan, positions, unpruned, pruned, [])

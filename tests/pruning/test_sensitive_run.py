@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pruning.config import ConfigError, write_config
-from pruning.dependencies import PatternError
+from pruning.matching import PatternError
 from pruning.plan import PlanError
 from pruning.sensitivity import Sensitivities, SensitivityError
 from ssd_model.scope import read_tensor, write_tensor
@@ -31,7 +31,7 @@ def test_sensitive_pruning_in_one_step(sensitive, tmp_path):
     history = setup.compressor.run()
     assert [row["stage"] for row in history.rows] == ["baseline", "pruned"]
     assert 1 - history.flops_after / history.flops_before == pytest.approx(0.05, abs=0.002)
-    assert history.cuts == [setup.compressor.plan.ratios]
+    assert history.ratios == [setup.compressor.plan.ratios]
     found = Sensitivities.load(tmp_path / "sensitivities.json")
     assert {name: sorted(lost) for name, lost in found.lost.items()} == {
         "conv2d_12.w_0": [0.5],
@@ -49,7 +49,7 @@ def test_losses_measured_before_are_not_measured_again(sensitive, tmp_path):
     for checkpoints in ("first", "second"):
         setup = Setup()
         setup.compressor.config(sensitive(checkpoints=checkpoints))
-        (cut,) = setup.compressor.run().cuts
+        (cut,) = setup.compressor.run().ratios
         found = Sensitivities.load(file)
         found.lost["conv2d_12.w_0"] = {0.5: 0.9}
         found.save(file)
@@ -66,11 +66,11 @@ def test_sensitive_pruning_in_steps_goes_on_where_it_stopped(sensitive, tmp_path
     whole.compressor.config(path)
     expected = whole.compressor.run()
     assert [(row["stage"], row["epoch"]) for row in expected.rows][:3] == [
-        ("baseline", 0), ("pruned", 0), ("trained", 1),
+        ("baseline", 0), ("pruned", 0), ("finetuned", 1),
     ]  # fmt: skip
     (second,) = [row["epoch"] for row in expected.rows[3:] if row["stage"] == "pruned"]
     assert (tmp_path / f"sensitivities.json.epoch{second}").exists()
-    assert len(expected.cuts) == 2
+    assert len(expected.ratios) == 2
     assert 1 - expected.flops_after / expected.flops_before == pytest.approx(0.08, abs=0.004)
 
     path = sensitive(epoch=3, num_steps=2, checkpoints="broken", target=0.08)
@@ -80,7 +80,7 @@ def test_sensitive_pruning_in_steps_goes_on_where_it_stopped(sensitive, tmp_path
         broken.compressor.run()
     resumed = Setup()
     resumed.compressor.config(path)
-    assert resumed.compressor.run().cuts == expected.cuts
+    assert resumed.compressor.run().ratios == expected.ratios
     for name, array in weights(whole).items():
         np.testing.assert_array_equal(array, weights(resumed)[name], err_msg=name)
 
@@ -89,7 +89,7 @@ def test_sensitive_pruning_in_steps_goes_on_where_it_stopped(sensitive, tmp_path
     ("old", "new", "error", "words"),
     [
         ("target_ratio: 0.05", "target_ratio: 0.9", PlanError, "out of reach: 2 layers"),
-        ("'*': 'l1_norm'", "'*': 'l1_norm'\n            conv9: 'l1_norm'", ConfigError, "'conv9'"),
+        ("'*': l1_norm", "'*': l1_norm\n            conv9: l1_norm", ConfigError, "'conv9'"),
         ("conv2d_1[23]", "conv9", PatternError, "matches none"),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_run_killed_at_twenty_random_moments_ends_as_one_left_alone(tmp_path):
     assert len(told["epochs_at_kill"]) == KILLS
     # Not all before the first checkpoint, where nothing has to survive
     assert len(set(told["epochs_at_kill"])) >= 3, told["epochs_at_kill"]
-    assert [row["stage"] for row in told["expected"]["rows"]].count("'trained'") == 4
+    assert [row["stage"] for row in told["expected"]["rows"]].count("'finetuned'") == 4
     for result in told["results"]:
         assert result == told["expected"]
 

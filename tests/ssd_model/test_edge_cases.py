@@ -4,7 +4,6 @@ import numpy as np
 import paddle
 import pytest
 
-from pruning.compressor import TrainingError
 from pruning.config import write_config
 from ssd_model.data.augment import Augmentation
 from ssd_model.data.loader import make_loader
@@ -12,6 +11,7 @@ from ssd_model.data.voc import read_voc
 from ssd_model.evaluation import evaluate
 from ssd_model.programs import build_detector
 from ssd_model.scope import read_tensor
+from ssd_model.training import TrainingError
 from ssd_model.weights import read_tensors
 from tests.helpers.small_run import SIZE, Setup
 from tests.helpers.voc_folder import CAT, add_image, annotation_xml, make_voc, object_xml, write_set
@@ -120,8 +120,8 @@ def test_one_image_of_one_class(tmp_path):
     )  # fmt: skip
     assert [row["epoch"] for row in trained.history.rows] == [0, 1, 2]
     assert np.isfinite([row["loss"] for row in trained.history.rows[1:]]).all()
-    assert len(trained.history.value("map_by_class", "trained")) == 2
-    assert 0 <= trained.history.value("map", "trained") <= 1
+    assert len(trained.history.value("map_by_class", "finetuned")) == 2
+    assert 0 <= trained.history.value("map", "finetuned") <= 1
 
 
 def test_images_without_objects_among_others(network, tmp_path):

@@ -23,7 +23,7 @@ def test_pages_show_the_results(page, rows):
     text = page.read_text()
     assert any(f"<!-- {name} -->" in text for name in tables(rows))
     assert fill(text, tables(rows)) == text, (
-        "write_page of utils/results_page.py makes the tables anew"
+        "write_page of study/page.py makes the tables anew"
     )
 
 
@@ -65,9 +65,9 @@ def test_what_is_left_to_do(tmp_path, monkeypatch):
 
 
 def test_control_is_of_the_same_seed_and_recipe():
-    def row(cuts, seed, teacher, epochs, value):
+    def row(ratios, seed, teacher, epochs, value):
         recipe = {"seed": seed, "teacher": teacher, "epochs": epochs}
-        return {"cuts": cuts, **recipe, "map_finetuned": value}
+        return {"ratios": ratios, **recipe, "map_finetuned": value}
 
     rows = [row([], 0, True, 1, 0.9), row([], 1, True, 1, 0.8), row([{}], 1, True, 1, 0.7)]
     rows += [row([{}], 0, False, 1, 0.6), row([{}], 1, True, 2, 0.6)]

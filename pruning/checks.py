@@ -1,0 +1,81 @@
+"""What a Compressor is given is checked before anything runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from paddle.static import Program
+
+from pruning.config import CompressConfig, ConfigError
+from pruning.dependencies import Dependencies
+from ssd_model.evaluation import FetchList
+
+ROW = ("stage", "epoch", "seconds")
+"""What each row of a history says of itself."""
+
+
+def check_labels(fetch_list: FetchList) -> None:
+    """Refuse labels that would collide in a row of the history.
+
+    Raises:
+        ValueError: two fetches have one label, or it is one of `ROW`.
+    """
+    taken = list(ROW)
+    for label, _ in fetch_list:
+        if label in taken:
+            raise ValueError(f"the fetch lists name {label!r} twice, or it is one of {list(ROW)}")
+        taken.append(label)
+
+
+def check_fetches(program: Program, fetch_list: FetchList) -> None:
+    """Refuse a fetch list that names what its Program does not have.
+
+    Raises:
+        ValueError: so it does.
+    """
+    for label, name in fetch_list:
+        if not program.global_block().has_var(name):
+            raise ValueError(f"fetch {label!r}: the Program has no Variable {name!r}")
+
+
+def check_config(
+    config: CompressConfig,
+    config_file: Path,
+    dependencies: Dependencies,
+    metrics: Sequence[str],
+    has_reader: bool,
+    has_loss: bool,
+) -> None:
+    """Refuse a config that wants what the Compressor was not given.
+
+    Args:
+        dependencies: of the unpruned network.
+        metrics: labels of the eval fetch list.
+        has_reader, has_loss: whether there are a train reader and a train fetch list.
+
+    Raises:
+        ConfigError: so it does; the message names the file and the key.
+        PatternError: a strategy's pattern does not fit the network.
+    """
+    for strategy in config.strategies:
+        name = f"{config_file}: {strategy.name}"
+        if strategy.metric_name not in (None, *metrics):
+            raise ConfigError(
+                f"{name}.metric_name is {strategy.metric_name!r}, but eval_fetch_list has "
+                f"{list(metrics)}"
+            )
+        if strategy.reconstruct_images and not has_reader:
+            raise ConfigError(
+                f"{name}.reconstruct_images is {strategy.reconstruct_images}, but there is no "
+                "train_reader to take them from"
+            )
+        dependencies.match(strategy.pruned_params)
+        for filter_name in strategy.criterions.keys() - {"*"} - dependencies.groups.keys():
+            raise ConfigError(
+                f"{config_file}: criterions names {filter_name!r}, which is no filter that can be "
+                "cut"
+            )
+    if config.epoch and not (has_reader and has_loss):
+        raise ConfigError(
+            f"{config_file}: compressor.epoch is {config.epoch}, but there is no train_reader "
+            "or train_fetch_list"
+        )

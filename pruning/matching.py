@@ -1,0 +1,78 @@
+"""Which names a regular expression takes, and what may be wrong with one that takes none."""
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from pruning.time_limit import time_limit
+
+MATCH_SECONDS = 2
+
+
+class PatternError(ValueError):
+    """A pattern of parameter names that cannot be pruned as it stands."""
+
+
+def matching(method: Callable, pattern: str, names: Iterable[str]) -> list[str]:
+    """Names that `re.match`, `re.search` or `re.fullmatch` takes.
+
+    Raises:
+        PatternError: it is no regular expression, or takes more than `MATCH_SECONDS`.
+    """
+    try:
+        with time_limit(MATCH_SECONDS):
+            return [name for name in names if method(pattern, name)]
+    except (re.error, TypeError, OverflowError, RecursionError) as error:
+        raise PatternError(
+            f"pruned_params {pattern!r} is no regular expression: {error}. A bracket that is "
+            r"meant as itself is written \( or \["
+        ) from None
+    except TimeoutError:
+        raise PatternError(
+            f"pruned_params {pattern!r} takes more than {MATCH_SECONDS} s to match: repetitions "
+            "inside repetitions try every way to split a name; leave them out"
+        ) from None
+
+
+def near_misses(pattern: str, names: Iterable[str]) -> list[str]:
+    """Sentences on what may be wrong with a pattern that matches none of some names."""
+    names = list(names)
+    found = syntax_traps(pattern)
+    inside = matching(re.search, pattern, names)
+    if inside:
+        found.append(
+            f"names are matched from their beginning, and {some(inside)} only hold it further in: "
+            "spell the beginning out"
+        )
+    if "*" in pattern and fnmatch.filter(names, pattern):
+        found.append("* repeats what stands before it: for any text write .*")
+    if "weights" in pattern:
+        found.append("filters are called conv2d_1.w_0 here, not conv1_weights")
+    if matching(partial(re.match, flags=re.IGNORECASE), pattern, names):
+        found.append("names are in lower case")
+    close = difflib.get_close_matches(pattern.replace("\\", "").rstrip("$"), names, 1)
+    if not found:
+        found.append(f"the nearest name is {close[0]}" if close else f"names look like {names[0]}")
+    return found
+
+
+def syntax_traps(pattern: str) -> list[str]:
+    """Sentences on what is valid in a regular expression, and hardly meant."""
+    found = []
+    if re.search(r"\[\d+-\d\d+\]", pattern):
+        found.append(
+            "a class in brackets stands for one character, so [1-12] is 1 or 2: write "
+            "[1-9] and 1[0-2], with | between"
+        )
+    if re.search(r"[\s,]", pattern):
+        found.append("names are separated by | alone, without blanks and commas")
+    return found
+
+
+def some(names: Iterable[str], shown: int = 4) -> str:
+    """A few names in a row, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

@@ -1,0 +1,51 @@
+"""A network that is pruned step by step: its Programs, their scope, and what was done to them."""
+
+from paddle.static import Program, Scope
+
+from pruning.cut import Criterions, apply_plan, reshape_programs
+from pruning.dependencies import Dependencies, analyse
+from pruning.plan import Plan
+from ssd_model.scope import weights_digest
+
+
+class PrunedNetwork:
+    """A train and an eval Program that share a scope, as pruning has left them.
+
+    Args:
+        train, evaluation: the Programs before any pruning; they are copied, not changed.
+        scope: holds their parameters.
+    """
+
+    def __init__(self, train: Program, evaluation: Program, scope: Scope):
+        self._given = train, evaluation
+        self.scope = scope
+        self.unpruned = Plan(analyse(evaluation), {})
+        self.restart()
+
+    def restart(self) -> None:
+        """The Programs as they were given; the scope stays as it is."""
+        self.train, self.evaluation = self._given
+        self.plan = self.unpruned
+        """What the last pruning left."""
+
+    @property
+    def dependencies(self) -> Dependencies:
+        """Those of the network as it is now."""
+        is_pruned = self.plan is not self.unpruned
+        return analyse(self.evaluation) if is_pruned else self.unpruned.dependencies
+
+    def prune(self, plan: Plan, criterions: Criterions) -> None:
+        """Carry out a plan for the network as it is now, see `apply_plan`."""
+        programs = [self.train, self.evaluation]
+        self.train, self.evaluation = apply_plan(plan, programs, self.scope, criterions)
+        self.plan = plan
+
+    def reshape(self, ratios: dict[str, float]) -> None:
+        """Prune the Programs alone, for a scope that is filled afterwards."""
+        plan = Plan(self.dependencies, ratios)
+        self.train, self.evaluation = reshape_programs(plan, [self.train, self.evaluation])
+        self.plan = plan
+
+    def digest(self) -> str:
+        """A short name for the values of the parameters."""
+        return weights_digest(self.scope, self.unpruned.shapes)

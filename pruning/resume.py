@@ -1,0 +1,106 @@
+"""Where a run begins: at its start, or where its last checkpoint has left it."""
+
+from typing import Any
+
+from paddle.optimizer.lr import LRScheduler
+
+from pruning import checkpoints
+from pruning.checkpoints import RunState
+from pruning.config import CompressConfig
+from pruning.network import PrunedNetwork
+from ssd_model.scope import write_tensor
+
+
+class Resume:
+    """Starts runs on a network, each anew or from its last checkpoint, and saves where they are.
+
+    Args:
+        network: not pruned yet.
+        scheduler: of the learning rate, at its first step; None where the rate is fixed.
+    """
+
+    def __init__(self, network: PrunedNetwork, scheduler: LRScheduler | None):
+        self._network = network
+        self._scheduler = scheduler
+        self._first_step = scheduler.state_dict() if scheduler else None
+        self._left: str | None = None  # digest of the weights that a stopped run has left
+
+    def start(self, config: CompressConfig) -> RunState:
+        """Put network and scheduler where this run is: at its start, or at its last checkpoint.
+
+        Raises:
+            CheckpointError: the folder holds an unfinished run of another kind, or has no room.
+            ValueError: the scope's tensors do not fit the Programs, or are what a run that was
+                stopped has left.
+        """
+        self._network.restart()
+        fingerprint = self._fingerprint(config)
+        if fingerprint["start weights"] == self._left:
+            raise ValueError(
+                "the scope holds what a run that was stopped has left: run the startup program "
+                "(and load the weights) again, and it resumes from its last checkpoint"
+            )
+        folder = config.checkpoint_path
+        found = checkpoints.find(folder, fingerprint) if folder else None
+        if found:
+            return self._resume(folder, *found)
+        self._check_scope()
+        if folder:
+            checkpoints.clear(folder)
+            checkpoints.check_room(folder, self._network.train)
+        if self._scheduler:
+            self._scheduler.set_state_dict(self._first_step)
+        return RunState(fingerprint)
+
+    def save(self, config: CompressConfig, state: RunState) -> None:
+        """Write a checkpoint, if the config wants them.
+
+        Raises:
+            CheckpointError: it cannot be written; the earlier ones are still there.
+        """
+        if config.checkpoint_path is None:
+            return
+        state.lr_scheduler = self._scheduler.state_dict() if self._scheduler else None
+        network = self._network
+        programs = [network.train, network.evaluation]
+        checkpoints.save(config.checkpoint_path, state, programs, network.scope)
+
+    def stopped(self, state: RunState) -> None:
+        """Remember what a run that fails or is interrupted leaves: it is no start for another."""
+        left = self._network.digest()
+        self._left = left if left != state.fingerprint["start weights"] else None
+
+    def _resume(self, folder, state: RunState, arrays: dict, path) -> RunState:
+        if not state.finished:
+            checkpoints.check_room(folder, self._network.train)
+        for ratios in state.ratios:
+            self._network.reshape(ratios)
+        for name, array in arrays.items():
+            write_tensor(self._network.scope, name, array)
+        if self._scheduler:
+            self._scheduler.set_state_dict(state.lr_scheduler)
+        ended = "this run has ended; its result is in" if state.finished else "resuming from"
+        print(f"{ended} {path} ({state.epoch} epochs trained)")
+        return state
+
+    def _fingerprint(self, config: CompressConfig) -> dict[str, Any]:
+        return {
+            "epoch": config.epoch,
+            "eval_epoch": config.eval_epoch,
+            "strategies": [strategy.model_dump() for strategy in config.strategies],
+            "start weights": self._network.digest(),
+        }
+
+    def _check_scope(self) -> None:
+        scope = self._network.scope
+        for var in self._network.train.list_vars():
+            found = scope.find_var(var.name) if var.persistable else None
+            if found is None or not found.get_tensor()._is_initialized():
+                continue
+            shape = tuple(found.get_tensor().shape())
+            if len(shape) == len(var.shape) and shape != tuple(var.shape):
+                raise ValueError(
+                    f"{var.name} has shape {shape} in the scope and {tuple(var.shape)} in the "
+                    "train Program, as after an earlier run: run the startup program (and load "
+                    "the weights) again"
+                )

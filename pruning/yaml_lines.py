@@ -1,0 +1,160 @@
+"""A YAML file as plain values, and the line of each key, so that what is wrong can be told."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+LONGEST_FILE = 100_000
+"""Bytes; a config has hundreds."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """A compression config that cannot be used; the message names file, line and key."""
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """What a file says; keys are texts as they are written."""
+
+    path: Path
+    values: dict[str, Any]
+    lines: dict[tuple[str, ...], int]
+    """By key, with those that it stands under before it."""
+
+    @classmethod
+    def read(cls, path: Path) -> "YamlFile":
+        """Read a file of one mapping.
+
+        Raises:
+            ConfigError: it is too long, no YAML or no mapping, it has aliases, a key stands there
+                twice, or a value is of no plain type.
+            FileNotFoundError: no such file.
+        """
+        if path.stat().st_size > LONGEST_FILE:
+            raise ConfigError(f"{path} is longer than {LONGEST_FILE:,} bytes: that is no config")
+        try:
+            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+        except RecursionError:
+            raise ConfigError(f"{path} is not a config: it is nested too deeply") from None
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
+            raise ConfigError(f"{path} is not YAML: {error}") from None
+        if not isinstance(node, yaml.MappingNode):
+            raise ConfigError(f"{path} is not a mapping of keys to values")
+        file = cls(path, {}, {(): 1})
+        file.values.update(file._plain(node, ()))
+        return file
+
+    def fail(self, where: tuple, problem: str) -> NoReturn:
+        """Raise a ConfigError at a key's line; that of what it stands under, if it is missing."""
+        found = next(where[:n] for n in range(len(where), -1, -1) if where[:n] in self.lines)
+        name = ".".join(_short(str(key)) for key in where)
+        message = f"{self.path}, line {self.lines[found]}: {name} {_short(problem, 1000)}"
+        raise ConfigError(message.encode("utf-8", "backslashreplace").decode())
+
+    def parse(
+        self, model: type[Model], *where: str, settled: Collection[str] = (), **given
+    ) -> Model:
+        """A mapping of the file as a model.
+
+        Args:
+            where: its key.
+            settled: keys in it that the caller has dealt with, and which the model need not know.
+            given: fields of the model that come from the caller, not from the file.
+
+        Raises:
+            ConfigError: a key is unknown or missing, or a value is not what the model wants.
+        """
+        fields = [field.alias or name for name, field in model.model_fields.items()]
+        allowed = [*settled, *(name for name in fields if name not in given)]
+        values = self._value(where)
+        for key in values:
+            if key not in allowed:
+                self.fail((*where, key), f"is unknown; allowed here: {', '.join(allowed)}")
+        try:
+            return model(**{k: v for k, v in values.items() if k not in settled}, **given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            self.fail((*where, *first["loc"]), _problem(first))
+
+    def choice(self, allowed: Collection[str], *where: str) -> str:
+        """A value that must be one of some.
+
+        Raises:
+            ConfigError: it is none of them, or missing.
+        """
+        value = self._value(where)
+        if not isinstance(value, str) or value not in allowed:
+            names = ", ".join(map(repr, allowed)) or "nothing (none is defined)"
+            self.fail(where, f"is {shown(value)}; allowed: {names}")
+        return value
+
+    def _value(self, where: tuple[str, ...]) -> Any:
+        value = self.values
+        for key in where:
+            if key not in value:
+                self.fail(where, "is missing")
+            value = value[key]
+        return value
+
+    def _plain(self, node: yaml.Node, where: tuple[str, ...]) -> Any:
+        """What a node stands for, as `yaml.safe_load` gives it; the lines of its keys are kept."""
+        if not isinstance(node, yaml.MappingNode):
+            try:
+                value = yaml.SafeLoader("").construct_document(node)
+                if isinstance(value, str):
+                    value.encode()  # which the half of a character, as in "\ud800", does not bear
+            except Exception as error:  # PyYAML lets out whatever goes wrong inside
+                self.fail(where, f"is no plain value: {_short(str(error))}")
+            return value
+        values = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else "a list or mapping"
+            here = (*where, name)
+            is_double = here in self.lines
+            self.lines[here] = key.start_mark.line + 1
+            if is_double:
+                self.fail(here, "stands there twice")
+            if not name.isprintable():
+                self.fail(here, "has characters that cannot be printed")
+            values[name] = self._plain(value, here)
+        return values
+
+
+def shown(value: Any) -> str:
+    """A value for a message."""
+    try:
+        return _short(repr(value))
+    except ValueError:  # Python does not print whole numbers of thousands of digits
+        return "a number of thousands of digits"
+
+
+def _problem(error: dict[str, Any]) -> str:
+    """What pydantic found, in the words of a config."""
+    if error["type"] == "must":  # see pruning.fields
+        return error["msg"]
+    if error["type"] == "missing":
+        return "is missing"
+    if error["type"] == "dict_type":
+        return "must be a mapping of keys to values"
+    allowed = error.get("ctx", {}).get("expected")
+    return f"is {shown(error['input'])}; " + (f"allowed: {allowed}" if allowed else error["msg"])
+
+
+def _short(text: str, length: int = 200) -> str:
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+class _Loader(yaml.SafeLoader):
+    """Without aliases, a few lines of which can stand for gigabytes."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="write it out: no aliases here", problem_mark=mark)
+        return super().compose_node(parent, index)

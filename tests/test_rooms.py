@@ -1,0 +1,79 @@
+"""The rooms: imports run one way and in no circle, and no room or module grows too big."""
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from utils.paths import ROOT
+
+ROOMS = ("ssd_model", "pruning", "utils", "study", "benchmark")  # each may import those before it
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for room in ROOMS
+    for path in sorted((ROOT / room).rglob("*.py"))
+}
+PACKAGES = {name.removesuffix(".__init__") for name in MODULES if name.endswith(".__init__")}
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Modules of this project that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (inside & MODULES.keys()) or {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return frozenset(name for name in found if name.split(".")[0] in ROOMS)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_run_down(name):
+    allowed = ROOMS[: ROOMS.index(name.split(".")[0]) + 1]
+    up = [other for other in imports(MODULES[name]) if other.split(".")[0] not in allowed]
+    assert not up, f"{name} imports from a room above it"
+
+
+def test_no_circle():
+    graph = {name: imports(path) & MODULES.keys() for name, path in MODULES.items()}
+    assert list(TopologicalSorter(graph).static_order())
+
+
+def test_inside_a_room_modules_name_each_other():
+    # A package's __init__ is its face for those outside: inside, it would close a circle.
+    for name, path in MODULES.items():
+        room = name.split(".")[0]
+        assert room not in imports(path) & PACKAGES or name == f"{room}.__init__", name
+
+
+def test_sizes():
+    lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert sum(n for name, n in lines.items() if name.startswith("utils.")) <= 1500
+    for name, path in MODULES.items():
+        assert lines[name] <= 300, name
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                assert node.end_lineno - node.lineno < 250, f"{name}.{node.name}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_a_notebook_imports_from_a_handful_of_places(path):
+    cells = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    places = set()
+    for node in (node for cell in cells for node in ast.walk(ast.parse(cell))):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in ROOMS:
+            places.add(node.module)
+    assert 1 <= len(places) <= 8, places
+
+
+def test_data_and_scenes_load_no_paddle():
+    code = "import sys, ssd_model.data.check, ssd_model.data.scenes; print('paddle' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
