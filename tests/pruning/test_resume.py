@@ -15,7 +15,7 @@ def test_what_a_stopped_run_left_is_no_start(config, batches):
     setup.compressor.config(path)
     with pytest.raises(KeyboardInterrupt):
         setup.compressor.run()
-    with pytest.raises(ValueError, match="goes on from its last checkpoint"):
+    with pytest.raises(ValueError, match="resumes from its last checkpoint"):
         setup.compressor.run()
 
 

@@ -151,7 +151,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path, whole,
     setup = start(folder)
     with pytest.warns(UserWarning, match=r"epoch-0003\.safetensors.*checksum"):
         history = setup.compressor.run()
-    assert "going on from" in capsys.readouterr().out
+    assert "resuming from" in capsys.readouterr().out
     assert_same_end(setup, history, whole)
 
 
