@@ -8,6 +8,11 @@ TARGET_RATIO ?= 0.2
 PRUNED_PARAMS ?=
 SEED ?= 0
 OUTPUT ?= build
+MINUTES ?=
+EPOCHS ?=
+BATCH_SIZE ?=
+LEARNING_RATE ?=
+PRETRAINED ?=
 PORT ?= 8000
 
 BIN := $(VENV)/bin
@@ -39,7 +44,9 @@ check-data: $(READY) ## list all faults of a VOC folder: DATA_DIR=...
 
 run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT=
 	$(BIN)/python -m utils.run_notebooks --profile $(PROFILE) --target-ratio $(TARGET_RATIO) --seed $(SEED) \
-	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(if $(value PRUNED_PARAMS),--pruned-params '$(subst ','\'',$(value PRUNED_PARAMS))')
+	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(BATCH_SIZE),--batch-size $(BATCH_SIZE)) \
+	  $(if $(LEARNING_RATE),--learning-rate $(LEARNING_RATE)) $(if $(PRETRAINED),--pretrained "$(PRETRAINED)") $(if $(value PRUNED_PARAMS),--pruned-params '$(subst ','\'',$(value PRUNED_PARAMS))')
 
 # The report is the last thing that a run leaves.
 html: $(READY) ## make the HTML tutorial of the notebooks that were run (and run them, if none were)

@@ -21,7 +21,10 @@ from paddle.static import Scope
 from ssd_model.scope import read_tensor
 from ssd_model.weights import WeightsError, read_tensors, write_tensors
 
-KEEP = 2
+KEEP = ("last", "best", "all")
+"""Which checkpoints a run may keep."""
+LAST = 2
+"""So many are always kept: one may be damaged."""
 
 
 class CheckpointError(RuntimeError):
@@ -52,7 +55,7 @@ def check_room(folder: Path, program: paddle.static.Program) -> None:
         CheckpointError: it can't.
     """
     one = 4 * sum(abs(prod(v.shape)) for v in program.list_vars() if v.persistable)
-    needed = one * (KEEP + 1 - len(_checkpoints(folder)))
+    needed = one * (LAST + 1 - len(_checkpoints(folder)))
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise CheckpointError(
@@ -62,9 +65,18 @@ def check_room(folder: Path, program: paddle.static.Program) -> None:
 
 
 def save(
-    folder: Path, state: RunState, programs: Sequence[paddle.static.Program], scope: Scope
+    folder: Path,
+    state: RunState,
+    programs: Sequence[paddle.static.Program],
+    scope: Scope,
+    keep: str = "last",
+    metric: str = "",
 ) -> None:
-    """Write parameters, optimizer state and `state`; drop all but the last `KEEP` checkpoints.
+    """Write parameters, optimizer state and `state`, and drop the checkpoints not wanted.
+
+    Args:
+        keep: one of `KEEP`.
+        metric: the label by which the best one is chosen.
 
     Raises:
         CheckpointError: it cannot be written; the earlier ones are still there.
@@ -77,7 +89,7 @@ def save(
         for name in sorted(names)
         if scope.find_var(name) is not None and scope.find_var(name).get_tensor()._is_initialized()
     }
-    path = folder / f"epoch-{state.epoch:04d}.safetensors"
+    path = _path(folder, state.epoch)
     try:
         write_tensors(path, arrays, {"state": json.dumps(asdict(state))})
     except OSError as error:
@@ -87,8 +99,32 @@ def save(
             f"the checkpoint of epoch {state.epoch} cannot be written: {error}; {before}. "
             "When this is mended, run again to resume from the last one"
         ) from error
-    for old in _checkpoints(folder)[:-KEEP]:
-        old.unlink()
+    if keep != "all":
+        best = best_epoch(state, metric) if keep == "best" else None
+        for old in _checkpoints(folder)[:-LAST]:
+            if old != _path(folder, best):
+                old.unlink()
+
+
+def best_epoch(state: RunState, metric: str) -> int | None:
+    """The epoch after which a metric was highest, the first of equal ones; None without any."""
+    rows = [row for row in state.history if row["epoch"] > 0]
+    return max(rows, key=lambda row: row[metric])["epoch"] if rows else None
+
+
+def read_best(folder: Path, metric: str) -> tuple[dict[str, np.ndarray], int]:
+    """The tensors of a finished run's best checkpoint, and its epoch; the run kept it.
+
+    Raises:
+        CheckpointError: there is none.
+        WeightsError: it is damaged.
+    """
+    for path in reversed(_checkpoints(folder)):
+        _, metadata = read_tensors(path)
+        epoch = best_epoch(RunState(**json.loads(metadata["state"])), metric)
+        if epoch is not None and _path(folder, epoch).exists():
+            return read_tensors(_path(folder, epoch))[0], epoch
+    raise CheckpointError(f"{folder} has no checkpoint of a best epoch: run again with keep: best")
 
 
 def find(
@@ -123,6 +159,10 @@ def find(
             "Remove that folder, or choose another checkpoint_path"
         )
     return None
+
+
+def _path(folder: Path, epoch: int | None) -> Path:
+    return folder / f"epoch-{epoch or 0:04d}.safetensors"
 
 
 def clear(folder: Path) -> None:

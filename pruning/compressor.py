@@ -83,7 +83,8 @@ class Compressor:
         kernels.use_onednn(train_program)
         kernels.use_onednn(eval_program, everywhere=True)  # to reconstruct; evaluation fuses more
         self._network = PrunedNetwork(train_program, eval_program, scope)
-        self._resume = Resume(self._network, getattr(train_program, "lr_scheduler", None))
+        scheduler = getattr(train_program, "lr_scheduler", None)
+        self._resume = Resume(self._network, scheduler, eval_fetch_list[0][0])
         self._config: CompressConfig | None = None
         self.plan: Plan | None = None
         """What the first strategy will leave, or has left; None without strategies, and until

@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 from pydantic import Field, SerializeAsAny
 
+from pruning.checkpoints import KEEP
 from pruning.criteria import CRITERIA
 from pruning.fields import Count, FilePath, Positive, Record, Version
 from pruning.strategies import PruneStrategy, SensitivePruneStrategy, UniformPruneStrategy
@@ -25,6 +26,9 @@ class CompressConfig(Record):
     eval_epoch: Positive = 1
     """Evaluate after every so many epochs, and after the last."""
     checkpoint_path: FilePath | None = None
+    keep: Literal[KEEP] = "last"
+    """Which checkpoints stay: the 'last' two, the one with the 'best' first metric as well, or
+    'all'. The original had no such key, and kept all."""
     init_model: FilePath | None = None
     """Weights to start from; without it, the scope as it is."""
     strategies: tuple[SerializeAsAny[PruneStrategy], ...]
@@ -82,6 +86,7 @@ def write_config(
     pruned_params: str = "",
     strategy: str = "UniformPruneStrategy",
     criterion: str = "l1_norm",
+    keep: str = "last",
     **keys: str | float,
 ) -> None:
     """Write a config laid out as the original's: one strategy, or none.
@@ -90,6 +95,7 @@ def write_config(
         target_ratio, pruned_params: of the strategy; without a ratio, training is all.
         strategy: its class.
         criterion: of the pruner.
+        keep: which checkpoints stay, see `CompressConfig`.
         keys: more of the strategy's, such as `num_steps` and `sensitivities_file` or
             `channel_multiple`.
 
@@ -116,6 +122,7 @@ def write_config(
         "compressor": {
             "epoch": epoch,
             "checkpoint_path": str(checkpoint_path),
+            **({"keep": keep} if keep != "last" else {}),
             "strategies": list(strategies),
         },
     }

@@ -17,9 +17,11 @@ class Resume:
     Args:
         network: not pruned yet.
         scheduler: of the learning rate, at its first step; None where the rate is fixed.
+        metric: the label by which the best checkpoint is chosen.
     """
 
-    def __init__(self, network: PrunedNetwork, scheduler: LRScheduler | None):
+    def __init__(self, network: PrunedNetwork, scheduler: LRScheduler | None, metric: str):
+        self._metric = metric
         self._network = network
         self._scheduler = scheduler
         self._first_step = scheduler.state_dict() if scheduler else None
@@ -63,7 +65,9 @@ class Resume:
         state.lr_scheduler = self._scheduler.state_dict() if self._scheduler else None
         network = self._network
         programs = [network.train, network.evaluation]
-        checkpoints.save(config.checkpoint_path, state, programs, network.scope)
+        checkpoints.save(
+            config.checkpoint_path, state, programs, network.scope, config.keep, self._metric
+        )
 
     def stopped(self, state: RunState) -> None:
         """Remember what a run that fails or is interrupted leaves: it is no start for another."""

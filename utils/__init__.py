@@ -13,6 +13,7 @@ from utils.artifacts import (
     save_history,
     save_pruned,
 )
+from utils.baseline import advice, train_baseline
 from utils.diagrams import plot_group, plot_network
 from utils.explorer import explore
 from utils.latency import measure_latency
@@ -31,13 +32,14 @@ from utils.plots import (
     plot_truth,
 )
 from utils.report import summary_table, write_report
-from utils.training import fine_tune, start_scope, train_baseline
+from utils.training import fine_tune, start_scope
 from utils.workspace import Workspace
 
 __all__ = [
     "BASELINE",
     "PrunedRun",
     "Workspace",
+    "advice",
     "explore",
     "find_history",
     "find_pruned",

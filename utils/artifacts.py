@@ -13,7 +13,7 @@ from pruning.plan import Plan
 from pruning.search import search_uniform_plan
 from ssd_model.files import write_json
 from ssd_model.programs import Detector, new_scope
-from ssd_model.weights import load_weights, read_tensors, save_weights
+from ssd_model.weights import WeightsError, load_weights, read_tensors, save_weights
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,13 @@ def find_pruned(path: Path, key: str) -> PrunedRun | None:
     _, metadata = read_tensors(path)
     if metadata.get("key") != key:
         return None
-    run = json.loads(metadata["run"])
-    return PrunedRun(**{**run, "history": History(**run["history"])})
+    try:
+        run = json.loads(metadata["run"])
+        return PrunedRun(**{**run, "history": History(**run["history"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{path} was not written by this version ({error}): remove it and run notebook 3 again"
+        ) from error
 
 
 def prune_only(

@@ -9,9 +9,10 @@ from utils.optimizers import one_cycle, original
 
 FINE_TUNE_RATE = 4e-4
 """Peak learning rate after a cut: a trained network needs smaller steps than a new one."""
-BASELINE_RATE = 1e-3
 RECONSTRUCT_IMAGES = 160
-"""Images that a cut network is repaired on."""
+"""Images that a pruned network is reconstructed on."""
+FINE_TUNE_IMAGES = 3000
+"""Images that fine-tuning sees at least, on data other than the drawn road signs."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,8 @@ class Profile:
     batch_size: int
     epochs: int
     """Fine-tuning of the pruned network, and of the control."""
-    baseline_epochs: int
-    """Training of a baseline first, where the data are not the shipped one's."""
     reconstruct_images: int = RECONSTRUCT_IMAGES
-    """Images that the cut network is repaired on."""
+    """Images that the pruned network is reconstructed on."""
 
     def optimizer(self, images: int, epochs: int, peak_rate: float) -> paddle.optimizer.Optimizer:
         """The optimizer for a run of so many epochs over so many images.
@@ -41,11 +40,31 @@ class Profile:
         return original(steps) if self.name == "full" else one_cycle(peak_rate, steps * epochs)
 
 
+@dataclass(frozen=True)
+class Options:
+    """What a user may say about training; None leaves it to the profile."""
+
+    minutes: float | None = None
+    """How long training a baseline may take, about."""
+    epochs: int | None = None
+    """Of training a baseline, all its cycles together."""
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    """Peak of the learning rate while a baseline is trained."""
+    pretrained: str | None = None
+    """Weights that a baseline starts from; the shipped ones otherwise."""
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if isinstance(value, (int, float)) and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}: it must be above 0")
+
+
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", trainval=32, test=16, batch_size=8, epochs=1, baseline_epochs=1),
-        Profile("standard", trainval=1000, test=250, batch_size=8, epochs=1, baseline_epochs=4),
-        Profile("full", trainval=None, test=None, batch_size=64, epochs=120, baseline_epochs=120),
+        Profile("smoke", trainval=32, test=16, batch_size=8, epochs=1),
+        Profile("standard", trainval=1000, test=250, batch_size=8, epochs=1),
+        Profile("full", trainval=None, test=None, batch_size=64, epochs=120),
     )
 }

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from pruning.lock import LockError, lock
 from utils.paths import ROOT
-from utils.profiles import PROFILES
+from utils.profiles import PROFILES, Options
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
@@ -97,13 +98,24 @@ def main() -> int:
     parser.add_argument("--pruned-params", help="regular expression of the filters to cut")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="build", help="folder for everything generated")
+    parser.add_argument("--minutes", type=float, help="how long a baseline may train, about")
+    parser.add_argument("--epochs", type=int, help="of training a baseline")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--learning-rate", type=float, help="its peak while a baseline is trained")
+    parser.add_argument("--pretrained", help="weights that a baseline starts from")
     parser.add_argument("--only", default="", help="run only notebooks with this in their name")
     arguments = vars(parser.parse_args())
     only = arguments.pop("only")
-    if arguments["data_dir"]:
-        # The kernels run elsewhere.
-        arguments["data_dir"] = str(Path(arguments["data_dir"]).expanduser().resolve())
-    return run({key: value for key, value in arguments.items() if value is not None}, only)
+    for name in ("data_dir", "pretrained"):
+        if arguments[name]:
+            # The kernels run elsewhere.
+            arguments[name] = str(Path(arguments[name]).expanduser().resolve())
+    arguments["output"] = str(Path(arguments["output"]).expanduser())
+    names = [field.name for field in fields(Options)]
+    said = {name: arguments.pop(name) for name in names}
+    options = {name: value for name, value in said.items() if value is not None}
+    parameters = {name: value for name, value in arguments.items() if value is not None}
+    return run({**parameters, **({"options": options} if options else {})}, only)
 
 
 if __name__ == "__main__":

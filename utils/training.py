@@ -1,6 +1,5 @@
 """Train a network from a split to its history, pruned on the way or not."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,7 @@ from ssd_model.data.loader import make_loader
 from ssd_model.data.voc import Split
 from ssd_model.programs import Detector, build_detector, new_scope
 from ssd_model.teacher import taught_by
-from ssd_model.weights import load_weights, save_weights
-from utils.paths import BASELINE
-from utils.profiles import BASELINE_RATE
+from ssd_model.weights import load_weights
 from utils.workspace import Workspace
 
 
@@ -48,6 +45,7 @@ def train(
     strategy: Mapping[str, Any] | None = None,
     image_size: int = 300,
     seed: int = 0,
+    keep: str = "last",
 ) -> Trained:
     """Train with a `Compressor`; goes on where it was stopped.
 
@@ -57,6 +55,7 @@ def train(
         start: weights to begin with, where they fit; the rest is random.
         teacher: weights of a network to learn from, besides the ground truth.
         strategy: how to prune, as arguments of `write_config`; not at all without.
+        keep: which checkpoints stay, see `CompressConfig`.
     """
     class_num = len(trainval.classes) + 1
     taught = teacher is not None
@@ -80,44 +79,22 @@ def train(
         eval_fetch_list=[("map", evaluation.map.name)],
     )
     config_file = folder / "train.yaml"
-    write_config(config_file, epochs, folder, **(strategy or {}))
+    write_config(config_file, epochs, folder, keep=keep, **(strategy or {}))
     compressor.config(config_file)
     history = compressor.run()
     return Trained(evaluation, compressor.eval_graph.program, scope, history)
 
 
 def fine_tune(work: Workspace, name: str, epochs: int, start: Path) -> Trained:
-    """Train a network further on the data of a workspace.
+    """Train a network further on the data of a workspace; its last epoch counts.
 
     Args:
         name: of the folder for its checkpoints.
     """
-    return _train_in(work, name, epochs, work.optimizer(epochs), start)
-
-
-def train_baseline(work: Workspace) -> None:
-    """Train the network to prune on data that the shipped weights do not know.
-
-    It begins with the shipped weights, as far as they fit, and is saved as `work.baseline`.
-    """
-    epochs = work.profile.baseline_epochs
-    optimizer = work.optimizer(epochs, BASELINE_RATE)
-    trained = _train_in(work, "baseline", epochs, optimizer, BASELINE)
-    metadata = {"classes": json.dumps(work.classes)}
-    save_weights(trained.evaluation.program, work.baseline, trained.scope, "float16", metadata)
-
-
-def _train_in(
-    work: Workspace,
-    name: str,
-    epochs: int,
-    optimizer: paddle.optimizer.Optimizer,
-    start: Path,
-) -> Trained:
     return train(
         work.trainval,
         work.test,
-        optimizer,
+        work.optimizer(epochs),
         epochs,
         work.checkpoints / name,
         augmentation=work.augmentation,

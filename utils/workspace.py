@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paddle
 
 from ssd_model.data.augment import Augmentation
@@ -15,11 +18,12 @@ from ssd_model.data.voc import Split, read_voc
 from ssd_model.programs import Detector
 from ssd_model.weights import read_tensors
 from utils.paths import BASELINE, ROOT, relative
-from utils.profiles import FINE_TUNE_RATE, PROFILES, Profile
+from utils.profiles import FINE_TUNE_IMAGES, FINE_TUNE_RATE, PROFILES, Options, Profile
 
 # Road signs are not mirrored, since no sign says 07; and far ones are small enough as they are.
 SIGNS_AUGMENTATION = Augmentation(flip_prob=0, expand_max=2)
 EVAL_BATCH = 8
+VALIDATION_SHARE = 0.15
 
 
 class Workspace:
@@ -30,18 +34,29 @@ class Workspace:
         data_dir: a Pascal VOC folder; empty for the road-sign scenes, drawn where missing.
         profile: 'smoke', 'standard' or 'full'.
         seed: of the shuffling, the augmentation and fresh weights.
+        options: fields of `Options`, by name.
 
     Raises:
-        ValueError: no such profile, or a negative seed.
+        ValueError: no such profile, a negative seed, or an option out of range.
+        TypeError: no such option.
     """
 
-    def __init__(self, output: str, data_dir: str = "", profile: str = "standard", seed: int = 0):
+    def __init__(
+        self,
+        output: str,
+        data_dir: str = "",
+        profile: str = "standard",
+        seed: int = 0,
+        options: Mapping[str, Any] | None = None,
+    ):
         if profile not in PROFILES:
             raise ValueError(f"profile is {profile!r}: use one of {', '.join(PROFILES)}")
         if seed < 0:
             raise ValueError(f"seed is {seed}: it must be 0 or more")
         self.output = ROOT / output
-        self.profile: Profile = PROFILES[profile]
+        self.options = Options(**(options or {}))
+        batch_size = self.options.batch_size or PROFILES[profile].batch_size
+        self.profile: Profile = replace(PROFILES[profile], batch_size=batch_size)
         self.seed = seed
         self.drawn = not data_dir
         self.data_dir = self._scenes if self.drawn else ROOT / data_dir
@@ -66,6 +81,38 @@ class Workspace:
     def test(self) -> Split:
         """The images to evaluate on."""
         return self._read("test", self.profile.test)
+
+    @cached_property
+    def validation(self) -> Split:
+        """Images of `trainval` by which a baseline is chosen, and which it does not train on."""
+        return self._parted[1]
+
+    @cached_property
+    def training(self) -> Split:
+        """`trainval` less `validation`."""
+        return self._parted[0]
+
+    @cached_property
+    def _parted(self) -> tuple[Split, Split]:
+        records = self.trainval.records
+        order = np.random.default_rng(self.seed).permutation(len(records))
+        chosen = set(order[: max(1, round(VALIDATION_SHARE * len(records)))].tolist())
+        parts: tuple[list, list] = ([], [])
+        for i, record in enumerate(records):
+            parts[i in chosen].append(record)
+        if not parts[0]:
+            raise ValueError(f"{len(records)} image cannot be parted: add images to train on")
+        return tuple(
+            replace(self.trainval, name=name, records=part)
+            for name, part in zip(("training", "validation"), parts, strict=True)
+        )
+
+    @property
+    def epochs(self) -> int:
+        """Of fine-tuning, and of the control: small sets are passed over more often."""
+        if self.drawn or self.profile.name != "standard":
+            return self.profile.epochs
+        return max(self.profile.epochs, round(FINE_TUNE_IMAGES / len(self.trainval.records)))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -109,6 +156,11 @@ class Workspace:
         if json.loads(metadata["classes"]) == list(self.classes):
             return BASELINE
         return self.output / f"baseline-{self.key}.safetensors"
+
+    @property
+    def pretrained(self) -> Path:
+        """The weights that a baseline starts from."""
+        return ROOT / self.options.pretrained if self.options.pretrained else BASELINE
 
     @property
     def augmentation(self) -> Augmentation:

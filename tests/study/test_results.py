@@ -22,9 +22,7 @@ def rows():
 def test_pages_show_the_results(page, rows):
     text = page.read_text()
     assert any(f"<!-- {name} -->" in text for name in tables(rows))
-    assert fill(text, tables(rows)) == text, (
-        "write_page of study/page.py makes the tables anew"
-    )
+    assert fill(text, tables(rows)) == text, "write_page of study/page.py makes the tables anew"
 
 
 def test_csv_is_the_same(rows):

@@ -1,0 +1,195 @@
+"""Train a baseline on data that the shipped weights do not know, until it is worth pruning.
+
+One cycle of the learning rate after the other: small images first, since most of what is learnt
+does not need 300 pixels, then the network's own size, until a cycle no longer gains. How long a
+cycle is counts in images seen, not in epochs, so that a small set is passed over more often. What
+counts is mAP on a validation split, which is neither trained nor tested on.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from pruning.checkpoints import read_best
+from ssd_model import kernels
+from ssd_model.data.loader import make_loader
+from ssd_model.data.readers import feeds
+from ssd_model.files import write_json
+from ssd_model.programs import build_detector, new_scope
+from ssd_model.scope import empty_scope, write_tensor
+from ssd_model.weights import save_weights
+from utils.optimizers import one_cycle
+from utils.training import Trained, train
+from utils.workspace import Workspace
+
+WEAK = 0.5
+"""Below this mAP a baseline is hardly worth pruning."""
+GAIN = 0.005
+"""A cycle that gains less mAP than this on the validation split is the last."""
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Training at one image size, the learning rate rising once and falling to nothing."""
+
+    name: str
+    image_size: int
+    epochs: int
+    peak_rate: float
+
+
+@dataclass(frozen=True)
+class _Shape:
+    image_size: int
+    images_seen: int
+    peak_rate: float
+
+
+SHAPES = (_Shape(160, 16_000, 2e-3), _Shape(300, 10_000, 2e-3), _Shape(300, 6_000, 1e-3))
+"""The cycles; the last is repeated while it gains."""
+MOST = 4
+"""Cycles in all, at most."""
+
+
+def train_baseline(work: Workspace) -> None:
+    """Train the network to prune, and save it as `work.baseline`; what was stopped is resumed.
+
+    It starts from `work.pretrained`, as far as that fits. The schedule is decided once and kept
+    beside the checkpoints: a machine that is busier tomorrow does not change it.
+    """
+    folder = work.checkpoints / "baseline"
+    cycles = list(_cycles(work, folder))
+    start, best, result = work.pretrained, -1.0, folder / "best.safetensors"
+    for i, cycle in enumerate(cycles):
+        trained, value = _train(work, cycle, folder / cycle.name, start)
+        gained, best = value - best, max(value, best)
+        if gained > 0:
+            metadata = {"classes": json.dumps(work.classes), "validation map": f"{value:.4f}"}
+            save_weights(trained.evaluation.program, result, trained.scope, "float16", metadata)
+            start = result
+        empty_scope(trained.scope)
+        if gained < GAIN and i >= len(SHAPES) - 1:
+            print(f"{cycle.name} gained {gained:+.3f}: no further cycle")
+            break
+    work.baseline.parent.mkdir(parents=True, exist_ok=True)
+    work.baseline.write_bytes(result.read_bytes())
+    print(f"baseline: mAP {best:.3f} on {len(work.validation.records)} images of validation")
+
+
+def advice(map_baseline: float, classes: int, images: int) -> str:
+    """What to do about a weak baseline; empty for one that is worth pruning.
+
+    Args:
+        map_baseline: on the test images.
+        classes, images: of the training data.
+    """
+    if not map_baseline < WEAK:
+        return ""
+    return (
+        f"The baseline is weak: mAP {map_baseline:.2f}, below {WEAK:g}. What pruning costs such a "
+        "network says little about a good one. Train it longer (MINUTES=90), start from weights of "
+        "a similar task (PRETRAINED=...), look for wrong boxes (make check-data), or label more: "
+        f"there are {images / classes:.0f} images for each of {classes} classes."
+    )
+
+
+def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> tuple[Trained, float]:
+    """One cycle; the scope then holds its best epoch, by the validation split."""
+    trained = train(
+        work.training,
+        work.validation,
+        work.profile.optimizer(len(work.training.records), cycle.epochs, cycle.peak_rate),
+        cycle.epochs,
+        folder,
+        augmentation=work.augmentation,
+        batch_size=work.profile.batch_size,
+        start=start,
+        image_size=cycle.image_size,
+        seed=work.seed,
+        keep="best",
+    )
+    arrays, epoch = read_best(folder, "map")
+    for name in (p.name for p in trained.evaluation.program.all_parameters()):
+        write_tensor(trained.scope, name, arrays[name])
+    value = max(row["map"] for row in trained.history.rows if row["epoch"] == epoch)
+    print(f"{cycle.name}: best after epoch {epoch} of {cycle.epochs}, validation mAP {value:.3f}")
+    return trained, value
+
+
+def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
+    """The schedule, decided now or when this training began."""
+    file = folder / "schedule.json"
+    if not file.exists():
+        seconds = {shape.image_size: seconds_an_image(work, shape.image_size) for shape in SHAPES}
+        cycles, minutes = plan_cycles(work, seconds)
+        passes = ", ".join(f"{c.epochs} epochs at {c.image_size} px" for c in cycles)
+        print(
+            f"training a baseline on {len(work.training.records)} images: {passes} at most; that "
+            f"takes up to {minutes:.0f} minutes here. Shorter or longer: MINUTES=, EPOCHS="
+        )
+        write_json(file, [asdict(cycle) for cycle in cycles])
+    return (Cycle(**cycle) for cycle in json.loads(file.read_text()))
+
+
+def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle], float]:
+    """The cycles of a baseline, and the minutes that they take at most.
+
+    Args:
+        work: its options set `epochs` (of all cycles), `minutes`, `batch_size`, `learning_rate`.
+        seconds: of an image in training, by image size.
+    """
+    options, images = work.options, len(work.training.records)
+    shapes = [*SHAPES, *[SHAPES[-1]] * (MOST - len(SHAPES))]
+    if work.profile.name == "smoke":
+        shapes = [replace(shape, images_seen=images) for shape in SHAPES[:2]]
+    elif work.profile.name == "full":  # the original's schedule is one cycle, whatever the data
+        shapes = [replace(SHAPES[1], images_seen=images * work.profile.epochs)]
+    epochs = [max(1, round(shape.images_seen / images)) for shape in shapes]
+    if options.epochs:
+        epochs = _scaled(epochs, options.epochs / sum(epochs))
+    costs = [images * seconds[shape.image_size] for shape in shapes]
+    if options.minutes:
+        epochs = _scaled(epochs, 60 * options.minutes / float(np.dot(epochs, costs)))
+    cycles = [
+        Cycle(
+            f"{shape.image_size}px-{i}",
+            shape.image_size,
+            count,
+            options.learning_rate or shape.peak_rate,
+        )
+        for i, (shape, count) in enumerate(zip(shapes, epochs, strict=True), start=1)
+    ]
+    return cycles, float(np.dot(epochs, costs)) / 60
+
+
+def _scaled(epochs: list[int], factor: float) -> list[int]:
+    return [max(1, round(count * factor)) for count in epochs]
+
+
+def seconds_an_image(work: Workspace, image_size: int, batches: int = 3) -> float:
+    """Seconds that an image takes in training here, measured on a few batches."""
+    training = build_detector(work.class_num, True, one_cycle(1e-6, 10), image_size)
+    kernels.use_onednn(training.program)
+    scope, executor = new_scope(training), paddle.static.Executor(paddle.CPUPlace())
+    size = work.profile.batch_size
+    loader = make_loader(
+        work.training,
+        training.feed_list,
+        size,
+        augmentation=work.augmentation,
+        image_size=image_size,
+    )
+    times = [time.perf_counter()]
+    for feed in islice(feeds(loader), batches + 1):
+        executor.run(training.program, feed=feed, fetch_list=[training.loss], scope=scope)
+        times.append(time.perf_counter())
+    empty_scope(scope)
+    # The first is slower: memory is asked for, kernels are chosen.
+    steps = np.diff(times)[1:] if len(times) > 2 else np.diff(times)
+    return float(np.median(steps)) / min(size, len(work.training.records))
