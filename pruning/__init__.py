@@ -4,6 +4,15 @@ from ssd_model import runtime
 
 runtime.prepare()
 
+from pruning.artifacts import (
+    PrunedRun,
+    find_history,
+    find_pruned,
+    load_pruned,
+    prune_only,
+    save_history,
+    save_pruned,
+)
 from pruning.compressor import Compressor
 from pruning.config import ConfigError, load_config, load_single_strategy, write_config
 from pruning.criteria import CRITERIA, l1_norm
@@ -16,31 +25,3 @@ from pruning.plan import Plan, PlanError, total_plan, uniform_plan
 from pruning.search import nearest_uniform_plan, search_uniform_plan
 from pruning.sensitivity import measure_sensitivities, sensitive_plan
 from pruning.sweep import TARGETS, between, sweep
-
-__all__ = [
-    "CRITERIA",
-    "STAGES",
-    "TARGETS",
-    "Compressor",
-    "ConfigError",
-    "History",
-    "PatternError",
-    "Plan",
-    "PlanError",
-    "analyse",
-    "apply_plan",
-    "between",
-    "explain_pattern",
-    "l1_norm",
-    "load_config",
-    "load_single_strategy",
-    "measure_sensitivities",
-    "nearest_uniform_plan",
-    "search_uniform_plan",
-    "sensitive_plan",
-    "silenced",
-    "sweep",
-    "total_plan",
-    "uniform_plan",
-    "write_config",
-]

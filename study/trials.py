@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import paddle
 
+from pruning.artifacts import PrunedRun
 from pruning.cut import apply_plan
 from pruning.dependencies import analyse
 from pruning.plan import Plan
@@ -30,7 +31,6 @@ from ssd_model.scope import empty_scope, read_tensor
 from ssd_model.weights import load_weights
 from study.machine import machine
 from study.page import EPOCHS
-from utils.artifacts import PrunedRun
 from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD, ROOT
 from utils.profiles import FINE_TUNE_RATE, RECONSTRUCT_IMAGES

@@ -4,15 +4,6 @@ from ssd_model import runtime
 
 runtime.prepare()
 
-from utils.artifacts import (
-    PrunedRun,
-    find_history,
-    find_pruned,
-    load_pruned,
-    prune_only,
-    save_history,
-    save_pruned,
-)
 from utils.baseline import advice, train_baseline
 from utils.diagrams import plot_group, plot_network
 from utils.explorer import explore
@@ -34,38 +25,5 @@ from utils.plots import (
 from utils.report import summary_table, write_report
 from utils.training import fine_tune, start_scope
 from utils.workspace import Workspace
-
-__all__ = [
-    "BASELINE",
-    "PrunedRun",
-    "Workspace",
-    "advice",
-    "explore",
-    "find_history",
-    "find_pruned",
-    "fine_tune",
-    "load_pruned",
-    "measure_latency",
-    "plot_ap_by_class",
-    "plot_channels",
-    "plot_flops",
-    "plot_group",
-    "plot_history",
-    "plot_images",
-    "plot_latency",
-    "plot_network",
-    "plot_norms",
-    "plot_plan",
-    "plot_sensitivities",
-    "plot_truth",
-    "prune_only",
-    "relative",
-    "save_history",
-    "save_pruned",
-    "start_scope",
-    "summary_table",
-    "train_baseline",
-    "write_report",
-]
 
 explain_missing_names()

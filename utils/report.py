@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from pruning.artifacts import PrunedRun
 from pruning.history import STAGES, History
 from ssd_model.files import write_json
-from utils.artifacts import PrunedRun
 from utils.workspace import Workspace
 
 

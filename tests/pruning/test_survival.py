@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 
 from pruning import checkpoints
@@ -267,3 +268,27 @@ def test_two_baselines_do_not_share_a_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["baseline", "--folder", str(tmp_path)])
     with lock(tmp_path), pytest.raises(SystemExit, match=f"works in {tmp_path}: wait"):
         baseline.main()
+
+
+def rows(*values: float) -> list[dict]:
+    return [{"epoch": i, "map": value, "stage": "finetuned"} for i, value in enumerate(values)]
+
+
+def kept(folder: Path, keep: str) -> list[int]:
+    """Epochs left of a run whose metric was highest after its second epoch of five."""
+    folder.mkdir()
+    scope, program = paddle.static.Scope(), paddle.static.Program()
+    for epoch in range(1, 6):
+        history = rows(0.9, 0.1, 0.8, 0.3, 0.7, 0.4)[: epoch + 1]  # the first is the baseline's
+        state = RunState({}, epoch, history=history)
+        checkpoints.save(folder, state, [program], scope, keep, "map")
+    return sorted(int(path.stem[6:]) for path in folder.glob("epoch-*"))
+
+
+def test_which_checkpoints_stay(tmp_path):
+    assert kept(tmp_path / "last", "last") == [4, 5]
+    assert kept(tmp_path / "best", "best") == [2, 4, 5]
+    assert kept(tmp_path / "all", "all") == [1, 2, 3, 4, 5]
+    assert checkpoints.read_best(tmp_path / "best", "map")[1] == 2
+    with pytest.raises(CheckpointError, match="no checkpoint of a best epoch"):
+        checkpoints.read_best(tmp_path / "last", "map")

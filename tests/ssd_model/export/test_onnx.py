@@ -5,6 +5,7 @@ import onnx
 import paddle
 import pytest
 
+from pruning.artifacts import prune_only
 from ssd_model.data.loader import make_loader
 from ssd_model.data.scenes import write_scenes
 from ssd_model.data.voc import read_voc
@@ -18,7 +19,6 @@ from ssd_model.export.predict import predict
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.weights import load_weights
 from tests.helpers import golden_values as golden
-from utils.artifacts import prune_only
 from utils.paths import BASELINE
 
 
@@ -55,7 +55,7 @@ def pruned(tmp_path_factory, scenes):
     detector = build_detector(len(scenes[0].classes) + 1, is_train=False)
     scope = new_scope(detector)
     load_weights(detector.program, BASELINE, scope, strict=True)
-    _, program = prune_only(detector, scope, 0.2, r"conv2d_[1-9]\.w_0|conv2d_1[0-2]\.w_0")
+    _, program = prune_only(detector.program, scope, 0.2, r"conv2d_[1-9]\.w_0|conv2d_1[0-2]\.w_0")
     path = tmp_path_factory.mktemp("onnx") / "new folder" / "pruned.onnx"
     size = export_onnx(path, program, detector, scope)
     assert size == path.stat().st_size

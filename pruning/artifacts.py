@@ -1,4 +1,4 @@
-"""What one notebook leaves for the next: the pruned network, the control, the report."""
+"""What a run leaves in files: the pruned network, how it came about, a control's history."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,7 +12,6 @@ from pruning.history import History
 from pruning.plan import Plan
 from pruning.search import search_uniform_plan
 from ssd_model.files import write_json
-from ssd_model.programs import Detector, new_scope
 from ssd_model.weights import WeightsError, load_weights, read_tensors, save_weights
 
 
@@ -56,7 +55,7 @@ def find_pruned(path: Path, key: str) -> PrunedRun | None:
 
 
 def prune_only(
-    evaluation: Detector, scope: Scope, target_ratio: float, pruned_params: str
+    program: Program, scope: Scope, target_ratio: float, pruned_params: str
 ) -> tuple[PrunedRun, Program]:
     """Prune the network of a scope without measuring or fine-tuning it.
 
@@ -66,9 +65,9 @@ def prune_only(
     Raises:
         PatternError, PlanError: see `search_uniform_plan`.
     """
-    dependencies = analyse(evaluation.program)
+    dependencies = analyse(program)
     plan = search_uniform_plan(dependencies, pruned_params, target_ratio)
-    (program,) = apply_plan(plan, [evaluation.program], scope)
+    (program,) = apply_plan(plan, [program], scope)
     history = History(
         rows=[],
         ratios=[dict(plan.ratios)],
@@ -80,14 +79,20 @@ def prune_only(
     return PrunedRun(target_ratio, pruned_params, history), program
 
 
-def load_pruned(path: Path, evaluation: Detector, run: PrunedRun) -> tuple[Program, Scope]:
-    """The eval Program and the scope of a saved pruned network."""
-    program = evaluation.program
+def load_pruned(path: Path, program: Program, scope: Scope, run: PrunedRun) -> Program:
+    """The eval Program of a saved pruned network; its weights go into the scope.
+
+    Args:
+        program: the unpruned eval Program.
+        scope: initialised by its startup program.
+
+    Raises:
+        WeightsError: the file is damaged, or is not of this run.
+    """
     for ratios in run.history.ratios:
         (program,) = reshape_programs(Plan(analyse(program), ratios), [program])
-    scope = new_scope(evaluation)
     load_weights(program, path, scope, strict=True)
-    return program, scope
+    return program
 
 
 def save_history(path: Path, history: History, key: str) -> None:

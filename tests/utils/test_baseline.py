@@ -1,0 +1,95 @@
+"""A baseline of one's own data: its schedule, its validation split, and the epoch that is kept."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ssd_model.weights import read_tensors
+from tests.helpers.voc_folder import add_image, object_xml, write_set
+from utils import baseline
+from utils.baseline import advice, plan_cycles, train_baseline
+from utils.profiles import PROFILES, Options
+from utils.workspace import Workspace
+
+SECONDS = {160: 0.03, 300: 0.1}
+
+
+def work(images: int, profile: str = "standard", **options):
+    split = SimpleNamespace(records=[None] * images)
+    options = Options(**options)
+    return SimpleNamespace(training=split, profile=PROFILES[profile], options=options)
+
+
+def test_a_small_set_is_passed_over_more_often():
+    small, minutes = plan_cycles(work(250), SECONDS)
+    large, _ = plan_cycles(work(1000), SECONDS)
+    assert [(c.image_size, c.epochs) for c in small] == [(160, 64), (300, 40), (300, 24), (300, 24)]
+    assert [c.epochs for c in large] == [16, 10, 6, 6]
+    # 250 images: 64 passes at 0.03 s each, 88 at 0.1 s
+    assert minutes == pytest.approx((64 * 250 * 0.03 + 88 * 250 * 0.1) / 60)
+
+
+def test_minutes_and_epochs_shorten_and_lengthen():
+    _, usual = plan_cycles(work(250), SECONDS)
+    for minutes in (usual / 4, usual * 2):
+        _, planned = plan_cycles(work(250, minutes=minutes), SECONDS)
+        assert planned == pytest.approx(minutes, rel=0.05)
+    cycles, _ = plan_cycles(work(250, epochs=38, learning_rate=1e-4), SECONDS)
+    assert sum(c.epochs for c in cycles) == 38
+    assert {c.peak_rate for c in cycles} == {1e-4}
+    cycles, _ = plan_cycles(work(250, epochs=1), SECONDS)
+    assert all(c.epochs == 1 for c in cycles)
+
+
+def test_full_is_one_cycle_of_the_originals_length():
+    (cycle,), _ = plan_cycles(work(5000, "full"), SECONDS)
+    assert (cycle.image_size, cycle.epochs) == (300, PROFILES["full"].epochs)
+
+
+@pytest.mark.parametrize("options", [{"minutes": 0}, {"epochs": -1}, {"learning_rate": np.nan}])
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} is .*above 0"):
+        Options(**options)
+
+
+def test_a_weak_baseline_is_called_weak():
+    assert "mAP 0.31" in advice(0.308, 6, 296) and "49 images for each of 6" in advice(0.3, 6, 296)
+    assert advice(0.72, 3, 292) == ""
+
+
+@pytest.fixture
+def cats(tmp_path):
+    names = [f"{i:02}" for i in range(8)]
+    for i, name in enumerate(names):
+        add_image(tmp_path / "voc", name, object_xml("cat", 10 + i, 5, 60 + i, 45))
+    write_set(tmp_path / "voc", "trainval", names[:6])
+    write_set(tmp_path / "voc", "test", names[6:])
+    return Workspace(str(tmp_path / "out"), str(tmp_path / "voc"), "smoke")
+
+
+def test_validation_is_neither_trained_nor_tested_on(cats):
+    sets = [
+        {record.image.name for record in split.records}
+        for split in (cats.training, cats.validation, cats.test)
+    ]
+    assert [len(names) for names in sets] == [5, 1, 2]
+    assert len(set.union(*sets)) == 8
+
+
+def test_the_best_epoch_is_saved_and_training_is_resumed(cats, monkeypatch, capsys):
+    train_baseline(cats)
+    told = capsys.readouterr().out
+    assert "training a baseline on 5 images" in told and "MINUTES=" in told
+    arrays, metadata = read_tensors(cats.baseline)
+    assert json.loads(metadata["classes"]) == ["cat"]
+    assert arrays["conv2d_0.w_0"].shape == (32, 3, 3, 3)
+    # Again, as after a kill at the very end: nothing is measured or trained anew.
+    cats.baseline.unlink()
+    monkeypatch.setattr(baseline, "seconds_an_image", None)
+    train_baseline(cats)
+    again, _ = read_tensors(cats.baseline)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(again[name], array, err_msg=name)
+    assert "this run has ended" in capsys.readouterr().out
