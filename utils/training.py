@@ -48,6 +48,7 @@ def train(
     strategy: Mapping[str, Any] | None = None,
     image_size: int = 300,
     seed: int = 0,
+    conv_rate: float = 1.0,
 ) -> Trained:
     """Train with a `Compressor`; goes on where it was stopped.
 
@@ -57,10 +58,11 @@ def train(
         start: weights to begin with, where they fit; the rest is random.
         teacher: weights of a network to learn from, besides the ground truth.
         strategy: how to prune, as arguments of `write_config`; not at all without.
+        conv_rate: see `mobilenet_ssd`.
     """
     class_num = len(trainval.classes) + 1
     taught = teacher is not None
-    training = build_detector(class_num, True, optimizer, image_size, seed, taught)
+    training = build_detector(class_num, True, optimizer, image_size, seed, taught, conv_rate)
     evaluation = build_detector(class_num, False, image_size=image_size)
     scope = start_scope(training, evaluation, start)
     options = {"image_size": image_size, "seed": seed}
@@ -124,6 +126,7 @@ def _train_in(
         batch_size=work.profile.batch_size,
         start=start,
         seed=work.seed,
+        conv_rate=work.profile.conv_rate,
     )
 
 
