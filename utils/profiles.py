@@ -1,8 +1,8 @@
 """How much to do: smoke for tests, standard for a real result, full for the original's training.
 
-smoke and standard train with AdamW and one cycle of the learning rate, which in one epoch leads
-further than the original's schedule of many. full trains as the original: RMSProp in steps, a tenth
-of the rate on all filters but the heads', and as many epochs.
+smoke and standard train with AdamW and one cycle of the learning rate, made for few epochs. full
+trains as the original: RMSProp in steps, a tenth of the rate on all filters but the heads', and as
+many epochs.
 """
 
 import math
