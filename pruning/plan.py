@@ -81,11 +81,11 @@ class Plan:
         """FLOPs as the original's search counted them.
 
         Two for a multiply-add, a depthwise filter divided by its groups once too often, and one
-        for each element of batch norm and relu before the cut.
+        for each element of batch norm and relu. Groups and elements are those before the cut.
         """
         total = float(self.dependencies.uncounted)
         for conv in self.dependencies.convs.values():
-            groups = self.shapes[conv.name][0] if conv.depthwise else 1
+            groups = conv.shape[0] if conv.depthwise else 1
             total += 2 * self.conv_flops(conv.name) / groups
         return total
 

@@ -41,7 +41,7 @@ def detection_map(
         label: [N, M, 6] class, difficult, box, or [N, M, 5] without difficult; class -1 marks
             padding.
         class_num, background_label, overlap_threshold, evaluate_difficult, ap_version: see
-            `AveragePrecision`.
+            `AveragePrecision`. The original took `background_label`, but counted all classes.
 
     Returns:
         [1] float32 in 0..1.
@@ -91,8 +91,7 @@ class DetectionMAP:
         gt_box: [N, M, 4] normalised.
         gt_difficult: [N, M] int, 1 for difficult; may be left out.
         class_num: classes, the background included.
-        background_label, overlap_threshold, evaluate_difficult, ap_version: see
-            `AveragePrecision`.
+        background_label, overlap_threshold, evaluate_difficult, ap_version: see `detection_map`.
     """
 
     def __init__(

@@ -19,24 +19,31 @@ def detection_output(
     keep_top_k: int = 200,
     score_threshold: float = 0.01,
     nms_eta: float = 1.0,
-) -> Variable:
+    return_index: bool = False,
+) -> Variable | tuple[Variable, Variable]:
     """Decode the boxes and suppress the doubles, as `fluid.layers.detection_output`.
 
     Args:
         loc: [N, P, 4] offsets; scores: [N, P, C] logits (the softmax is inside).
         prior_box, prior_box_var: [P, 4].
+        background_label: the class that is never detected; -1 for none. The original took 0
+            whatever was asked for.
         nms_threshold: overlap (IoU) above which the lower score goes.
         nms_top_k, keep_top_k: detections of a class that enter, and of an image that leave; -1
             for all.
+        nms_eta: below 1, `nms_threshold` is multiplied by it after each box that stays, as long as
+            it is above 0.5. The original took 1 whatever was asked for.
+        return_index: return the index, too.
 
     Returns:
         [K, 6]: label, score, xmin, ymin, xmax, ymax of all images, one after the other (K may be
-        0). `detection_counts` tells how many rows belong to each image.
+        0). `detection_counts` tells how many rows belong to each image. The index is [K, 1] int32:
+        the prior that each row comes from, counted through the whole batch (image * P + prior).
     """
     boxes = paddle.vision.ops.box_coder(
         prior_box, prior_box_var, loc, code_type="decode_center_size"
     )
-    return multiclass_nms(
+    detections = multiclass_nms(
         boxes,
         F.softmax(scores).transpose([0, 2, 1]),
         background_label=background_label,
@@ -47,6 +54,7 @@ def detection_output(
         nms_eta=nms_eta,
         normalized=True,
     )
+    return (detections, _output(detections, "Index")) if return_index else detections
 
 
 def decode_boxes(location: Variable, prior_box: np.ndarray, prior_box_var: np.ndarray) -> Variable:
@@ -77,4 +85,9 @@ def detection_counts(nmsed_out: Variable) -> Variable:
     """
     if nmsed_out.op is None or nmsed_out.op.type != "multiclass_nms3":
         raise ValueError(f"{nmsed_out.name} is not the result of detection_output")
-    return nmsed_out.block.var(nmsed_out.op.output("NmsRoisNum")[0])
+    return _output(nmsed_out, "NmsRoisNum")
+
+
+def _output(nmsed_out: Variable, slot: str) -> Variable:
+    """What else the operator behind the detections gives."""
+    return nmsed_out.block.var(nmsed_out.op.output(slot)[0])

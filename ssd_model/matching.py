@@ -15,7 +15,9 @@ def bipartite_match(overlap: np.ndarray) -> np.ndarray:
         overlap: [G, P] in 0..1.
 
     Returns:
-        [P] int: the row matched to each column, -1 for none. As `bipartite_match` of the original.
+        [P] int: the row matched to each column, -1 for none. As `bipartite_match` of the original;
+        of equal overlaps the first in the array is taken, where that one, from 130 rows on, sorted
+        them in no certain order.
     """
     matched = np.full(overlap.shape[1], -1)
     left = overlap.copy()

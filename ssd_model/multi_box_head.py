@@ -42,13 +42,15 @@ def multi_box_head(
         aspect_ratios: those of each map besides 1; None for none.
         min_sizes, max_sizes: prior sizes of each map in pixels, instead of the ratios; an empty
             list in `max_sizes` means none for that map.
-        steps, step_w, step_h: distance of prior centres in pixels, `steps` for both directions;
-            by default image / map.
+        steps, step_w, step_h: distance of prior centres in pixels, `steps` for both directions; by
+            default, and where it is 0, image / map. The original took `step_w` only together with
+            `step_h`, and two defaults for one 0.
         variance: the scale of the four offsets.
 
     Returns:
         locations [N, P, 4], confidences [N, P, num_classes] (logits), prior boxes [P, 4] and
-        their variances [P, 4].
+        their variances [P, 4]. From one map the original gave other shapes: flat heads, and priors
+        [H, W, priors, 4].
 
     Raises:
         ValueError: lists of unequal length, no sizes, or ratios too near to be spread.
@@ -80,7 +82,9 @@ def multi_box_head(
             variance=list(variance),
             flip=flip,
             clip=clip,
-            steps=[step_w[i] if step_w else 0.0, step_h[i] if step_h else 0.0],
+            steps=_steps(
+                image, feature, step_w[i] if step_w else 0.0, step_h[i] if step_h else 0.0
+            ),
             offset=offset,
             min_max_aspect_ratios_order=min_max_aspect_ratios_order,
             name=name,
@@ -118,6 +122,16 @@ def _check_lengths(maps: int, **lists: Sequence | None) -> None:
     for name, values in lists.items():
         if values is not None and len(values) != maps:
             raise ValueError(f"{name} has {len(values)} entries for {maps} feature maps")
+
+
+def _steps(image: Variable, feature: Variable, step_w: float, step_h: float) -> list[float]:
+    """Both distances of the prior centres; the operator would take one 0 for two."""
+    if not step_w and not step_h:
+        return [0.0, 0.0]
+    return [
+        step_w or image.shape[3] / feature.shape[3],
+        step_h or image.shape[2] / feature.shape[2],
+    ]
 
 
 def _as_list(value: float | Sequence[float]) -> list[float]:

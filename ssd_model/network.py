@@ -5,7 +5,8 @@ depthwise_conv2d_0.w_0, conv2d_1.w_0, ... conv2d_33.b_0.
 """
 
 import paddle
-from paddle.nn.initializer import KaimingNormal
+from paddle import ParamAttr
+from paddle.nn.initializer import KaimingUniform
 from paddle.static import Variable
 
 from ssd_model.multi_box_head import multi_box_head
@@ -22,26 +23,31 @@ MAX_SIZES = [None, 150.0, 195.0, 240.0, 285.0, 300.0]
 ASPECT_RATIOS = [[2.0]] + [[2.0, 3.0]] * 5
 
 
-def mobilenet_ssd(image: Variable, class_num: int) -> tuple[Variable, Variable, Variable, Variable]:
+def mobilenet_ssd(
+    image: Variable, class_num: int, conv_rate: float = 1.0
+) -> tuple[Variable, Variable, Variable, Variable]:
     """The whole network up to its raw heads.
 
     Args:
         image: [N, 3, S, S], BGR, about -1..1. The prior sizes, meant for S = 300, grow with it.
         class_num: classes, the background (0) included.
+        conv_rate: learning rate of the filters that batch norm follows, all but those of the heads,
+            as a multiple of the optimizer's; 0.1 in the original.
 
     Returns:
         locations [N, P, 4], confidences [N, P, class_num] (logits), priors [P, 4] and their
         variances [P, 4]; P is 1917 at S = 300.
     """
-    x = _conv_bn(image, 32, filter_size=3, stride=2, padding=1)
+    attr = ParamAttr(initializer=KaimingUniform(), learning_rate=conv_rate)
+    x = _conv_bn(image, attr, 32, filter_size=3, stride=2, padding=1)
     features = []
     for block, (channels, stride) in enumerate(BLOCKS, start=1):
-        x = _depthwise_separable(x, channels, stride)
+        x = _depthwise_separable(x, attr, channels, stride)
         if block in (11, 13):
             features.append(x)
     for middle, channels in EXTRAS:
-        x = _conv_bn(x, middle, filter_size=1)
-        x = _conv_bn(x, channels, filter_size=3, stride=2, padding=1)
+        x = _conv_bn(x, attr, middle, filter_size=1)
+        x = _conv_bn(x, attr, channels, filter_size=3, stride=2, padding=1)
         features.append(x)
     size = image.shape[2]
     return multi_box_head(
@@ -56,7 +62,13 @@ def mobilenet_ssd(image: Variable, class_num: int) -> tuple[Variable, Variable, 
 
 
 def _conv_bn(
-    x: Variable, channels: int, filter_size: int, stride: int = 1, padding: int = 0, groups: int = 1
+    x: Variable,
+    attr: ParamAttr,
+    channels: int,
+    filter_size: int,
+    stride: int = 1,
+    padding: int = 0,
+    groups: int = 1,
 ) -> Variable:
     x = paddle.static.nn.conv2d(
         x,
@@ -65,7 +77,7 @@ def _conv_bn(
         stride,
         padding,
         groups=groups,
-        param_attr=KaimingNormal(),
+        param_attr=attr,
         bias_attr=False,
         # Paddle's sign for its own depthwise operator, whose filters are named after it
         use_cudnn=groups == 1,
@@ -73,8 +85,8 @@ def _conv_bn(
     return paddle.static.nn.batch_norm(x, act="relu")
 
 
-def _depthwise_separable(x: Variable, channels: int, stride: int) -> Variable:
+def _depthwise_separable(x: Variable, attr: ParamAttr, channels: int, stride: int) -> Variable:
     """A 3x3 filter on each channel alone, then a plain 1x1 convolution across them."""
     width = x.shape[1]
-    x = _conv_bn(x, width, filter_size=3, stride=stride, padding=1, groups=width)
-    return _conv_bn(x, channels, filter_size=1)
+    x = _conv_bn(x, attr, width, filter_size=3, stride=stride, padding=1, groups=width)
+    return _conv_bn(x, attr, channels, filter_size=1)

@@ -55,6 +55,7 @@ def build_detector(
     image_size: int = 300,
     seed: int = 0,
     teacher: bool = False,
+    conv_rate: float = 1.0,
 ) -> Detector:
     """Build the detector with a loss, or with detections and their mAP.
 
@@ -68,6 +69,7 @@ def build_detector(
         seed: of the startup program's random weights.
         teacher: add `distillation_loss` to the loss; a teacher's locations and confidences are
             then fed too, under the names in `TEACHER_FEEDS`.
+        conv_rate: see `mobilenet_ssd`; for the optimizer to follow.
 
     Raises:
         ValueError: fewer than two classes, or an optimizer or a teacher without training.
@@ -84,7 +86,7 @@ def build_detector(
     with paddle.utils.unique_name.guard(), paddle.static.program_guard(program, startup):
         feed_list = _inputs(image_size)
         image, gt_box, gt_label, gt_difficult = feed_list
-        location, confidence, prior_box, prior_box_var = mobilenet_ssd(image, class_num)
+        location, confidence, prior_box, prior_box_var = mobilenet_ssd(image, class_num, conv_rate)
         if not is_train:
             nmsed_out = detection_output(
                 location, confidence, prior_box, prior_box_var, nms_threshold=0.45

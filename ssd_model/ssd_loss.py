@@ -34,15 +34,16 @@ def ssd_loss(
     Args:
         location: [N, P, 4] predicted offsets.
         confidence: [N, P, C] logits.
-        gt_box: [N, M, 4] normalised; gt_label: [N, M] int, -1 marks padding.
+        gt_box: [N, M, 4] normalised; gt_label: [N, M] int, -1 marks padding. An image without any
+            is background; the original raised.
         prior_box, prior_box_var: [P, 4]; without variances the offsets are not scaled.
         neg_pos_ratio: negatives kept for each positive, the hardest first.
         neg_overlap: a negative must overlap less than this. To the original an unmatched prior
             overlaps nothing, so any value above 0 admits all of them.
         sample_size: without effect with 'max_negative', as in the original.
         match_type: 'per_prediction' or 'bipartite', see `match_priors`.
-        normalize: divide by the number of positives in the batch (a batch without ground truth
-            has loss 0; the original returned NaN).
+        normalize: divide by the number of positives in the batch. Without any, because no prior
+            overlaps what is there, the loss is 0, where the original returned NaN.
 
     Returns:
         [N, 1] loss of each image.

@@ -55,6 +55,8 @@ SHAPES = (_Shape(160, 16_000, 2e-3), _Shape(300, 10_000, 2e-3), _Shape(300, 6_00
 """The cycles; the last is repeated while it gains."""
 MOST = 4
 """Cycles in all, at most."""
+ORIGINAL_EPOCHS = 120
+"""That trained the network which the original pruned: the default of PaddleCV/ssd/train.py."""
 
 
 def train_baseline(work: Workspace) -> None:
@@ -113,6 +115,7 @@ def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> tuple[Tr
         image_size=cycle.image_size,
         seed=work.seed,
         keep="best",
+        conv_rate=work.profile.conv_rate,
     )
     arrays, epoch = read_best(folder, "map")
     for name in (p.name for p in trained.evaluation.program.all_parameters()):
@@ -148,8 +151,8 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
     shapes = [*SHAPES, *[SHAPES[-1]] * (MOST - len(SHAPES))]
     if work.profile.name == "smoke":
         shapes = [replace(shape, images_seen=images) for shape in SHAPES[:2]]
-    elif work.profile.name == "full":  # the original's schedule is one cycle, whatever the data
-        shapes = [replace(SHAPES[1], images_seen=images * work.profile.epochs)]
+    elif work.profile.name == "full":  # the original's, whatever the data
+        shapes = [replace(SHAPES[1], images_seen=images * ORIGINAL_EPOCHS)]
     epochs = [max(1, round(shape.images_seen / images)) for shape in shapes]
     if options.epochs:
         epochs = _scaled(epochs, options.epochs / sum(epochs))

@@ -2,6 +2,9 @@
 
 import paddle
 
+ORIGINAL_CONV_RATE = 0.1
+"""The original's learning rate of all filters but those of the heads, a multiple of the rest's."""
+
 
 def one_cycle(peak_rate: float, steps: int) -> paddle.optimizer.Optimizer:
     """AdamW, the learning rate rising to `peak_rate` and falling to nothing over `steps` batches.
@@ -14,8 +17,13 @@ def one_cycle(peak_rate: float, steps: int) -> paddle.optimizer.Optimizer:
     )
 
 
-def original(steps_per_epoch: int) -> paddle.optimizer.Optimizer:
-    """RMSProp in five steps over 120 epochs, as PaddleCV/ssd/train.py for Pascal VOC."""
+def original(images: int, batch_size: int) -> paddle.optimizer.Optimizer:
+    """RMSProp, the learning rate falling after 40, 60, 80 and 100 epochs: the original's for VOC.
+
+    An epoch counts as many steps as it has whole batches, as there. A network built with
+    `conv_rate=ORIGINAL_CONV_RATE` belongs to it.
+    """
+    steps_per_epoch = max(1, images // batch_size)
     rate = paddle.optimizer.lr.PiecewiseDecay(
         [epoch * steps_per_epoch for epoch in (40, 60, 80, 100)],
         [1e-3 * decay for decay in (1, 0.5, 0.25, 0.1, 0.01)],

@@ -1,11 +1,16 @@
-"""How much to do: smoke for tests, standard for a real result, full for the original's schedule."""
+"""How much to do: smoke for tests, standard for a real result, full for the original's training.
+
+smoke and standard train with AdamW and one cycle of the learning rate, made for few epochs. full
+trains as the original: RMSProp in steps, a tenth of the rate on all filters but the heads', and as
+many epochs.
+"""
 
 import math
 from dataclasses import dataclass
 
 import paddle
 
-from utils.optimizers import one_cycle, original
+from utils.optimizers import ORIGINAL_CONV_RATE, one_cycle, original
 
 FINE_TUNE_RATE = 4e-4
 """Peak learning rate after a cut: a trained network needs smaller steps than a new one."""
@@ -29,6 +34,8 @@ class Profile:
     """Fine-tuning of the pruned network, and of the control."""
     reconstruct_images: int = RECONSTRUCT_IMAGES
     """Images that the pruned network is reconstructed on."""
+    conv_rate: float = 1.0
+    """Learning rate of the convolutions, see `mobilenet_ssd`."""
 
     def optimizer(self, images: int, epochs: int, peak_rate: float) -> paddle.optimizer.Optimizer:
         """The optimizer for a run of so many epochs over so many images.
@@ -36,8 +43,9 @@ class Profile:
         Args:
             peak_rate: highest learning rate; the original's schedule has its own.
         """
-        steps = math.ceil(images / self.batch_size)
-        return original(steps) if self.name == "full" else one_cycle(peak_rate, steps * epochs)
+        if self.name == "full":
+            return original(images, self.batch_size)
+        return one_cycle(peak_rate, math.ceil(images / self.batch_size) * epochs)
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,14 @@ PROFILES = {
     for profile in (
         Profile("smoke", trainval=32, test=16, batch_size=8, epochs=1),
         Profile("standard", trainval=1000, test=250, batch_size=8, epochs=1),
-        Profile("full", trainval=None, test=None, batch_size=64, epochs=120),
+        # 200 epochs stand in the original's compress.yaml.
+        Profile(
+            "full",
+            trainval=None,
+            test=None,
+            batch_size=64,
+            epochs=200,
+            conv_rate=ORIGINAL_CONV_RATE,
+        ),
     )
 }

@@ -46,6 +46,7 @@ def train(
     image_size: int = 300,
     seed: int = 0,
     keep: str = "last",
+    conv_rate: float = 1.0,
 ) -> Trained:
     """Train with a `Compressor`; goes on where it was stopped.
 
@@ -56,10 +57,11 @@ def train(
         teacher: weights of a network to learn from, besides the ground truth.
         strategy: how to prune, as arguments of `write_config`; not at all without.
         keep: which checkpoints stay, see `CompressConfig`.
+        conv_rate: see `mobilenet_ssd`.
     """
     class_num = len(trainval.classes) + 1
     taught = teacher is not None
-    training = build_detector(class_num, True, optimizer, image_size, seed, taught)
+    training = build_detector(class_num, True, optimizer, image_size, seed, taught, conv_rate)
     evaluation = build_detector(class_num, False, image_size=image_size)
     scope = start_scope(training, evaluation, start)
     options = {"image_size": image_size, "seed": seed}
@@ -101,6 +103,7 @@ def fine_tune(work: Workspace, name: str, epochs: int, start: Path) -> Trained:
         batch_size=work.profile.batch_size,
         start=start,
         seed=work.seed,
+        conv_rate=work.profile.conv_rate,
     )
 
 

@@ -19,6 +19,7 @@ from ssd_model.programs import build_detector
 from tests.helpers import golden_values as golden
 
 RUNS = json.loads((golden.FOLDER / "uniform_pruning.json").read_text())
+SEARCHES = json.loads((golden.FOLDER / "uniform_search.json").read_text())
 PATTERN = RUNS[0]["pruned_params"]
 
 
@@ -42,8 +43,20 @@ def test_search_settles_where_the_original_did(dependencies, run):
     for name, shape in run["shapes"].items():
         assert plan.shapes[name] == tuple(shape), name
     assert plan.parameters == run["parameters_after"]
-    assert plan.original_flops == run["flops_after"]
     assert Plan(dependencies, {}).original_flops == run["flops_before"]
+
+
+@pytest.mark.parametrize("run", SEARCHES, ids=lambda r: f"{r['target_ratio']}")
+def test_search_counts_as_the_original_did(dependencies, run):
+    """Its groups are those before the cut, and here that decides where it ends."""
+    pattern = run["pruned_params"]
+    assert Plan(dependencies, {}).original_flops == run["flops_before"]
+    for ratio, counted in run["tried"]:
+        assert uniform_plan(dependencies, pattern, ratio).original_flops == counted
+    assert (
+        search_uniform_plan(dependencies, pattern, run["target_ratio"]).uniform_ratio
+        == run["channel_ratio"]
+    )
 
 
 def test_unpruned_network(dependencies, eval_program):

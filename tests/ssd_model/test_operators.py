@@ -60,6 +60,35 @@ def test_spread_prior_sizes(program, run):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, "plain"),
+        ({"steps": [15, 31]}, "steps"),
+        ({"step_w": [14, 30], "step_h": [18, 28]}, "w_and_h"),
+        # The other direction by hand: 128 x 96 pixels over 8 x 6 and 4 x 3 cells
+        ({"step_w": [14, 30]}, "w_and_auto"),
+        ({"step_w": [14, 30], "step_h": [0, 0]}, "w_and_auto"),
+        ({"step_h": [18, 28]}, "h_and_auto"),
+    ],
+)
+def test_distances_of_the_priors(program, run, arguments, expected):
+    image = paddle.static.data("image", [None, 3, 96, 128])
+    maps = [paddle.static.data(f"map{h}", [None, 8, h, w]) for h, w in ((6, 8), (3, 4))]
+    sizes = {"min_sizes": [20.0, 40.0], "max_sizes": [[], 60.0]}
+    *_, boxes, _ = multi_box_head(maps, image, 96, 5, [[2.0]] * 2, **sizes, **arguments)
+    feed = {v.name: np.zeros((1, *v.shape[1:]), "float32") for v in (image, *maps)}
+    np.testing.assert_allclose(
+        run(feed, [boxes])[0], golden.load("prior_steps")[expected], atol=1e-6
+    )
+
+
+def test_one_map_gives_the_shapes_of_several(program):
+    locations, confidences, boxes, variances = heads(1, min_sizes=[30.0])
+    assert locations.shape[1:] == (243, 4) and confidences.shape[1:] == (243, 5)
+    assert boxes.shape == variances.shape == (243, 4)
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({}, "needs min_sizes, or both"),
@@ -97,6 +126,31 @@ def test_ssd_loss_and_gradients(program, run, name):
         np.testing.assert_allclose(value, g[key], rtol=1e-5, atol=1e-5 * scale, err_msg=key)
 
 
+@pytest.mark.parametrize("objects, agrees", [(129, 1e-5), (150, 5e-3)])
+def test_ssd_loss_of_a_crowd(program, run, objects, agrees):
+    """From 130 objects on the original sorts equal overlaps in no certain order."""
+    g = golden.load("crowded_loss")
+    keys = "location", "confidence", "gt_box", "gt_label"
+    feed = {key: g[f"{key}_{objects}"] for key in keys}
+    feed = {key: v if v.shape[0] == 1 else v[None] for key, v in feed.items()}
+    priors = {key: g[key] for key in ("prior_box", "prior_box_var")}
+    (loss,) = run({**feed, **priors}, [ssd_loss(*fixed(**feed), *fixed(**priors))])
+    np.testing.assert_allclose(loss, g[f"loss_{objects}"], rtol=agrees)
+
+
+def test_ground_truth_that_no_prior_overlaps(program, run):
+    """Loss 0, where the original divided by 0."""
+    priors = golden.load("prior_boxes_300")
+    feed = {
+        "location": np.ones((1, 1917, 4), "float32"),
+        "confidence": np.ones((1, 1917, 5), "float32"),
+        "gt_box": np.array([[[5, 5, 6, 6]]], "float32"),
+        "gt_label": np.array([[1]], "int32"),
+    }
+    loss = ssd_loss(*fixed(**feed), *fixed(**priors))
+    assert run({**feed, **priors}, [loss])[0] == 0
+
+
 @pytest.mark.parametrize("name", golden.names("detection_output"))
 def test_detection_output(program, run, name):
     g = golden.load(name)
@@ -106,6 +160,42 @@ def test_detection_output(program, run, name):
     got, counts = run({**feed, **priors}, [detections, detection_counts(detections)])
     np.testing.assert_array_equal(counts, g["counts"])
     np.testing.assert_allclose(got, g["detections"], atol=1e-5)
+
+
+def test_detection_output_with_its_index(program, run):
+    g = golden.load("nms_index")
+    feed = {key: g[key] for key in ("location", "confidence", "prior_box", "prior_box_var")}
+    inputs = fixed(**feed)
+    detections, index = detection_output(*inputs, nms_threshold=0.45, return_index=True)
+    got, rows, counts = run(feed, [detections, index, detection_counts(detections)])
+    np.testing.assert_array_equal(rows, g["index"])
+    np.testing.assert_array_equal(counts, g["counts"])
+    np.testing.assert_allclose(got, g["detections"], atol=1e-5)
+
+
+# Three boxes of one class, the best score first; the second overlaps the first by 0.8, the third
+# the first by 0.4 and the second by 0.5
+NESTED = np.array([[0, 0, 1, 1], [0, 0, 1, 0.8], [0, 0, 1, 0.4]], "float32")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"nms_threshold": 0.9}, [(1, 0.9), (1, 0.8), (1, 0.7)]),
+        # After the first box 0.9 * 0.6 = 0.54: the second goes, the third stays
+        ({"nms_threshold": 0.9, "nms_eta": 0.6}, [(1, 0.9), (1, 0.7)]),
+        ({"nms_threshold": 0.3, "background_label": 1}, [(0, 0.3)]),
+        ({"nms_threshold": 0.3, "background_label": -1}, [(0, 0.3), (1, 0.9)]),
+    ],
+)
+def test_arguments_that_the_original_ignored(program, run, arguments, expected):
+    scores = np.array([[[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]]], "float32")
+    feed = {"location": np.zeros((1, 3, 4), "float32"), "confidence": np.log(scores)}
+    priors = {"prior_box": NESTED, "prior_box_var": np.full((3, 4), 0.1, "float32")}
+    (got,) = run(
+        {**feed, **priors}, [detection_output(*fixed(**feed), *fixed(**priors), **arguments)]
+    )
+    np.testing.assert_allclose(got[:, :2], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("difficult", [True, False])
@@ -139,3 +229,23 @@ def test_detection_map(program, run, monkeypatch, name, version, difficult):
                 np.concatenate(got), [batch, batch, accumulated], atol=1e-5, err_msg=f"{sweep, i}"
             )
         metric.reset(paddle.static.Executor(paddle.CPUPlace()))
+
+
+@pytest.mark.parametrize("background_label, counted", [(-1, True), (0, False)])
+def test_ground_truth_of_class_0(program, run, monkeypatch, background_label, counted):
+    """The original counts class 0 whatever `background_label` says."""
+    g = golden.load("map_of_class_0")
+    nmsed_out, counts, label = (
+        paddle.static.data("detections", [None, 6]),
+        paddle.static.data("counts", [None], "int32"),
+        paddle.static.data("label", [None, None, 6]),
+    )
+    monkeypatch.setattr("ssd_model.detection_map.detection_counts", lambda _: counts)
+    settings = {"overlap_threshold": 0.5, "ap_version": "11point"}
+    found = detection_map(nmsed_out, label, 4, background_label, **settings)
+    feed = {
+        "detections": g["detections"],
+        "counts": g["detection_counts"].astype("int32"),
+        "label": golden.pad(g["labels"], g["label_counts"], -1),
+    }
+    assert np.isclose(run(feed, [found])[0], g["map"], atol=1e-5) == counted

@@ -45,7 +45,7 @@ def test_minutes_and_epochs_shorten_and_lengthen():
 
 def test_full_is_one_cycle_of_the_originals_length():
     (cycle,), _ = plan_cycles(work(5000, "full"), SECONDS)
-    assert (cycle.image_size, cycle.epochs) == (300, PROFILES["full"].epochs)
+    assert (cycle.image_size, cycle.epochs) == (300, 120)
 
 
 @pytest.mark.parametrize("options", [{"minutes": 0}, {"epochs": -1}, {"learning_rate": np.nan}])

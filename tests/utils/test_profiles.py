@@ -1,0 +1,88 @@
+"""The profile full trains as the original did, by what its system computed; the others do not."""
+
+import json
+
+import numpy as np
+import paddle
+import pytest
+
+from ssd_model.network import mobilenet_ssd
+from ssd_model.scope import read_tensor, write_tensor
+from tests.helpers import golden_values as golden
+from utils.optimizers import ORIGINAL_CONV_RATE, original
+from utils.profiles import PROFILES
+
+TRAINING = json.loads((golden.FOLDER / "training.json").read_text())
+# The operators that start a parameter with random numbers, and what those depend on
+BOUNDS = {"uniform_random": ("min", "max"), "gaussian_random": ("mean", "std")}
+
+
+@pytest.fixture
+def parameters(program):
+    mobilenet_ssd(paddle.static.data("image", [None, 3, 300, 300]), 21, ORIGINAL_CONV_RATE)
+    return {parameter.name: parameter for parameter in program.all_parameters()}
+
+
+def test_the_multipliers_are_the_originals(parameters):
+    rates = {name: p.optimize_attr["learning_rate"] for name, p in parameters.items()}
+    assert rates == {name: about["multiplier"] for name, about in TRAINING["parameters"].items()}
+    assert sum(rate == 0.1 for rate in rates.values()) == 35  # all filters but the twelve heads'
+
+
+def test_random_weights_start_within_the_originals_bounds(parameters):
+    startup = paddle.static.default_startup_program().global_block()
+    first = {op.output_arg_names[0]: op for op in startup.ops}
+    for name, about in TRAINING["parameters"].items():
+        if about["initializer"] not in BOUNDS:
+            continue
+        assert first[name].type == about["initializer"], name
+        for bound in BOUNDS[about["initializer"]]:
+            assert first[name].attr(bound) == pytest.approx(about[bound], rel=1e-6), name
+
+
+def test_other_profiles_keep_all_parameters_alike():
+    assert {name: profile.conv_rate for name, profile in PROFILES.items()} == {
+        "smoke": 1, "standard": 1, "full": 0.1,
+    }  # fmt: skip
+
+
+def test_the_rate_falls_when_the_originals_did():
+    schedule = TRAINING["schedule"]
+    rate = PROFILES["full"].optimizer(schedule["images"], 120, 1.0)._learning_rate
+    assert PROFILES["full"].batch_size == schedule["batch_size"]
+    assert rate.boundaries == schedule["boundaries"]
+    for step, expected in schedule["rates"]:
+        rate.step(step)
+        assert rate.get_lr() == pytest.approx(expected), step
+
+
+def test_a_set_smaller_than_a_batch_has_an_epoch_of_one_step():
+    assert original(10, 64)._learning_rate.boundaries == [40, 60, 80, 100]
+
+
+def test_seven_steps_end_where_the_originals_did(program):
+    """Multiplier, weight decay, RMSProp and falling rate at once, on two convolutions."""
+    g = golden.load("rmsprop_steps")
+    x = paddle.static.data("x", g["x"].shape)
+    slow = paddle.ParamAttr(learning_rate=ORIGINAL_CONV_RATE)
+    y = paddle.static.nn.conv2d(x, 5, 3, padding=1, bias_attr=False, param_attr=slow)
+    y = paddle.static.nn.batch_norm(y, act="relu")
+    y = paddle.static.nn.conv2d(y, 2, 1)
+    loss = paddle.mean(y * y)
+    optimizer = original(64, 64)
+    rate = optimizer._learning_rate
+    rate.boundaries = [1, 2, 4, 5]
+    optimizer.minimize(loss)
+    names = [parameter.name for parameter in program.all_parameters()]
+    executor, scope = paddle.static.Executor(paddle.CPUPlace()), paddle.static.global_scope()
+    executor.run(paddle.static.default_startup_program())
+    for name in names:
+        write_tensor(scope, name, g[name][0])
+    for step in range(7):
+        assert rate.get_lr() == pytest.approx(g["rate"][step])
+        (value,) = executor.run(program, feed={"x": g["x"]}, fetch_list=[loss])
+        assert value == pytest.approx(g["loss"][step], rel=1e-5)
+        rate.step()
+        for name in names:
+            got = read_tensor(scope, name)
+            np.testing.assert_allclose(got, g[name][step + 1], rtol=1e-5, atol=1e-6, err_msg=name)
