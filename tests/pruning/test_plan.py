@@ -154,7 +154,7 @@ def test_what_is_cut_with_a_layer(dependencies):
     assert tuple(table.loc["conv2d_12.w_0_velocity_0"]) == (
         1, (1024, 512, 1, 1), (768, 384, 1, 1),
     )  # fmt: skip
-    assert plan.table().loc["conv2d_11.w_0", "cut with it"] == (
+    assert plan.table().loc["conv2d_11.w_0", "reaches"] == (
         "batch_norm_22, depthwise_conv2d_11, batch_norm_23, inputs of conv2d_12, "
         "inputs of conv2d_22, inputs of conv2d_23"
     )
