@@ -15,7 +15,16 @@ LEARNING_RATE ?=
 PRETRAINED ?=
 PORT ?= 8000
 
+# The shell leaves a ~ in quotes as it is.
+home = $(patsubst ~/%,$(HOME)/%,$(1))
+override OUTPUT := $(call home,$(OUTPUT))
+override DATA_DIR := $(call home,$(DATA_DIR))
+override PRETRAINED := $(call home,$(PRETRAINED))
+
 BIN := $(VENV)/bin
+TRAINING := $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EPOCHS),--epochs $(EPOCHS)) \
+  $(if $(BATCH_SIZE),--batch-size $(BATCH_SIZE)) $(if $(LEARNING_RATE),--learning-rate $(LEARNING_RATE)) \
+  $(if $(PRETRAINED),--pretrained "$(PRETRAINED)")
 READY := $(VENV)/.ready
 
 .PHONY: help setup data check-data run-notebooks html serve lab test test-html lint format baseline results benchmark lock clean
@@ -42,11 +51,9 @@ check-data: $(READY) ## list all faults of a VOC folder: DATA_DIR=...
 	@test -n "$(DATA_DIR)" || { echo "say which folder: make check-data DATA_DIR=..."; exit 2; }
 	$(BIN)/python -m ssd_model.data.check "$(DATA_DIR)"
 
-run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT=
+run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT= MINUTES= EPOCHS= BATCH_SIZE= LEARNING_RATE= PRETRAINED=
 	$(BIN)/python -m utils.run_notebooks --profile $(PROFILE) --target-ratio $(TARGET_RATIO) --seed $(SEED) \
-	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(if $(MINUTES),--minutes $(MINUTES)) \
-	  $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(BATCH_SIZE),--batch-size $(BATCH_SIZE)) \
-	  $(if $(LEARNING_RATE),--learning-rate $(LEARNING_RATE)) $(if $(PRETRAINED),--pretrained "$(PRETRAINED)") $(if $(value PRUNED_PARAMS),--pruned-params '$(subst ','\'',$(value PRUNED_PARAMS))')
+	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(TRAINING) $(if $(value PRUNED_PARAMS),--pruned-params '$(subst ','\'',$(value PRUNED_PARAMS))')
 
 # The report is the last thing that a run leaves.
 html: $(READY) ## make the HTML tutorial of the notebooks that were run (and run them, if none were)
@@ -58,7 +65,7 @@ serve: $(READY) ## show the HTML tutorial: PORT=8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory "$(OUTPUT)/html" $(PORT)
 
 lab: $(READY) ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir . notebooks
+	JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir . notebooks
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest

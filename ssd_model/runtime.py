@@ -80,6 +80,12 @@ def _import_paddle() -> None:
     try:
         with contextlib.redirect_stderr(heard):
             import paddle
+    except ImportError as error:
+        if "libgomp" not in str(error):
+            raise
+        sentence = "Paddle needs libgomp, which is not installed: apt-get install libgomp1"
+        # A script ends with the sentence; a notebook shows it below the cell.
+        raise (ImportError if "ipykernel" in sys.modules else SystemExit)(sentence) from None
     finally:
         lines = heard.getvalue().splitlines(keepends=True)
         sys.stderr.writelines(line for line in lines if "OMP_NUM_THREADS" not in line)

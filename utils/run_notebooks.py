@@ -8,13 +8,17 @@ import argparse
 import os
 import re
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
+from ipykernel.kernelspec import write_kernel_spec
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
@@ -44,7 +48,7 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
     os.environ["TQDM_DISABLE"] = "1"
     output = ROOT / parameters["output"]
     try:
-        with lock(output):
+        with lock(output), own_kernel():
             (output / "notebooks").mkdir(exist_ok=True)
             for notebook in chosen:
                 started = time.monotonic()
@@ -58,6 +62,21 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
         print("stopped; training goes on from its last whole epoch when you run this again")
         return 130
     return 0
+
+
+@contextmanager
+def own_kernel() -> Iterator[None]:
+    """Kernels of this interpreter, whatever a user's kernel spec called python3 names."""
+    before = os.environ.get("JUPYTER_PATH")
+    with tempfile.TemporaryDirectory() as folder:
+        write_kernel_spec(Path(folder) / "kernels" / "python3")
+        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, before]))
+        try:
+            yield
+        finally:
+            os.environ.pop("JUPYTER_PATH")
+            if before is not None:
+                os.environ["JUPYTER_PATH"] = before
 
 
 def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
@@ -74,7 +93,8 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
             cwd=notebook.parent,
             progress_bar=False,
             log_output=False,
-            extra_arguments=["--log-level=ERROR"],
+            # Cells tell their errors themselves; the kernel calls its own end an ERROR.
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except PapermillExecutionError as error:
         message = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")

@@ -48,3 +48,11 @@ def test_another_python_is_refused_with_a_sentence(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 13, 0, "final", 0))
     with pytest.raises(RuntimeError, match=r"use 3\.10, 3\.11 or 3\.12"):
         runtime.prepare()
+
+
+def test_a_missing_libgomp_is_told_in_one_sentence(tmp_path):
+    error = "libgomp.so.1: cannot open shared object file: No such file or directory"
+    (tmp_path / "paddle.py").write_text(f"raise ImportError({error!r})")
+    done = python("import utils", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert done.stderr == "Paddle needs libgomp, which is not installed: apt-get install libgomp1\n"
+    assert done.returncode == 1

@@ -274,3 +274,25 @@ def test_a_notebook_that_fails_stops_the_run(tmp_path):
     assert re.search(message, done.stdout)
     assert not (tmp_path / "notebooks" / "03_compress.ipynb").exists()
     assert (tmp_path / "notebooks" / "02_write_config.ipynb").exists()
+
+
+def test_a_kernel_of_the_users_is_not_taken(tmp_path, monkeypatch):
+    kernel = tmp_path / "data" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "x", "language": "python"}
+    kernel.write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    source = tmp_path / "which.ipynb"
+    cells = [nbformat.v4.new_code_cell("import sys; print(sys.executable)")]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), source)
+    with run_notebooks.own_kernel():
+        execute(source, tmp_path / "copy.ipynb", {})
+    (cell,) = nbformat.read(tmp_path / "copy.ipynb", 4).cells[-1:]
+    assert cell.outputs[0].text.strip() == sys.executable
+
+
+def test_make_knows_where_home_is():
+    command = ["make", "-n", "-o", ".venv/.ready", "html", "OUTPUT=~/mine"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert f'"{Path.home()}/mine"' in done.stdout and "~" not in done.stdout
