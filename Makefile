@@ -84,7 +84,7 @@ format: $(READY) ## mend style, strip the notebooks' outputs
 	$(BIN)/nbstripout notebooks/*.ipynb
 
 baseline: $(READY) ## train the shipped baseline again (about two hours on two cores; goes on where it stopped)
-	$(BIN)/python -m study.baseline
+	$(BIN)/python -m study.shipped_baseline
 
 results: $(READY) ## measure what pruning costs, for results/ (hours; goes on where it stopped)
 	$(BIN)/python -m study

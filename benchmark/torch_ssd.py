@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ssd_model.matching import assign_targets
 from ssd_model.network import BLOCKS, EXTRAS
+from ssd_model.prior_matching import assign_targets
 
 
 class MobileNetSSD(nn.Module):

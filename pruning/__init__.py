@@ -19,8 +19,8 @@ from pruning.criteria import CRITERIA, l1_norm
 from pruning.cut import apply_plan, silenced
 from pruning.dependencies import analyse
 from pruning.history import STAGES, History
-from pruning.matching import PatternError
-from pruning.pattern import explain_pattern
+from pruning.pattern import PatternError
+from pruning.pattern_report import explain_pattern
 from pruning.plan import Plan, PlanError, total_plan, uniform_plan
 from pruning.search import nearest_uniform_plan, search_uniform_plan
 from pruning.sensitivity import measure_sensitivities, sensitive_plan

@@ -16,15 +16,15 @@ from pruning.checks import check_config, check_fetches, check_labels
 from pruning.config import CompressConfig, load_config
 from pruning.history import History
 from pruning.lock import lock
-from pruning.network import PrunedNetwork
 from pruning.plan import Plan
+from pruning.pruned_network import PrunedNetwork
 from pruning.reconstruct import Reconstruction, ScopedProgram, first_input
 from pruning.resume import Resume
 from pruning.strategies import PruneStrategy
 from ssd_model import kernels
 from ssd_model.data.readers import FeedList, Reader, first_batches, sample
 from ssd_model.evaluation import FetchList, evaluate
-from ssd_model.training import train_epoch
+from ssd_model.training_pass import train_epoch
 from ssd_model.weights import load_weights
 
 

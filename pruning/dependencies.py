@@ -15,7 +15,7 @@ from paddleslim.prune.collections import StaticPruningCollections
 from paddleslim.prune.prune_worker import PRUNE_WORKER, PruneWorker
 
 from pruning.graph import IndexedGraph
-from pruning.matching import PatternError, matching, near_misses
+from pruning.pattern import PatternError, matching, no_match
 
 
 @PRUNE_WORKER.register
@@ -76,11 +76,7 @@ class Dependencies:
         """
         matched = matching(re.match, pattern, self.shapes)
         if not matched:
-            raise PatternError(
-                f"pruned_params {pattern!r} matches none of the {len(self.shapes)} parameters"
-                + "".join(f"; {hint}" for hint in near_misses(pattern, self.shapes))
-                + f". Filters that can be cut are {', '.join(self.groups)}"
-            )
+            raise PatternError(no_match(pattern, self.shapes, self.groups))
         refused = [f"{name}: {self.why_not(name)}" for name in matched if self.why_not(name)]
         if refused:
             shown = "\n  ".join(refused[:5])

@@ -7,7 +7,7 @@ from paddle.optimizer.lr import LRScheduler
 from pruning import checkpoints
 from pruning.checkpoints import RunState
 from pruning.config import CompressConfig
-from pruning.network import PrunedNetwork
+from pruning.pruned_network import PrunedNetwork
 from ssd_model.scope import write_tensor
 
 

@@ -5,8 +5,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle.static import Variable
 
-from ssd_model.matching import assign_targets
 from ssd_model.operators import reduce_sum
+from ssd_model.prior_matching import assign_targets
 
 
 def ssd_loss(

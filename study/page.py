@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 
 from ssd_model.files import write_file
 from study.tables import Table, fill
+from study.trials import EPOCHS
 
 Rows = list[dict[str, Any]]
 
 COMPARED_AT = 0.5
 """The target_ratio at which ways of pruning are compared."""
-EPOCHS = 2
-"""Passes of fine-tuning in the standard recipe."""
 
 
 def main_table(rows: Rows) -> Table:

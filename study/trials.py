@@ -30,7 +30,6 @@ from ssd_model.programs import build_detector, new_scope
 from ssd_model.scope import empty_scope, read_tensor
 from ssd_model.weights import load_weights
 from study.machine import machine
-from study.page import EPOCHS
 from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD, ROOT
 from utils.profiles import FINE_TUNE_RATE, RECONSTRUCT_IMAGES
@@ -45,6 +44,8 @@ DATA = BUILD / "data" / "signs-large"
 BATCH_SIZE = 8
 RECIPE = {"peak_rate": FINE_TUNE_RATE, **SCENES}
 """What all trials share."""
+EPOCHS = 2
+"""Passes of fine-tuning in the standard recipe."""
 ROUNDS, RUNS = 12, 12
 """Latency: processes of each network, and timed runs in each."""
 

@@ -10,8 +10,8 @@ import pandas as pd
 from IPython.display import HTML, Image, display
 
 from pruning.dependencies import Dependencies
-from pruning.matching import PatternError
-from pruning.pattern import explain_pattern
+from pruning.pattern import PatternError
+from pruning.pattern_report import explain_pattern
 from pruning.plan import PlanError
 from pruning.search import nearest_uniform_plan
 from utils.plots import plot_plan

@@ -7,12 +7,12 @@ import pytest
 from pruning.compressor import Compressor
 from pruning.config import ConfigError
 from pruning.dependencies import analyse
-from pruning.matching import PatternError
+from pruning.pattern import PatternError
 from pruning.plan import PlanError
 from ssd_model.average_precision import AveragePrecision
 from ssd_model.fusion import fused
 from ssd_model.scope import read_tensor, write_tensor
-from ssd_model.training import TrainingError
+from ssd_model.training_pass import TrainingError
 from ssd_model.weights import save_weights
 from tests.helpers.small_run import BATCHES, Setup, weights
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pruning.dependencies import analyse
-from pruning.matching import PatternError
+from pruning.pattern import PatternError
 from pruning.plan import Plan, PlanError
 from pruning.search import search_uniform_plan
 from ssd_model.programs import build_detector

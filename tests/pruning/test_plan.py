@@ -12,7 +12,7 @@ from paddleslim.analysis import flops
 
 from pruning.cut import reshape_programs
 from pruning.dependencies import analyse
-from pruning.matching import PatternError
+from pruning.pattern import PatternError
 from pruning.plan import Plan, PlanError, total_plan, uniform_plan
 from pruning.search import nearest_uniform_plan, search_uniform_plan
 from ssd_model.programs import build_detector

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pruning.config import ConfigError, write_config
-from pruning.matching import PatternError
+from pruning.pattern import PatternError
 from pruning.plan import PlanError
 from pruning.sensitivity import Sensitivities, SensitivityError
 from ssd_model.scope import read_tensor, write_tensor

@@ -23,7 +23,7 @@ from pruning.config import write_config
 from pruning.lock import LockError, lock
 from ssd_model.files import write_file
 from ssd_model.weights import read_tensors, write_tensors
-from study import baseline
+from study import shipped_baseline as baseline
 from tests.helpers.small_run import BATCHES, Interrupted, Setup, weights
 from utils.paths import ROOT
 

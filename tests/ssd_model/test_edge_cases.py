@@ -11,7 +11,7 @@ from ssd_model.data.voc import read_voc
 from ssd_model.evaluation import evaluate
 from ssd_model.programs import build_detector
 from ssd_model.scope import read_tensor
-from ssd_model.training import TrainingError
+from ssd_model.training_pass import TrainingError
 from ssd_model.weights import read_tensors
 from tests.helpers.small_run import SIZE, Setup
 from tests.helpers.voc_folder import CAT, add_image, annotation_xml, make_voc, object_xml, write_set

@@ -5,7 +5,7 @@ import paddle
 import pytest
 
 from ssd_model.boxes import encode, iou
-from ssd_model.matching import assign_targets, bipartite_match, match_priors
+from ssd_model.prior_matching import assign_targets, bipartite_match, match_priors
 from ssd_model.ssd_loss import ssd_loss
 
 PRIORS = np.array([[0, 0, 0.4, 0.4], [0.1, 0, 0.5, 0.4], [0.6, 0.6, 1, 1]], "float32")

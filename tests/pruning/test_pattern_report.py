@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pruning.dependencies import analyse
-from pruning.matching import PatternError
-from pruning.pattern import escape_dots, explain_pattern
+from pruning.pattern import PatternError
+from pruning.pattern_report import escape_dots, explain_pattern
 from ssd_model.programs import build_detector
 
 PATTERN = "conv2d_[1-9].w_0|conv2d_1[0-2].w_0"

@@ -1,0 +1,122 @@
+"""What a pattern of parameter names takes, what it nearly takes, and the mistakes it may hold."""
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pruning.dependencies import Dependencies
+from pruning.pattern import matching, near_misses, some, syntax_traps
+
+# A piece of a regular expression: an escaped character, a class, or any other character.
+PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class PatternReport:
+    """What a pattern does with the parameters of a network, all by name."""
+
+    pattern: str
+    prunable: tuple[str, ...]
+    """Filters that it matches and that can be cut."""
+    refused: dict[str, str]
+    """What else it matches, and why that can't be cut by name."""
+    search_only: tuple[str, ...]
+    """What `re.search` would take as well."""
+    dot_only: tuple[str, ...]
+    """Matched only because a dot that was not escaped stood for another character."""
+    open_end: tuple[str, ...]
+    """Matched although more of the name follows."""
+    advice: tuple[str, ...]
+    """A sentence for each mistake that this pattern may hold."""
+
+    @property
+    def explicit(self) -> str:
+        """The safest pattern for the filters that can be cut: each spelled out to its end."""
+        return "|".join(re.escape(name) + "$" for name in self.prunable)
+
+    def table(self) -> pd.DataFrame:
+        """One row a parameter that `re.match` or `re.search` takes, and what becomes of it."""
+        fates = dict.fromkeys(self.prunable, "cut") | {
+            n: f"refused: {w}" for n, w in self.refused.items()
+        }
+        fates |= dict.fromkeys(self.search_only, "not matched, but re.search would take it")
+        return pd.DataFrame({"what happens": fates}).rename_axis("parameter")
+
+    def __str__(self) -> str:
+        lines = [f"{self.pattern} matches {len(self.prunable) + len(self.refused)} parameters"]
+        lines += [f"  cut: {', '.join(self.prunable)}"] if self.prunable else []
+        lines += [f"  refused: {names}: {why}" for why, names in self._by_reason().items()]
+        lines += [f"  - {sentence}" for sentence in self.advice]
+        lines += [f"  safest: {self.explicit}"] if self.prunable else []
+        return "\n".join(lines)
+
+    def _by_reason(self) -> dict[str, str]:
+        reasons: dict[str, list[str]] = {}
+        for name, why in self.refused.items():
+            reasons.setdefault(why, []).append(name)
+        return {why: some(names) for why, names in reasons.items()}
+
+
+def explain_pattern(dependencies: Dependencies, pattern: str) -> PatternReport:
+    """What a pattern selects by `re.match`, as the original does, and what may be wrong with it.
+
+    Raises:
+        PatternError: it is no regular expression.
+    """
+    names = list(dependencies.shapes)
+    matched = matching(re.match, pattern, names)
+    searched = matching(re.search, pattern, names)
+    strict = matching(re.match, escape_dots(pattern), names)
+    complete = matching(re.fullmatch, pattern, names)
+    refused = {name: dependencies.why_not(name) for name in matched}
+    report = PatternReport(
+        pattern=pattern,
+        prunable=tuple(name for name in matched if refused[name] is None),
+        refused={name: why for name, why in refused.items() if why},
+        search_only=tuple(name for name in searched if name not in matched),
+        dot_only=tuple(name for name in matched if name not in strict),
+        open_end=tuple(name for name in matched if name not in complete),
+        advice=(),
+    )
+    advice = tuple(_advice(report) if matched else near_misses(pattern, names))
+    return PatternReport(**(vars(report) | {"advice": advice}))
+
+
+def escape_dots(pattern: str) -> str:
+    """A pattern whose bare dots match only dots; those repeated, as in `.*`, stay wild."""
+    pieces = [*PIECE.findall(pattern), ""]
+    return "".join(
+        r"\." if piece == "." and not (following and following in "*+?{") else piece
+        for piece, following in zip(pieces, [*pieces[1:], ""], strict=True)
+    )
+
+
+def _advice(report: PatternReport) -> list[str]:
+    found = syntax_traps(report.pattern)
+    if report.refused:
+        found.append(
+            "nothing is pruned while it matches what can't be cut: name the filters one by one, "
+            "as below"
+            if report.prunable
+            else "nothing that it matches can be cut: name plain convolutions, say conv2d_1.w_0"
+        )
+    if report.prunable and report.open_end:
+        found.append(
+            f"only the beginning of {some(report.open_end)} is in the pattern, and re.match leaves "
+            r"the rest open: end it with \.w_0$"
+        )
+    if report.dot_only:
+        found.append(
+            rf"a dot stands for any character, and so took {some(report.dot_only)}: write \."
+        )
+    elif escape_dots(report.pattern) != report.pattern:
+        found.append(
+            r"a dot stands for any character; it met only dots here, and \. makes sure of it"
+        )
+    if report.search_only:
+        found.append(
+            f"re.search would also take {some(report.search_only)}; re.match, which counts here "
+            "and in the original, does not"
+        )
+    return found
