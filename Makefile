@@ -47,7 +47,7 @@ $(READY): requirements.lock
 data: $(READY) ## draw the road-sign scenes
 	$(BIN)/python -m ssd_model.data.scenes --out $(OUTPUT)/data/signs
 
-check-data: $(READY) ## list all faults of a VOC folder: DATA_DIR=...
+check-data: $(READY) ## list all faults of a data folder: DATA_DIR=...
 	@test -n "$(DATA_DIR)" || { echo "say which folder: make check-data DATA_DIR=..."; exit 2; }
 	$(BIN)/python -m ssd_model.data.check "$(DATA_DIR)"
 

@@ -13,10 +13,10 @@ from benchmark.networks import CLASS_NUM, Network
 from pruning.cut import apply_plan
 from pruning.dependencies import analyse
 from ssd_model import kernels, runtime
+from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
 from ssd_model.data.readers import feeds
 from ssd_model.data.scenes import write_scenes
-from ssd_model.data.voc import read_voc
 from ssd_model.evaluation import evaluate
 from ssd_model.export.onnx_model import prior_boxes
 from ssd_model.programs import build_detector, new_scope
@@ -98,7 +98,7 @@ def wait_share(step: Callable[[dict], object], loader, batches: int) -> float:
 def _loader():
     detector = build_detector(CLASS_NUM, is_train=True)
     folder = write_scenes(BUILD / "benchmark" / "signs", trainval=400, test=8)
-    split = read_voc(folder, "trainval")
+    split = read_data(folder, "trainval")
     options = {"augmentation": SIGNS_AUGMENTATION, "shuffle": True}
     return make_loader(split, detector.feed_list, BATCH, **options)
 

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from pruning.checkpoints import CheckpointError
 from pruning.lock import LockError, lock
+from ssd_model.data.folder import read_data
 from ssd_model.data.scenes import write_scenes
-from ssd_model.data.voc import read_voc
 from ssd_model.files import write_file
 from ssd_model.weights import save_weights
 from utils.optimizers import one_cycle
@@ -61,7 +61,7 @@ def train_phase(phase: Phase, data_dir: Path, folder: Path, start: Path | None) 
     if result.exists():
         print(f"{phase.name}: {result} is there already")
         return result
-    trainval, test = read_voc(data_dir, "trainval"), read_voc(data_dir, "test")
+    trainval, test = read_data(data_dir, "trainval"), read_data(data_dir, "test")
     steps = phase.epochs * math.ceil(len(trainval.records) / phase.batch_size)
     trained = train(
         trainval,

@@ -21,9 +21,9 @@ from pruning.artifacts import PrunedRun
 from pruning.cut import apply_plan
 from pruning.dependencies import analyse
 from pruning.plan import Plan
+from ssd_model.data.folder import read_data
 from ssd_model.data.loader import preprocess
 from ssd_model.data.scenes import write_scenes
-from ssd_model.data.voc import read_voc
 from ssd_model.export.inference_model import save_inference_model
 from ssd_model.export.predict import compare_latency, predict
 from ssd_model.programs import build_detector, new_scope
@@ -116,7 +116,7 @@ TRIALS = (
 def run_trial(trial: Trial) -> dict[str, Any]:
     """Prune, fine-tune and verify; a row for results.json, without sizes and latency."""
     data_dir = write_scenes(DATA, **SCENES)
-    trainval, test = read_voc(data_dir, "trainval"), read_voc(data_dir, "test")
+    trainval, test = read_data(data_dir, "trainval"), read_data(data_dir, "test")
     steps = trial.epochs * math.ceil(len(trainval.records) / BATCH_SIZE)
     trained = train(
         trainval,
@@ -186,7 +186,7 @@ def measure(rows: list[dict[str, Any]]) -> None:
         outputs = [detector.nmsed_out, detector.counts]
         sizes[key] = save_inference_model(prefixes[key], program, detector.image, outputs, scope)
         empty_scope(scope)
-    test = read_voc(write_scenes(DATA, **SCENES), "test", limit=1)
+    test = read_data(write_scenes(DATA, **SCENES), "test", limit=1)
     image = preprocess(test.records[0].open())[None]
     latency = compare_latency(prefixes, image, RUNS, ROUNDS)
     for row in rows:

@@ -13,6 +13,7 @@ from pruning.history import History
 from pruning.plan import Plan
 from pruning.sensitivity import Sensitivities
 from pruning.sweep import Sweep
+from utils.fonts import shown
 
 # paddleslim, once imported, has plots go nowhere.
 if get_ipython():
@@ -145,6 +146,7 @@ def plot_ap_by_class(classes: Sequence[str], values: Mapping[str, Sequence[float
     Args:
         values: by stage, the AP of each class, the background's first.
     """
+    classes = shown(classes)  # before any text of the plot is made
     figure, axes = plt.subplots(figsize=(11, 3.5), layout="constrained")
     width = 0.8 / len(values)
     for i, (stage, by_class) in enumerate(values.items()):
@@ -190,6 +192,7 @@ def plot_images(
             ground truth and is not written.
         classes: names, without the background.
     """
+    classes, titles = shown(classes), titles and shown(titles)
     rows = -(-len(images) // columns)
     figure, grid = plt.subplots(
         rows, columns, figsize=(4.2 * columns, 3.4 * rows), layout="constrained", squeeze=False

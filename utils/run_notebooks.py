@@ -112,7 +112,9 @@ def _last_begun(copy: Path) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Execute the notebooks in order.")
-    parser.add_argument("--data-dir", default="", help="a VOC folder; default: drawn road signs")
+    parser.add_argument(
+        "--data-dir", default="", help="a VOC or COCO folder; default: drawn road signs"
+    )
     parser.add_argument("--profile", default="standard", choices=PROFILES)
     parser.add_argument("--target-ratio", type=float, default=0.2, help="share of FLOPs to cut")
     parser.add_argument("--pruned-params", help="regular expression of the filters to cut")

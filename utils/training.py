@@ -12,7 +12,7 @@ from pruning.config import write_config
 from pruning.history import History
 from ssd_model.data.augment import Augmentation
 from ssd_model.data.loader import make_loader
-from ssd_model.data.voc import Split
+from ssd_model.data.records import Split
 from ssd_model.programs import Detector, build_detector, new_scope
 from ssd_model.teacher import taught_by
 from ssd_model.weights import load_weights

@@ -12,9 +12,10 @@ import numpy as np
 import paddle
 
 from ssd_model.data.augment import Augmentation
+from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
+from ssd_model.data.records import Split
 from ssd_model.data.scenes import write_scenes
-from ssd_model.data.voc import Split, read_voc
 from ssd_model.programs import Detector
 from ssd_model.weights import read_tensors
 from utils.paths import BASELINE, ROOT, relative
@@ -31,7 +32,7 @@ class Workspace:
 
     Args:
         output: folder for everything that is generated; relative to the project.
-        data_dir: a Pascal VOC folder; empty for the road-sign scenes, drawn where missing.
+        data_dir: a folder in VOC or COCO form; empty for the road-sign scenes, drawn where missing.
         profile: 'smoke', 'standard' or 'full'.
         seed: of the shuffling, the augmentation and fresh weights.
         options: fields of `Options`, by name.
@@ -200,4 +201,4 @@ class Workspace:
             if not self.data_dir.exists():
                 print("drawing the road-sign scenes; this takes up to a minute, once")
             write_scenes(self.data_dir, **(few if self.profile.name == "smoke" else {}))
-        return read_voc(self.data_dir, split, limit)
+        return read_data(self.data_dir, split, limit)

@@ -1,6 +1,7 @@
 """Reads one Pascal VOC annotation file, with untrusted content in mind."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -10,40 +11,42 @@ from defusedxml.ElementTree import fromstring
 
 from ssd_model.data.faults import DataError
 from ssd_model.data.files import read_bytes
+from ssd_model.data.text import class_name, shorten, why_no_class
 
 # 0 and 1 in VOC itself, words in what other tools export
 DIFFICULT = {"0": False, "false": False, "unspecified": False, "1": True, "true": True}
 MAX_BYTES = 10_000_000
 MAX_OBJECTS = 1000  # each is compared with each prior box
-LONGEST_NAME = 100  # of a class
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+# What tools write for an object that is no upright box
+SHAPES = ("robndbox", "rotated_bndbox", "polygon", "points", "segm", "segmentation", "cuboid")
 
 
 @dataclass(frozen=True)
-class VocObject:
-    """One <object>: its place in the file (from 1), class name, corners in pixels."""
+class AnnotatedObject:
+    """One object: its place in the file, class name, corners in pixels."""
 
-    number: int
+    place: str
     name: str
     corners: tuple[float, float, float, float]
     difficult: bool
 
     def __str__(self) -> str:
-        return f"object {self.number} ({self.name})"
+        return f"{self.place} ({self.name})"
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """A file's content. A size of 0 is not given; `names` has those of faulty objects too."""
+    """What is on one image. A size of 0 is not given; `names` has those of faulty objects too."""
 
     width: float
     height: float
-    objects: tuple[VocObject, ...]
+    objects: tuple[AnnotatedObject, ...]
     names: frozenset[str]
 
 
 def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
-    """Read a VOC XML file.
+    """Read a VOC XML file, its tags in any case.
 
     Returns the annotation (None if the file cannot be read at all) and what is wrong with it,
     one sentence a fault. DTDs, entities and external references are refused.
@@ -60,64 +63,90 @@ def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
         return None, [f"cannot be read ({error.strerror})"]
     except (ParseError, ValueError, LookupError) as error:
         return None, [f"not well-formed XML ({error})"]
-    if root.tag != "annotation":
+    if root.tag.lower() != "annotation":
         return None, [f"the root element is <{shorten(root.tag)}>, want <annotation>"]
+    for element in root.iter():
+        element.tag = element.tag.lower()
     return _read_root(root)
 
 
 def _read_root(root: Element) -> tuple[Annotation, list[str]]:
-    faults: list[str] = []
-    width = _read_side(root, "width", faults)
-    height = _read_side(root, "height", faults)
-    # Direct children only: <part> elements lie deeper and are not objects.
+    faults = [*dict.fromkeys(_misplaced(root))]
+    size = _only(root, "size", "the file", faults)
+    width, height = (_read_side(size, side, faults) for side in ("width", "height"))
     elements = root.findall("object")
     if len(elements) > MAX_OBJECTS:
-        faults.append(
-            f"{len(elements)} objects, above the limit of {MAX_OBJECTS}; cut the image up"
-        )
+        faults.append(too_many(len(elements)))
         elements = elements[:MAX_OBJECTS]
     objects = [_read_object(i, element, faults) for i, element in enumerate(elements, 1)]
-    texts = (_text(element, "name") for element in elements)
+    texts = (class_name(element.findtext("name") or "") for element in elements)
     names = frozenset(text for text in texts if text and not why_no_class(text))
     return Annotation(width, height, tuple(filter(None, objects)), names), faults
 
 
-def _read_side(root: Element, side: str, faults: list[str]) -> float:
-    text = _text(root, f"size/{side}")
-    number = _number(text) if text else 0.0
-    if number is None:
+def too_many(count: int) -> str:
+    """The fault of an image with more objects than can be taken."""
+    return f"{count} objects, above the limit of {MAX_OBJECTS}; cut the image up"
+
+
+def _misplaced(root: Element) -> Iterator[str]:
+    """Objects and boxes that would not be read where they are. A <part> may have a box."""
+    for parent in root.iter():
+        for child in parent:
+            where = f"inside <{shorten(parent.tag)}>"
+            if child.tag == "object" and parent is not root:
+                yield f"an <object> {where}; want it directly in <annotation>"
+            if child.tag == "bndbox" and parent.tag not in ("object", "part"):
+                yield f"a <bndbox> {where}; want it directly in <object>"
+
+
+def _only(parent: Element | None, tag: str, label: str, faults: list[str]) -> Element | None:
+    """The child of this tag, None if there is none; several are a fault."""
+    children = [] if parent is None else parent.findall(tag)
+    if len(children) > 1:
+        faults.append(f"{label}: {len(children)} <{tag}>, want one; split or correct it")
+    return children[0] if children else None
+
+
+def _read_side(size: Element | None, side: str, faults: list[str]) -> float:
+    text = _text(_only(size, side, "size", faults))
+    value = number(text) if text else 0.0
+    if value is None:
         faults.append(f"size/{side} is {shorten(text)!r}, want a number of pixels")
         return 0.0
-    return number
+    return value
 
 
-def _read_object(number: int, element: Element, faults: list[str]) -> VocObject | None:
+def _read_object(count: int, element: Element, faults: list[str]) -> AnnotatedObject | None:
     known = len(faults)
-    name = _text(element, "name")
-    label = f"object {number} ({name})" if name else f"object {number}"
+    place = f"object {count}"
+    name = class_name(_text(_only(element, "name", place, faults)))
+    label = f"{place} ({name})" if name else place
     if not name:
         faults.append(f"{label}: no <name>")
     elif why := why_no_class(name):
-        label = f"object {number}"
+        label = place
         faults.append(f"{label}: its name {shorten(name)!r} {why}")
-    difficult = (_text(element, "difficult") or "0").lower()
+    difficult = (_text(_only(element, "difficult", label, faults)) or "0").lower()
     if difficult not in DIFFICULT:
         faults.append(f"{label}: difficult is {shorten(difficult)!r}, want 0 or 1")
     corners = _read_corners(label, element, faults)
     if len(faults) > known:
         return None
-    return VocObject(number, name, corners, DIFFICULT[difficult])
+    return AnnotatedObject(place, name, corners, DIFFICULT[difficult])
 
 
 def _read_corners(label: str, element: Element, faults: list[str]) -> tuple[float, ...]:
-    box = element.find("bndbox")
+    box = _only(element, "bndbox", label, faults)
     if box is None:
-        faults.append(f"{label}: no <bndbox>")
+        shape = next((tag for tag in SHAPES if element.find(tag) is not None), None)
+        what = f"but a <{shape}>; export upright boxes" if shape else "; draw one or remove it"
+        faults.append(f"{label}: no <bndbox>{', ' * bool(shape)}{what}")
         return ()
     corners = []
     for corner in CORNERS:
-        text = _text(box, corner)
-        value = _number(text)
+        text = _text(_only(box, corner, label, faults))
+        value = number(text)
         if value is None:
             faults.append(f"{label}: {corner} is {shorten(text)!r}, want a finite number of pixels")
         else:
@@ -125,26 +154,12 @@ def _read_corners(label: str, element: Element, faults: list[str]) -> tuple[floa
     return tuple(corners)
 
 
-def why_no_class(name: str) -> str | None:
-    """What keeps a text from being the name of a class; None if it can be one."""
-    if len(name) > LONGEST_NAME:
-        return f"has {len(name)} characters; the limit is {LONGEST_NAME}"
-    if not name.isprintable():
-        return "has characters that can't be shown; write it without"
-    return None
+def _text(element: Element | None) -> str:
+    """The stripped text of an element, '' if there is none."""
+    return (element.text or "").strip() if element is not None else ""
 
 
-def shorten(text: str) -> str:
-    """A text from a file, short enough for a message."""
-    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
-
-
-def _text(element: Element, tag: str) -> str:
-    """The stripped text of a child, '' if there is none."""
-    return (element.findtext(tag) or "").strip()
-
-
-def _number(text: str) -> float | None:
+def number(text: str) -> float | None:
     """The finite number that `text` holds, else None."""
     try:
         value = float(text)

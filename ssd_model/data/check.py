@@ -7,22 +7,30 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ssd_model.data.voc import Split, scan_voc
+from ssd_model.data.faults import tell
+from ssd_model.data.folder import scan_data
+from ssd_model.data.records import Split
 
 INPUT_SIZE = 300  # side of the network's input, which box sizes are told in
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print all faults and return 1, or print a summary of the data and return 0."""
+    """Print all faults and return 1, or what is borne and a summary of the data and return 0."""
     parser = argparse.ArgumentParser(prog="python -m ssd_model.data.check", description=__doc__)
-    parser.add_argument("data_dir", metavar="DATA_DIR", help="a VOC folder or a VOCdevkit")
+    parser.add_argument("data_dir", metavar="DATA_DIR", help="a VOC or COCO folder")
     data_dir = parser.parse_args(argv).data_dir
-    splits, faults = scan_voc(data_dir)
+    splits, faults = scan_data(data_dir)
     for fault in faults:
         print(fault)
     if faults:
         print(f"{len(faults)} fault{'s' * (len(faults) > 1)} in {data_dir}")
         return 1
+    notes = [note for split in splits.values() for note in split.notes]
+    for note in notes:
+        if note.kind:
+            print(f"note: {note}")
+    for line in tell(notes):
+        print(line)
     classes = splits["trainval"].classes
     print(f"{data_dir} has no faults")
     print(f"{len(classes)} classes: {', '.join(classes)}")

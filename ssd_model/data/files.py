@@ -1,9 +1,17 @@
-"""Reads files of a data folder that anybody may have made: only regular ones, and no giants."""
+"""Reads and finds files of a data folder that anybody may have made: only regular ones inside it,
+and no giants."""
 
+import os
+import re
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
-from ssd_model.data.faults import DataError
+from ssd_model.data.faults import DataError, Fault
+from ssd_model.data.text import fold, has_control
+
+LONGEST_PATH = 400
+LEADS_OUT = "is not a name inside the data folder"
 
 
 def check_regular(path: str | Path) -> int:
@@ -27,3 +35,104 @@ def read_bytes(path: Path, limit: int) -> bytes:
     if size > limit:
         raise DataError(f"{size:,} bytes, above the limit of {limit:,}; split or shorten it")
     return path.read_bytes()
+
+
+def read_lines(root: Path, path: Path, limit: int, faults: list[Fault]) -> list[str]:
+    """The lines of a UTF-8 text file that are not blank, without the blanks around them."""
+    if not check_inside(root, path, faults):
+        return []
+    try:
+        text = read_bytes(path, limit).decode("utf-8-sig")
+    except (OSError, DataError, UnicodeDecodeError) as error:
+        faults.append(Fault(path, f"not readable as UTF-8 text ({error})"))
+        return []
+    # Not splitlines() and strip(): a file's name may hold blanks of other kinds.
+    lines = (line.strip(" \t\r") for line in text.split("\n"))
+    return [line for line in lines if line]
+
+
+def check_inside(root: Path, path: Path, faults: list[Fault]) -> bool:
+    """Whether `path`, all links followed, lies in `root`."""
+    inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    if not inside:
+        faults.append(Fault(path, f"a link that leads outside {root}; copy its target there"))
+    return inside
+
+
+def plain(name: str) -> str:
+    """A path from a list or an annotation, with '/' between its parts and no './' before it."""
+    return name.replace("\\", "/").removeprefix("./")
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path, as of `plain`, can name a file in the data folder."""
+    leads_out = {"", ".", ".."} & {*name.split("/")} or re.match(r"[A-Za-z]:", name)
+    return not leads_out and len(name) <= LONGEST_PATH and not has_control(name)
+
+
+class Finder:
+    """Finds files by names that people wrote. Lists each folder once.
+
+    A name without its suffix will do. Where no file has just this name, one does that looks the
+    same (`fold`), if it is the only one.
+    """
+
+    def __init__(self, suffixes: Collection[str]) -> None:
+        self._suffixes = suffixes
+        self._listings: dict[Path, tuple[dict[str, list[Path]], dict[str, list[Path]]]] = {}
+
+    def find(self, folder: Path, name: str) -> list[Path]:
+        """Return the files in `folder` that `name` may mean: none, one, or several."""
+        *parents, last = name.split("/")
+        for parent in parents:
+            folders = [path for path in self._look_up(folder, parent) if path.is_dir()]
+            if len(folders) != 1:
+                return []
+            (folder,) = folders
+        found = [path for path in self._look_up(folder, last) if not path.is_dir()]
+        whole = [path for path in found if path.name == last]
+        return whole or found
+
+    def all(self, folder: Path) -> list[Path]:
+        """Return all files with the suffixes in `folder` and the folders below it, sorted."""
+        found = []
+        for parent, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if not is_hidden(name)]
+            found += [Path(parent, name) for name in names if not is_hidden(name)]
+        return sorted(path for path in found if path.suffix.lower() in self._suffixes)
+
+    def _look_up(self, folder: Path, name: str) -> list[Path]:
+        exact, folded = self._list(folder)
+        return exact.get(name) or folded.get(fold(name), [])
+
+    def _list(self, folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+        if folder not in self._listings:
+            exact: dict[str, list[Path]] = {}
+            folded: dict[str, list[Path]] = {}
+            for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+                names = {path.name, path.stem} if path.suffix.lower() in self._suffixes else set()
+                if not names and path.is_dir():
+                    names = {path.name}
+                for name in names:
+                    exact.setdefault(name, []).append(path)
+                for name in {fold(name) for name in names}:
+                    folded.setdefault(name, []).append(path)
+            self._listings[folder] = exact, folded
+        return self._listings[folder]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a system put a file or folder there for itself: ._a.xml of a Mac, checkpoints."""
+    return name.startswith((".", "__MACOSX"))
+
+
+def find_folder(parent: Path, *names: str) -> Path | None:
+    """Return the first folder of these names in `parent`; else the first in another case."""
+    for name in names:
+        if (parent / name).is_dir():
+            return parent / name
+    wanted = {name.casefold() for name in names}
+    for path in sorted(parent.iterdir()) if parent.is_dir() else []:
+        if path.name.casefold() in wanted and path.is_dir():
+            return path
+    return None

@@ -1,6 +1,6 @@
 """Feeds batches of a split to a static Program: preprocessing, seeded order, DataLoader."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,8 +8,9 @@ import paddle
 from PIL import Image
 
 from ssd_model.data.augment import Augmentation
+from ssd_model.data.kept import KEPT
 from ssd_model.data.picture import open_image
-from ssd_model.data.voc import Split
+from ssd_model.data.records import Record, Split
 
 __all__ = [
     "FEED_NAMES",
@@ -26,7 +27,8 @@ FEED_NAMES = ("image", "gt_box", "gt_label", "gt_difficult")
 MEAN = 127.5
 SCALE = 0.007843  # as the original; close to 1 / 127.5
 PADDING_LABEL = -1
-LARGEST_SIDE = 1500  # pixels: augmentation may zoom out to 16 times the area
+LARGEST_SIDE = 1000
+"""Pixels of an image to train on: the smallest crop, 0.3 of a side, still has the network's 300."""
 
 Item = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -37,8 +39,15 @@ def preprocess(image: Image.Image, size: int = 300) -> np.ndarray:
     The sides are stretched to `size` (bilinear); (value - 127.5) * 0.007843 as the reader of
     the original, PaddleCV/ssd.
     """
-    small = image.resize((size, size), Image.Resampling.BILINEAR)
-    bgr = np.asarray(small)[:, :, ::-1].transpose(2, 0, 1).astype(np.float32, order="C")
+    return _normalise(_stretch(image, size))
+
+
+def _stretch(image: Image.Image, size: int) -> Image.Image:
+    return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def _normalise(image: Image.Image) -> np.ndarray:
+    bgr = np.asarray(image)[:, :, ::-1].transpose(2, 0, 1).astype(np.float32, order="C")
     bgr -= MEAN
     bgr *= SCALE
     return bgr
@@ -50,6 +59,10 @@ class DetectionDataset(paddle.io.Dataset):
     An item is image float32 [3, S, S] as of `preprocess`, boxes float32 [G, 4] in 0..1,
     labels int64 [G] from 1, difficult bool [G]. With augmentation it depends on seed, epoch
     and index only: not on the order, nor on the worker that makes it.
+
+    A photograph above LARGEST_SIDE is decoded once, and its small copy kept as far as memory
+    allows (`KEPT`): for evaluation the very pixels that `preprocess` would make, for training
+    an image of LARGEST_SIDE.
     """
 
     def __init__(
@@ -73,13 +86,21 @@ class DetectionDataset(paddle.io.Dataset):
         """Raises DataError if the image cannot be read."""
         epoch, index = item if isinstance(item, tuple) else (0, item)
         record = self.split.records[index]
-        image = record.open()
         truth = record.boxes, record.labels, record.difficult
-        if self.augmentation is not None:
-            image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
-            rng = np.random.default_rng([self.seed, epoch, index])
-            image, *truth = self.augmentation(image, *truth, rng)
-        return preprocess(image, self.image_size), *truth
+        size = self.image_size
+        if self.augmentation is None:
+            small = self._copy(record, size, lambda: _stretch(record.open(), size))
+            return _normalise(small), *truth
+        image = self._copy(record, "training", lambda: record.open(LARGEST_SIDE))
+        rng = np.random.default_rng([self.seed, epoch, index])
+        image, *truth = self.augmentation(image, *truth, rng)
+        return preprocess(image, size), *truth
+
+    def _copy(
+        self, record: Record, size: int | str, make: Callable[[], Image.Image]
+    ) -> Image.Image:
+        large = max(record.width, record.height) > LARGEST_SIDE
+        return KEPT.get(record, size, make) if large else make()
 
 
 class SeededBatches(paddle.io.BatchSampler):

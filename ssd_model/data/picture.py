@@ -1,17 +1,21 @@
 """Opens image files: within a size limit, turned upright, as RGB."""
 
-from collections.abc import Iterator
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from ssd_model.data.faults import DataError
+from ssd_model.data.faults import DataError, Fault
 from ssd_model.data.files import check_regular
 
 MAX_PIXELS = 50_000_000
 FORMATS = ("JPEG", "PNG", "BMP")
+THREADS = 4  # Pillow decodes outside Python's lock
 
 ORIENTATION_TAG = 0x0112
 # EXIF orientation -> the turn that makes the picture upright.
@@ -26,34 +30,84 @@ UPRIGHT = {
 }
 SIDEWAYS = {5, 6, 7, 8}  # these turns swap width and height
 
+Sizes = tuple[tuple[int, int], tuple[int, int]]
+"""(width, height) of an image in pixels: upright, and as stored."""
 
-def open_image(path: str | Path, upright: bool = True) -> Image.Image:
+
+class PictureWarning(UserWarning):
+    """Something about an image that does not keep it from being read."""
+
+
+# Of users' images: `check_images` tells them, once, and no page or loop need do it again.
+warnings.filterwarnings("ignore", category=PictureWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is lower
+# A long text in a PNG is nothing to refuse it for; all its texts together keep their limit.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+
+
+def open_image(path: str | Path, upright: bool = True, largest: int | None = None) -> Image.Image:
     """Return the image at `path` as an RGB image.
 
     Grey, 16-bit grey, palette and CMYK images are converted; alpha is dropped. The EXIF
-    orientation is applied, as OpenCV does, unless `upright` is False.
+    orientation is applied, as OpenCV does, unless `upright` is False. No orientation is taken
+    from elsewhere, such as XMP: the tools that boxes are drawn with don't either.
+
+    Args:
+        largest: pixels of the longer side, at most; a larger image is scaled down, and if it
+            is a JPEG, most of that is done while it is decoded, several times faster.
 
     Raises DataError if the file is missing, broken, not JPEG, PNG or BMP, or above
     MAX_PIXELS pixels.
     """
     with _reading(path) as image:
-        orientation = image.getexif().get(ORIENTATION_TAG, 1)
+        orientation = _orientation(image)
+        if largest and largest < max(image.size):
+            scale = largest / max(image.size)
+            image.draft(None, tuple(-int(-side * scale // 1) for side in image.size))
         rgb = _to_rgb(image)
+    if largest:
+        rgb.thumbnail((largest, largest))
     return rgb.transpose(UPRIGHT[orientation]) if upright and orientation in UPRIGHT else rgb
 
 
-def check_image(path: str | Path) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Decode the image at `path`; return its (width, height) in pixels, upright and as stored.
+def check_image(path: str | Path) -> Sizes:
+    """Decode the image at `path`; return its size, upright and as stored.
 
     JPEG is decoded at 1/8 size: this still reads the whole file, several times faster.
     Raises DataError as `open_image` does.
     """
     with _reading(path) as image:
         width, height = stored = image.size
-        sideways = image.getexif().get(ORIENTATION_TAG, 1) in SIDEWAYS
+        sideways = _orientation(image) in SIDEWAYS
         image.draft(None, (max(1, width // 8), max(1, height // 8)))
         image.load()
     return (height, width) if sideways else stored, stored
+
+
+def check_images(paths: Iterable[Path]) -> Iterator[tuple[Sizes | Fault, list[str]]]:
+    """Check images in several threads: for each the sizes or the fault, and the warnings."""
+    heard = threading.local()
+    show = warnings.showwarning
+
+    def hear(message: Warning, *args: object, **options: object) -> None:
+        if hasattr(heard, "texts"):
+            heard.texts.append(" ".join(str(message).split()))
+        else:
+            show(message, *args, **options)
+
+    def check(path: Path) -> tuple[Sizes | Fault, list[str]]:
+        heard.texts = []
+        try:
+            return check_image(path), heard.texts
+        except DataError as error:
+            return Fault(path, str(error).removeprefix(f"{path}: ")), heard.texts
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
+        warnings.filterwarnings("always", category=PictureWarning)
+        warnings.filterwarnings("always", category=UserWarning, module=r"PIL\.")
+        warnings.showwarning = hear
+        yield from pool.map(check, paths)
 
 
 @contextmanager
@@ -87,6 +141,21 @@ def _check_pixels(image: Image.Image) -> None:
         raise DataError(
             f"{width}x{height} is above the limit of {MAX_PIXELS:,} pixels; scale the image down"
         )
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1, upright, if there is none or it cannot be read."""
+    # Not image.getexif(), which falls back on XMP
+    if image.format == "PNG" and "exif" not in image.info:
+        image.load()  # it may stand behind the pixels
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif", b""))
+        orientation = exif.get(ORIENTATION_TAG, 1)
+        return orientation if orientation in UPRIGHT else 1
+    except Exception as error:  # whatever the bytes made Pillow do
+        warnings.warn(f"EXIF data cannot be read ({_reason(error)})", PictureWarning, stacklevel=2)
+        return 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

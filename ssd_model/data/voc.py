@@ -1,261 +1,258 @@
-"""Reads a Pascal VOC folder into records and collects its faults."""
+"""Reads the lists of a Pascal VOC folder, its class list and its annotations."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-from tqdm import tqdm
-
-from ssd_model.data.annotation import Annotation, VocObject, read_annotation
-from ssd_model.data.faults import DataError, Fault
-from ssd_model.data.layout import (
+from ssd_model.data.annotation import Annotation, read_annotation
+from ssd_model.data.faults import Fault, Note
+from ssd_model.data.files import LEADS_OUT, Finder, check_inside, is_inside, plain, read_lines
+from ssd_model.data.layout import FORMS, Part, check_parts
+from ssd_model.data.source import (
     BACKGROUND,
+    SPELLINGS,
+    SPLITS,
+    SUFFIXES,
+    Choice,
     Entry,
-    ImageFinder,
-    find_folders,
-    list_entries,
-    read_label_list,
+    choose_sets,
+    draw_test,
 )
-from ssd_model.data.picture import check_image, open_image
+from ssd_model.data.text import class_name, shorten, why_no_class
 
-__all__ = ["SPLITS", "DataError", "Fault", "Record", "Split", "find_faults", "read_voc", "scan_voc"]
+MAX_BYTES = 50_000_000  # of an image set: a million ids
+LABEL_LISTS = ("label_list", "label_list.txt")
+# The per-class sets of VOC have a second column.
+FLAG = re.compile(r"[ \t]+(-1|0|1)$")
+# A line of the original's lists, and of PaddleDetection's
+PAIR = re.compile(r"(.+?\.(?:jpg|jpeg|jfif|png|bmp))[ \t]+(.+\.xml)", re.IGNORECASE)
 
-SPLITS = ("trainval", "test")
-THREADS = 4  # Pillow decodes outside Python's lock
-SHOWN_FAULTS = 10
-
-Sizes = tuple[tuple[int, int], tuple[int, int]]
-"""(width, height) of an image in pixels: upright, and as stored."""
+Sets = dict[str, Callable[[list[Note]], list[Entry]]]
+"""What gives the entries of a set, by its name; it adds to the notes."""
 
 
-@dataclass(frozen=True, eq=False)
-class Record:
-    """One image with its ground truth.
+class VocFolder:
+    """A `Source`: a VOC folder, a VOCdevkit, or images that lie beside their annotations.
 
-    width, height: pixels.
-    upright: whether its EXIF orientation is applied, as the annotation's size tells.
-    boxes: float32 [G, 4], xmin, ymin, xmax, ymax as parts of width and height, 0..1.
-    labels: int64 [G], from 1 (0 is background).
-    difficult: bool [G].
+    Adds what is wrong with the lists to `faults`.
     """
 
-    image: Path
-    width: int
-    height: int
-    boxes: np.ndarray
-    labels: np.ndarray
-    difficult: np.ndarray
-    upright: bool = True
+    def __init__(self, root: Path, parts: list[Part], faults: list[Fault]) -> None:
+        self.root = root
+        self.notes: dict[str, list[Note]] = {name: [] for name in SPLITS}
+        self.splits: dict[str, list[Entry]] = {name: [] for name in SPLITS}
+        self.classes: tuple[str, ...] | None = None
+        self._images = Finder(SUFFIXES)
+        self._annotations = Finder((".xml",))
+        self._faults = faults
+        check_parts(root, parts, faults)
+        if not faults:
+            self.splits = self._make_splits(parts)
+            self.classes = read_label_list(root, faults)
 
-    def open(self) -> Image.Image:
-        """The image as its boxes see it, RGB."""
-        return open_image(self.image, self.upright)
+    def read(self, entry: Entry) -> tuple[Annotation | None, list[str]]:
+        """What is on an image, and what is wrong with that."""
+        return read_annotation(entry.annotation)
 
+    def _make_splits(self, parts: list[Part]) -> dict[str, list[Entry]]:
+        known = len(self._faults)
+        if parts[0].set:
+            groups = [(self.root, self._folder_sets(parts))]
+        else:
+            groups = [self._list_sets(part) for part in parts]
+        if not any(sets for _, sets in groups):
+            splits = self._draw(parts)
+        else:
+            splits = self._choose(groups, "" if parts[0].set else ".txt")
+        for name, entries in splits.items():
+            if not entries and len(self._faults) == known:
+                what = f"the {name} split has no image id; add ids, one a line"
+                self._faults.append(Fault(groups[0][0], what))
+        return splits
 
-@dataclass(frozen=True)
-class Split:
-    """The records of "trainval" or "test"; `classes` is without background."""
+    def _choose(self, groups: list[tuple[Path, Sets]], suffix: str) -> dict[str, list[Entry]]:
+        """trainval is that of all parts; test is that of the first, VOC2007 if it is there."""
+        splits: dict[str, list[Entry]] = {name: [] for name in SPLITS}
+        for i, (where, sets) in enumerate(groups):
+            choice = choose_sets([*sets, "test"] if i else sets)
+            if not isinstance(choice, Choice):
+                self._refuse(where / f"{choice}{suffix}", f"no such image set; {FORMS}")
+                continue
+            trainval = self._entries(sets, choice.trainval, "trainval")
+            if not i:
+                splits["test"] = self._entries(sets, (choice.test,), "test")
+                if choice.told:
+                    self.notes["test"].insert(0, Note(self.root, choice.told))
+                if choice.less:
+                    measured = {*splits["test"]}
+                    trainval = [entry for entry in trainval if entry not in measured]
+            splits["trainval"] += trainval
+        return splits
 
-    name: str
-    classes: tuple[str, ...]
-    records: list[Record]
+    def _entries(self, sets: Sets, names: Iterable[str], split: str) -> list[Entry]:
+        notes = self.notes[split]
+        return list(dict.fromkeys(entry for name in names for entry in sets[name](notes)))
 
+    def _draw(self, parts: list[Part]) -> dict[str, list[Entry]]:
+        notes = self.notes["test"]
+        entries = [entry for part in parts for entry in self._annotated(part, notes)]
+        trainval, test, told = draw_test(entries)
+        notes.insert(0, Note(self.root, told))
+        return {"trainval": trainval, "test": test}
 
-def read_voc(data_dir: str | Path, split: str, limit: int | None = None) -> Split:
-    """Read one split, "trainval" or "test", of a VOC folder or a VOCdevkit.
+    # Sets: a list of images each, or a folder each
 
-    The classes are those of `data_dir`/label_list, or else all names in the annotations of
-    both splits, sorted: so they do not depend on `limit`, which keeps the first ids only.
-    Boxes are divided by the image size with no shift of a pixel, as the reader of the
-    original (PaddleCV/ssd) does, and clipped to the image.
+    def _list_sets(self, part: Part) -> tuple[Path, Sets]:
+        """The first folder with lists in it, and its sets."""
+        for folder in part.lists:
+            for pattern in ("{}.txt", "{}_list.txt", "[!.]*_{}.txt"):  # VoTT has one a class
+                sets: Sets = {}
+                for name, spellings in SPELLINGS.items():
+                    found = (sorted(folder.glob(pattern.format(each))) for each in spellings)
+                    if paths := next(filter(None, found), None):
+                        sets[name] = partial(self._listed, part, paths)
+                if sets:
+                    return folder, sets
+        return (part.lists or (part.folder,))[0], {}
 
-    Raises DataError with the first faults if the folder has any in this split.
-    """
-    if split not in SPLITS:
-        raise ValueError(f"split is {split!r}, want one of {', '.join(SPLITS)}")
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}, want at least 1")
-    splits, faults = scan_voc(data_dir, (split,), limit)
-    if faults:
-        raise DataError(_describe(data_dir, faults))
-    return splits[split]
+    def _folder_sets(self, parts: list[Part]) -> Sets:
+        return {part.set: partial(self._annotated, part) for part in parts}
 
-
-def find_faults(data_dir: str | Path) -> list[Fault]:
-    """Return all faults of both splits."""
-    return scan_voc(data_dir)[1]
-
-
-def scan_voc(
-    data_dir: str | Path, splits: Iterable[str] = SPLITS, limit: int | None = None
-) -> tuple[dict[str, Split], list[Fault]]:
-    """Return the asked splits, less what is faulty, and all their faults."""
-    try:
-        return _scan(Path(data_dir), splits, limit)
-    except OSError as error:
-        # A folder that may not be listed, a path too long for the file system
-        return {}, [Fault(Path(error.filename or data_dir), f"cannot be read ({error.strerror})")]
-
-
-def _scan(
-    root: Path, splits: Iterable[str], limit: int | None
-) -> tuple[dict[str, Split], list[Fault]]:
-    faults: list[Fault] = []
-    folders = find_folders(root, faults)
-    if faults:
-        return {}, faults
-    entries = {name: list_entries(root, folders, name, faults) for name in SPLITS}
-    asked = {name: entries[name][:limit] for name in splits}
-    classes = read_label_list(root, faults)
-    pool = entries if classes is None else asked
-    annotations = _read_annotations(_union(pool.values()), {*_union(asked.values())}, faults)
-    if classes is None:
-        classes = _collect_classes(annotations, faults)
-    records = _read_records(root, _union(asked.values()), annotations, classes, faults)
-    found = {
-        name: Split(name, classes, [records[entry] for entry in asked[name] if entry in records])
-        for name in asked
-    }
-    if not faults:
-        for split in found.values():
-            _check_objects(root, split, faults)
-    return found, list(dict.fromkeys(faults))
-
-
-def _describe(data_dir: str | Path, faults: list[Fault]) -> str:
-    lines = [f"{len(faults)} fault{'s' * (len(faults) > 1)} in {data_dir}:"]
-    lines += [f"  {fault}" for fault in faults[:SHOWN_FAULTS]]
-    if len(faults) > SHOWN_FAULTS:
-        lines.append(f"  ... and {len(faults) - SHOWN_FAULTS} more")
-    lines.append(f"All of them: make check-data DATA_DIR={data_dir}")
-    return "\n".join(lines)
-
-
-def _union(lists: Iterable[list[Entry]]) -> list[Entry]:
-    return list({entry: None for entries in lists for entry in entries})
-
-
-def _read_annotations(
-    entries: list[Entry], asked: set[Entry], faults: list[Fault]
-) -> dict[Entry, Annotation]:
-    annotations = {}
-    for entry in _progress(entries, "annotations"):
-        annotation, whats = read_annotation(entry.annotation)
-        # Of a file read for its class names only, all that matters is that it can be read.
-        if entry in asked or annotation is None:
-            faults.extend(Fault(entry.annotation, what) for what in whats)
-        if annotation is not None:
-            annotations[entry] = annotation
-    return annotations
-
-
-def _collect_classes(annotations: dict[Entry, Annotation], faults: list[Fault]) -> tuple[str, ...]:
-    for entry, annotation in annotations.items():
-        if BACKGROUND in annotation.names:
-            what = f"an object is named {BACKGROUND!r}, kept for label 0; rename it"
-            faults.append(Fault(entry.annotation, what))
-    return tuple(sorted(frozenset().union(*(a.names for a in annotations.values()))))
-
-
-def _check_objects(root: Path, split: Split, faults: list[Fault]) -> None:
-    if not any(len(record.labels) for record in split.records):
-        what = f"none of the {len(split.records)} images of {split.name} has an object"
-        faults.append(Fault(root, f"{what}; add objects, or raise the limit"))
-
-
-def _read_records(
-    root: Path,
-    entries: list[Entry],
-    annotations: dict[Entry, Annotation],
-    classes: tuple[str, ...],
-    faults: list[Fault],
-) -> dict[Entry, Record]:
-    labels = {name: label for label, name in enumerate(classes, 1)}
-    finder = ImageFinder(root)
-    images = {entry: finder.find(entry, faults) for entry in entries}
-    present = {entry: path for entry, path in images.items() if path is not None}
-    records = {}
-    for entry, sizes in zip(present, _check_images(list(present.values())), strict=True):
-        if isinstance(sizes, Fault):
-            faults.append(sizes)
-        elif entry in annotations:
-            args = entry.annotation, present[entry], sizes, annotations[entry], labels, faults
-            records[entry] = _make_record(*args)
-    return records
-
-
-def _check_images(paths: list[Path]) -> Iterator[Sizes | Fault]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        yield from _progress(pool.map(_check_image, paths), "images", len(paths))
-
-
-def _check_image(path: Path) -> Sizes | Fault:
-    try:
-        return check_image(path)
-    except DataError as error:
-        return Fault(path, str(error).removeprefix(f"{path}: "))
-
-
-def _progress(items: Iterable, what: str, total: int | None = None) -> tqdm:
-    # disable=None: no bar if stderr is not a terminal
-    return tqdm(items, desc=f"reading {what}", total=total, leave=False, disable=None)
-
-
-def _make_record(
-    source: Path,
-    image: Path,
-    sizes: Sizes,
-    annotation: Annotation,
-    labels: dict[str, int],
-    faults: list[Fault],
-) -> Record:
-    upright, stored = sizes
-    # Some tools annotate what is stored, others what a viewer shows: the size tells which.
-    turned = stored != upright and (annotation.width, annotation.height) == stored
-    size = stored if turned else upright
-    whats = [*_check_size(size, annotation)]
-    kept: list[tuple[np.ndarray, int, bool]] = []
-    for found in annotation.objects:
-        if found.name not in labels:
-            whats.append(f"{found}: not a class of label_list; add or correct it")
-            continue
-        box = _normalise(found, size)
-        if (box[2:] <= box[:2]).any():
-            whats.append(_describe_box(found, size))
-            continue
-        kept.append((box, labels[found.name], found.difficult))
-    faults.extend(Fault(source, what) for what in whats)
-    return Record(
-        image,
-        *size,
-        np.array([box for box, _, _ in kept], np.float32).reshape(-1, 4),
-        np.array([label for _, label, _ in kept], np.int64),
-        np.array([difficult for _, _, difficult in kept], bool),
-        upright=not turned,
-    )
-
-
-def _check_size(size: tuple[int, int], annotation: Annotation) -> Iterator[str]:
-    width, height = annotation.width, annotation.height
-    # 0 is not given
-    if (width and width != size[0]) or (height and height != size[1]):
-        yield (
-            f"its size is {width:g}x{height:g} but the upright image (EXIF orientation "
-            f"applied) is {size[0]}x{size[1]}; correct the size and the boxes"
+    def _annotated(self, part: Part, notes: list[Note]) -> list[Entry]:
+        """All images that have an annotation; the others are told."""
+        entries = []
+        for path in self._annotations.all(part.annotations):
+            name = path.relative_to(part.annotations).with_suffix("").as_posix()
+            image, fault = self._pick(part, name, self._images.find(part.images, name))
+            if self._keeps_inside(path):
+                entries.append(Entry(image, path, None, part.annotations, fault))
+        used = {entry.image for entry in entries}
+        kind = "images without an annotation left out: {}"
+        notes.extend(
+            Note(path, "no annotation", kind)
+            for path in self._images.all(part.images)
+            if path not in used
         )
+        return entries
+
+    def _listed(self, part: Part, sources: list[Path], notes: list[Note]) -> list[Entry]:
+        entries: dict[Entry, None] = {}
+        for source in sources:
+            lines = read_lines(self.root, source, MAX_BYTES, self._faults)
+            known = {*lines}
+            flagged = all(FLAG.search(line) for line in lines)
+            found = (self._read_line(part, source, line, known, flagged) for line in lines)
+            for entry in filter(None, found):
+                if entry in entries and len(sources) == 1:
+                    what = f"{(entry.image or entry.annotation).name} is listed again"
+                    notes.append(
+                        Note(source, what, "lines that name an image again, and count once: {}")
+                    )
+                entries[entry] = None
+        return list(entries)
+
+    # Lines: which files they mean
+
+    def _read_line(
+        self, part: Part, source: Path, line: str, known: set[str], flagged: bool
+    ) -> Entry | None:
+        if pair := PAIR.fullmatch(line):
+            names = [plain(name) for name in pair.groups()]
+            if all(map(is_inside, names)):
+                return self._read_pair(part, source, *names)
+            return self._refuse(source, f"line {shorten(line)!r} {LEADS_OUT}; remove it")
+        name, bare = plain(line), plain(FLAG.sub("", line))
+        if not is_inside(bare):
+            return self._refuse(source, f"id {shorten(line)!r} {LEADS_OUT}; remove the line")
+        images = self._locate(part, name) if is_inside(name) else []
+        if bare != name:
+            others = self._locate(part, bare)
+            if images and others and flagged:
+                names = f"{images[0].name}, or {others[0].name} and a flag"
+                return self._refuse(source, f"line {shorten(line)!r} may mean {names}; rename one")
+            if not images and bare in known and not flagged:
+                what = f"no image of this name, and {shorten(bare)!r} has a line of its own"
+                return self._refuse(source, f"line {shorten(line)!r}: {what}; correct it")
+            if not images:
+                name, images = bare, others
+        image, fault = self._pick(part, name, images)
+        return self._make(part, image, name, source, fault)
+
+    def _read_pair(self, part: Part, source: Path, image: str, xml: str) -> Entry | None:
+        bases = dict.fromkeys((self.root, part.folder))
+        found = next(filter(None, (self._images.find(base, image) for base in bases)), [])
+        xmls = next(filter(None, (self._annotations.find(base, xml) for base in bases)), [])
+        path, fault = self._pick(part, image, found, self.root)
+        annotation = xmls[0] if xmls else self.root / xml
+        inside = self._keeps_inside(annotation)
+        return Entry(path, annotation, None, source, fault) if inside else None
+
+    def _locate(self, part: Part, name: str) -> list[Path]:
+        """The images that an id may mean; with a folder in front, from further up too."""
+        bases = (part.images, part.folder, self.root) if "/" in name else (part.images,)
+        return next(filter(None, (self._images.find(base, name) for base in bases)), [])
+
+    def _pick(
+        self, part: Part, name: str, images: list[Path], base: Path | None = None
+    ) -> tuple[Path | None, Fault | None]:
+        """The only image, or what is wrong."""
+        wanted = (base or part.images) / name
+        if len(images) == 1:
+            faults: list[Fault] = []
+            inside = check_inside(self.root, images[0], faults)
+            return (images[0], None) if inside else (None, faults[0])
+        if images:
+            names = ", ".join(path.name for path in images)
+            return None, Fault(wanted, f"more than one image of this name: {names}; keep one")
+        return None, Fault(wanted, f"no image of this name with {' '.join(SUFFIXES)}")
+
+    def _make(
+        self, part: Part, image: Path | None, name: str, source: Path, fault: Fault | None
+    ) -> Entry | None:
+        """The entry with its annotation: of the same name, or with .xml behind the whole of it."""
+        if image and image.is_relative_to(part.images):
+            name = image.relative_to(part.images).as_posix()
+        elif image:
+            name = image.name
+        stem = name[: -len(image.suffix)] if image else name
+        for wanted in dict.fromkeys((stem, name)):
+            found = self._annotations.find(part.annotations, wanted)
+            if len(found) > 1 and image:
+                names = ", ".join(path.name for path in found)
+                what = f"more than one annotation of this name: {names}; keep one"
+                return self._refuse(part.annotations / wanted, what)
+            if found:
+                break
+        annotation = found[0] if found else part.annotations / f"{stem}.xml"
+        inside = self._keeps_inside(annotation)
+        return Entry(image, annotation, None, source, fault) if inside else None
+
+    def _keeps_inside(self, path: Path) -> bool:
+        return check_inside(self.root, path, self._faults)
+
+    def _refuse(self, path: Path, what: str) -> None:
+        self._faults.append(Fault(path, what))
 
 
-def _normalise(found: VocObject, size: tuple[int, int]) -> np.ndarray:
-    corners = np.array(found.corners).reshape(2, 2)
-    return (corners / size).clip(0, 1).astype(np.float32).reshape(4)
-
-
-def _describe_box(found: VocObject, size: tuple[int, int]) -> str:
-    numbers = ", ".join(f"{corner:g}" for corner in found.corners)
-    return (
-        f"{found}: box {numbers} (xmin, ymin, xmax, ymax) is empty inside the "
-        f"{size[0]}x{size[1]} image; correct or remove it"
-    )
+def read_label_list(root: Path, faults: list[Fault]) -> tuple[str, ...] | None:
+    """Return the classes of `root`/label_list without background, None if it names none."""
+    path = next((root / name for name in LABEL_LISTS if os.path.lexists(root / name)), None)
+    if path is None:
+        return None
+    known = len(faults)
+    names = [class_name(line) for line in read_lines(root, path, MAX_BYTES, faults)]
+    if names[:1] == [BACKGROUND]:
+        names = names[1:]
+    if not names and len(faults) == known:
+        faults.append(Fault(path, "no class in it; write one a line or remove the file"))
+    for name, count in Counter(names).items():
+        if why := why_no_class(name):
+            faults.append(Fault(path, f"class {shorten(name)!r} {why}"))
+        if count > 1:
+            faults.append(Fault(path, f"class {name!r} is there {count} times; keep one"))
+    if BACKGROUND in names:
+        faults.append(Fault(path, f"{BACKGROUND!r} may only be the first line"))
+    return tuple(names) or None

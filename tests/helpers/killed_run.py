@@ -23,8 +23,8 @@ import psutil
 from pruning.compressor import Compressor
 from pruning.config import write_config
 from ssd_model.data.augment import Augmentation
+from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
-from ssd_model.data.voc import read_voc
 from ssd_model.programs import build_detector
 from ssd_model.scope import read_tensor
 from tests.helpers.voc_folder import add_image, object_xml, write_set
@@ -52,7 +52,7 @@ def build(data: Path) -> Run:
     scope, executor = paddle.static.Scope(), paddle.static.Executor(paddle.CPUPlace())
     for detector in (evaluation, training):
         executor.run(detector.startup_program, scope=scope)
-    trainval, test = read_voc(data, "trainval"), read_voc(data, "test")
+    trainval, test = read_data(data, "trainval"), read_data(data, "test")
     augmented = {"augmentation": Augmentation(), "shuffle": True, "seed": 1}
     return Compressor(
         paddle.CPUPlace(),

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ssd_model.data.voc import DataError, find_faults, read_voc
+from ssd_model.data.faults import DataError
+from ssd_model.data.folder import find_faults, read_data
 
 WIDTH, HEIGHT = 100, 50
 CAT = ("cat", 10, 5, 60, 45)
@@ -87,6 +88,6 @@ def only_fault(voc, name, *words):
         assert word in faults[0].what
     with pytest.raises(DataError) as caught:
         for split in ("trainval", "test"):
-            read_voc(voc, split)
+            read_data(voc, split)
     assert str(faults[0]) in str(caught.value)
     assert "make check-data DATA_DIR=" in str(caught.value)

@@ -6,8 +6,8 @@ import pytest
 
 from pruning.config import write_config
 from ssd_model.data.augment import Augmentation
+from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
-from ssd_model.data.voc import read_voc
 from ssd_model.evaluation import evaluate
 from ssd_model.programs import build_detector
 from ssd_model.scope import read_tensor
@@ -97,7 +97,7 @@ def test_the_map_does_not_depend_on_how_the_images_are_batched(network, tmp_path
         add_image(tmp_path, name, box, color=(50 * i, 90, 200))
     write_set(tmp_path, "trainval", names)
     write_set(tmp_path, "test", names)
-    split = read_voc(tmp_path, "test")
+    split = read_data(tmp_path, "test")
 
     def measure(batch_size: int) -> dict:
         return network.measure(
@@ -115,7 +115,7 @@ def test_the_map_does_not_depend_on_how_the_images_are_batched(network, tmp_path
 def test_one_image_of_one_class(tmp_path):
     voc = make_voc(tmp_path / "voc", ["a"], ["a"])
     trained = train(
-        read_voc(voc, "trainval"), read_voc(voc, "test"), one_cycle(1e-3, 2), 2,
+        read_data(voc, "trainval"), read_data(voc, "test"), one_cycle(1e-3, 2), 2,
         tmp_path / "checkpoints", augmentation=Augmentation(), batch_size=8, image_size=SIZE,
     )  # fmt: skip
     assert [row["epoch"] for row in trained.history.rows] == [0, 1, 2]
@@ -129,7 +129,7 @@ def test_images_without_objects_among_others(network, tmp_path):
     for name in "ab":
         (voc / f"Annotations/{name}.xml").write_text(annotation_xml())
     (voc / "Annotations/c.xml").write_text(annotation_xml(*[object_xml(*CAT)] * 70))
-    split = read_voc(voc, "trainval")
+    split = read_data(voc, "trainval")
     loader = make_loader(
         split, network.train.feed_list, 1, augmentation=Augmentation(), image_size=SIZE
     )

@@ -8,10 +8,10 @@ import paddle
 import pytest
 
 from ssd_model import kernels
+from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
 from ssd_model.data.readers import feeds
 from ssd_model.data.scenes import write_scenes
-from ssd_model.data.voc import read_voc
 from ssd_model.evaluation import evaluate
 from ssd_model.fusion import fused
 from ssd_model.programs import build_detector, new_scope
@@ -37,7 +37,7 @@ def scope(detector):
 @pytest.fixture(scope="module")
 def batch(detector, tmp_path_factory):
     folder = write_scenes(tmp_path_factory.mktemp("scenes") / "signs", trainval=8, test=8)
-    loader = make_loader(read_voc(folder, "test"), detector.feed_list, 8)
+    loader = make_loader(read_data(folder, "test"), detector.feed_list, 8)
     return {name: np.array(value) for name, value in next(feeds(loader)).items()}
 
 

@@ -6,6 +6,8 @@ import pytest
 from PIL import Image
 
 from ssd_model.data.augment import Augmentation
+from ssd_model.data.faults import DataError
+from ssd_model.data.folder import read_data
 from ssd_model.data.loader import (
     FEED_NAMES,
     LARGEST_SIDE,
@@ -17,7 +19,6 @@ from ssd_model.data.loader import (
     preprocess,
 )
 from ssd_model.data.picture import MAX_PIXELS
-from ssd_model.data.voc import DataError, read_voc
 from tests.helpers.voc_folder import CAT, add_image, annotation_xml, make_voc, object_xml
 
 SIZE = 32
@@ -34,7 +35,7 @@ def split(tmp_path):
     for level, name in enumerate("abcde"):
         color = (40 * level, 10, 20)
         add_image(voc, "x", color=color).rename(voc / f"JPEGImages/{name}.jpg")
-    return read_voc(voc, "trainval")
+    return read_data(voc, "trainval")
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from ssd_model.data import check
-from ssd_model.data.voc import DataError, find_faults, read_voc
+from ssd_model.data.faults import DataError
+from ssd_model.data.folder import find_faults, read_data
 from tests.helpers.voc_folder import (
     CAT,
     HEIGHT,
@@ -24,7 +25,7 @@ from tests.helpers.voc_folder import (
 
 
 @pytest.mark.parametrize(
-    "id_", ["../voc/JPEGImages/a", "/etc/a", "C:a", "C:\\a", "x\\a", "..", "./a", "x//a", "a\0"]
+    "id_", ["../voc/JPEGImages/a", "/etc/a", "C:a", "C:\\a", "..\\a", "..", "./../a", "x//a", "a\0"]
 )
 def test_ids_must_stay_inside(voc, id_):
     write_set(voc, "trainval", ["b", id_])
@@ -69,9 +70,6 @@ def test_no_object_at_all(voc):
 @pytest.mark.parametrize(
     ("xml", "words"),
     [
-        (object_xml("cat", 10, 5, 10, 45), ["object 1 (cat)", "10, 5, 10, 45", "empty"]),
-        (object_xml("cat", 60, 5, 10, 45), ["object 1 (cat)", "60, 5, 10, 45", "empty"]),
-        (object_xml("cat", 100, 5, 120, 45), ["object 1 (cat)", "100x50 image", "empty"]),
         (object_xml("cat", 10, 5, "nan", 45), ["object 1 (cat)", "xmax is 'nan'"]),
         (object_xml("cat", 10, "-inf", 20, 45), ["ymin is '-inf'"]),
         (object_xml("cat", 10, 5, "1e999", 45), ["xmax is '1e999'"]),
@@ -208,7 +206,7 @@ def test_all_faults_are_listed_once(voc):
     faults = find_faults(voc)
     assert len(faults) == len({str(fault) for fault in faults}) == 24  # image and annotation
     with pytest.raises(DataError) as caught:
-        read_voc(voc, "trainval")
+        read_data(voc, "trainval")
     lines = str(caught.value).splitlines()
     assert "24 faults" in lines[0]
     assert lines[11] == "  ... and 14 more"

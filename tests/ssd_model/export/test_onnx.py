@@ -6,9 +6,9 @@ import paddle
 import pytest
 
 from pruning.artifacts import prune_only
+from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
 from ssd_model.data.scenes import write_scenes
-from ssd_model.data.voc import read_voc
 from ssd_model.detection_output import decode_boxes
 from ssd_model.evaluation import evaluate
 from ssd_model.export.engine_reader import engine_reader
@@ -46,7 +46,7 @@ def test_boxes_are_those_of_box_coder(program, run):
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     folder = write_scenes(tmp_path_factory.mktemp("scenes") / "signs", trainval=8, test=16)
-    return read_voc(folder, "trainval"), read_voc(folder, "test")
+    return read_data(folder, "trainval"), read_data(folder, "test")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,79 @@
+"""Reads one file of COCO annotations, with untrusted content in mind."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ssd_model.data.faults import DataError, Fault, Note
+from ssd_model.data.files import read_bytes
+from ssd_model.data.text import class_name, shorten, why_no_class
+
+MAX_BYTES = 1_000_000_000  # instances_train2017.json has 450 million
+WANTED = {"images": ("id", "file_name"), "categories": ("id", "name")}
+
+
+def read_coco_file(path: Path, faults: list[Fault]) -> tuple[dict[str, list[dict]], list[Note]]:
+    """Return what pycocotools makes its index of, and what was left out of it.
+
+    Images, categories and annotations are dicts with ids by which they know each other; what an
+    annotation says of its object is not looked at.
+    """
+    dataset: dict[str, list[dict]] = {"images": [], "categories": [], "annotations": []}
+    try:
+        content = json.loads(read_bytes(path, MAX_BYTES))
+    except DataError as error:
+        faults.append(Fault(path, str(error)))
+        return dataset, []
+    except (ValueError, RecursionError) as error:
+        faults.append(Fault(path, f"not well-formed JSON ({error})"))
+        return dataset, []
+    for key in dataset:
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            faults.append(Fault(path, f"no list of {key}; export in the COCO format"))
+            return dataset, []
+    for key, (id_, name) in WANTED.items():
+        for i, item in enumerate(content[key]):
+            if _is_item(item, id_) and isinstance(item.get(name), str):
+                dataset[key].append(item)
+            else:
+                what = f"number {i} of {key} has no {id_} or no {name}"
+                faults.append(Fault(path, what))
+        counts = Counter(item[id_] for item in dataset[key])
+        twice = [id_ for id_, count in counts.items() if count > 1]
+        faults.extend(Fault(path, f"{key}: the id {id_!r} is there twice") for id_ in twice)
+    for category in dataset["categories"]:
+        name = class_name(category["name"])
+        if why := "is empty" if not name else why_no_class(name):
+            what = f"category {category['id']!r}: its name {shorten(name)!r} {why}"
+            faults.append(Fault(path, what))
+    return dataset, _read_annotations(path, content["annotations"], dataset, faults)
+
+
+def _read_annotations(
+    path: Path, annotations: list[Any], dataset: dict[str, list[dict]], faults: list[Fault]
+) -> list[Note]:
+    images = {image["id"] for image in dataset["images"]}
+    homeless = 0
+    for i, item in enumerate(annotations):
+        if not _is_item(item, "image_id", "category_id"):
+            what = f"number {i} of annotations has no image_id or no category_id"
+            faults.append(Fault(path, what))
+        elif item["image_id"] not in images:
+            homeless += 1
+        else:
+            if not _is_item(item, "id"):
+                item["id"] = f"number {i}"
+            dataset["annotations"].append(item)
+    if not homeless:
+        return []
+    told = f"annotations of images that {path.name} does not list, left out: {homeless:,}"
+    return [Note(path, told)]
+
+
+def _is_item(item: Any, *ids: str) -> bool:
+    """Whether `item` is a dict with these ids: numbers or texts."""
+    return isinstance(item, dict) and all(
+        isinstance(item.get(id_), int | float | str) and not isinstance(item[id_], bool)
+        for id_ in ids
+    )

@@ -1,0 +1,95 @@
+"""Reads a data folder of any accepted form: the one way in."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ssd_model.data.coco import CocoFolder, find_coco_files
+from ssd_model.data.faults import DataError, Fault, tell
+from ssd_model.data.files import is_hidden
+from ssd_model.data.layout import find_missing, find_parts
+from ssd_model.data.records import Split
+from ssd_model.data.scan import scan
+from ssd_model.data.source import SPLITS, Source
+from ssd_model.data.text import listed
+from ssd_model.data.voc import VocFolder
+
+SHOWN_FAULTS = 10
+
+
+def read_data(data_dir: str | Path, split: str, limit: int | None = None, seed: int = 0) -> Split:
+    """Read one split, "trainval" or "test", of a Pascal VOC or COCO folder.
+
+    Prints a line for each kind of thing that was borne: they are the notes of the split.
+
+    The classes are those of `data_dir`/label_list or of the COCO categories, or else all names
+    in the annotations of both splits, sorted: so they do not depend on `limit`.
+
+    Args:
+        limit: images at most, drawn with `seed`, each class among them where there is room.
+
+    Raises DataError with the first faults if the folder has any in this split.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split is {split!r}, want one of {', '.join(SPLITS)}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}, want at least 1")
+    splits, faults = scan_data(data_dir, (split,), limit, seed)
+    if faults:
+        raise DataError(_describe(data_dir, faults))
+    for line in tell(splits[split].notes):
+        print(line)
+    return splits[split]
+
+
+def find_faults(data_dir: str | Path) -> list[Fault]:
+    """Return all faults of both splits."""
+    return scan_data(data_dir)[1]
+
+
+def scan_data(
+    data_dir: str | Path, splits: Iterable[str] = SPLITS, limit: int | None = None, seed: int = 0
+) -> tuple[dict[str, Split], list[Fault]]:
+    """Return the asked splits, less what is faulty, and all their faults."""
+    faults: list[Fault] = []
+    try:
+        source = _open(Path(data_dir), faults)
+        found = scan(source, splits, limit, seed, faults) if source else {}
+    except OSError as error:
+        # A folder that may not be listed, a path too long for the file system
+        faults.append(Fault(Path(error.filename or data_dir), f"cannot be read ({error.strerror})"))
+        found = {}
+    return found, list(dict.fromkeys(faults))
+
+
+def _open(root: Path, faults: list[Fault]) -> Source | None:
+    """The source of a folder, None where it is of no form that is known."""
+    parts = find_parts(root) if root.is_dir() else []
+    if parts:
+        return VocFolder(root, parts, faults)
+    if files := find_coco_files(root):
+        return CocoFolder(root, files, faults)
+    below = _below(root)
+    if below:
+        what = (
+            f"no data right here, but in {listed([path.name for path in below])}: name that folder"
+        )
+        faults.append(Fault(root, what))
+    else:
+        find_missing(root, faults)
+    return None
+
+
+def _below(root: Path) -> list[Path]:
+    """The folders in `root` that would be taken, as a downloaded archive has one."""
+    paths = sorted(root.iterdir()) if root.is_dir() else []
+    folders = [path for path in paths if path.is_dir() and not is_hidden(path.name)]
+    return [path for path in folders if find_parts(path) or find_coco_files(path)]
+
+
+def _describe(data_dir: str | Path, faults: list[Fault]) -> str:
+    lines = [f"{len(faults)} fault{'s' * (len(faults) > 1)} in {data_dir}:"]
+    lines += [f"  {fault}" for fault in faults[:SHOWN_FAULTS]]
+    if len(faults) > SHOWN_FAULTS:
+        lines.append(f"  ... and {len(faults) - SHOWN_FAULTS} more")
+    lines.append(f"All of them: make check-data DATA_DIR={data_dir}")
+    return "\n".join(lines)

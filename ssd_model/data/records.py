@@ -1,0 +1,112 @@
+"""What is read from a data folder: images with their ground truth, by split."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ssd_model.data.annotation import AnnotatedObject, Annotation
+from ssd_model.data.faults import Note
+from ssd_model.data.picture import open_image
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One image with its ground truth.
+
+    width, height: pixels.
+    upright: whether its EXIF orientation is applied, as the annotation's size tells.
+    boxes: float32 [G, 4], xmin, ymin, xmax, ymax as parts of width and height, 0..1.
+    labels: int64 [G], from 1 (0 is background).
+    difficult: bool [G].
+    """
+
+    image: Path
+    width: int
+    height: int
+    boxes: np.ndarray
+    labels: np.ndarray
+    difficult: np.ndarray
+    upright: bool = True
+
+    def open(self, largest: int | None = None) -> Image.Image:
+        """The image as its boxes see it, RGB, no side above `largest`; see `open_image`."""
+        return open_image(self.image, self.upright, largest)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The records of "trainval" or "test"; `classes` is without background.
+
+    notes: what was borne in these records, and how the split came about.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    records: list[Record]
+    notes: tuple[Note, ...] = ()
+
+
+def make_record(
+    image: Path, sizes: tuple[Size, Size], annotation: Annotation, labels: Mapping[str, int]
+) -> tuple[Record, list[str], list[str]]:
+    """Return the record of an image, what is wrong with its objects, and which boxes are empty.
+
+    Boxes are divided by the image size with no shift of a pixel, as the reader of the original
+    (PaddleCV/ssd) does, and clipped to the image.
+
+    Args:
+        sizes: of the image, upright and as stored.
+        labels: by class name.
+    """
+    upright, stored = sizes
+    # Some tools annotate what is stored, others what a viewer shows: the size tells which.
+    turned = stored != upright and (annotation.width, annotation.height) == stored
+    size = stored if turned else upright
+    faults, empty = [*_check_size(size, annotation)], []
+    kept: list[tuple[np.ndarray, int, bool]] = []
+    for found in annotation.objects:
+        box = _normalise(found, size)
+        if found.name not in labels:
+            faults.append(f"{found}: not a class of label_list; add or correct it")
+        elif (box[2:] <= box[:2]).any():
+            empty.append(_describe_box(found, size))
+        else:
+            kept.append((box, labels[found.name], found.difficult))
+    record = Record(
+        image,
+        *size,
+        np.array([box for box, _, _ in kept], np.float32).reshape(-1, 4),
+        np.array([label for _, label, _ in kept], np.int64),
+        np.array([difficult for _, _, difficult in kept], bool),
+        upright=not turned,
+    )
+    return record, faults, empty
+
+
+def _check_size(size: Size, annotation: Annotation) -> Iterator[str]:
+    width, height = annotation.width, annotation.height
+    # 0 is not given
+    if (width and width != size[0]) or (height and height != size[1]):
+        yield (
+            f"its size is {width:g}x{height:g} but the upright image (EXIF orientation "
+            f"applied) is {size[0]}x{size[1]}; correct the size and the boxes"
+        )
+
+
+def _normalise(found: AnnotatedObject, size: Size) -> np.ndarray:
+    corners = np.array(found.corners).reshape(2, 2)
+    return (corners / size).clip(0, 1).astype(np.float32).reshape(4)
+
+
+def _describe_box(found: AnnotatedObject, size: Size) -> str:
+    numbers = ", ".join(f"{corner:g}" for corner in found.corners)
+    return (
+        f"{found}: box {numbers} (xmin, ymin, xmax, ymax) is empty inside the "
+        f"{size[0]}x{size[1]} image; correct or remove it"
+    )

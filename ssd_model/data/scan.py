@@ -1,0 +1,194 @@
+"""Makes records of what a data folder offers: draws a sample, checks images and boxes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ssd_model.data.annotation import Annotation
+from ssd_model.data.faults import Fault, Note
+from ssd_model.data.picture import check_images
+from ssd_model.data.records import Record, Split, make_record
+from ssd_model.data.sample import draw_sample
+from ssd_model.data.source import BACKGROUND, SPLITS, Entry, Source
+from ssd_model.data.text import fold, listed
+
+MOST_EMPTY = 0.5
+"""Share of a split's boxes that may be empty: above it they are no stray clicks."""
+
+
+@dataclass
+class _Read:
+    """What was read, by entry."""
+
+    annotations: dict[Entry, Annotation] = field(default_factory=dict)
+    wrong: dict[Entry, list[str]] = field(default_factory=dict)
+    """With the annotations: they cannot be used."""
+    records: dict[Entry, Record] = field(default_factory=dict)
+    empty: dict[Entry, list[str]] = field(default_factory=dict)
+    """Boxes without an area inside the image."""
+    heard: dict[Entry, list[str]] = field(default_factory=dict)
+    """Warnings of the images."""
+
+
+def scan(
+    source: Source, splits: Iterable[str], limit: int | None, seed: int, faults: list[Fault]
+) -> dict[str, Split]:
+    """Return the asked splits, less what is faulty; adds all that is wrong with them to `faults`.
+
+    Args:
+        limit: images of each split at most, drawn with `seed` (see `draw_sample`).
+    """
+    asked = {name: source.splits[name] for name in splits}
+    read = _Read()
+    _read_annotations(source, source.splits if source.classes is None else asked, read)
+    classes = source.classes
+    if classes is None:
+        classes = _collect_classes(read.annotations, faults)
+    chosen = {
+        name: _draw(entries, read, limit, [seed, SPLITS.index(name)])
+        for name, entries in asked.items()
+    }
+    union = _union(chosen)
+    for entry, whats in read.wrong.items():
+        # Of a file read for its class names only, all that matters is that it can be read.
+        if entry in union or entry not in read.annotations:
+            faults.extend(Fault(entry.told, what) for what in whats)
+    _read_images(list(union), classes, read, faults)
+    found = {}
+    for name, entries in chosen.items():
+        notes = [*source.notes[name], *_judge(source.root, name, entries, read, faults)]
+        if name == "test":
+            notes += _find_shared(source, entries)
+        records = [read.records[entry] for entry in entries if entry in read.records]
+        found[name] = Split(name, classes, records, tuple(notes))
+    if not faults:
+        found = {name: _check_objects(source.root, split, faults) for name, split in found.items()}
+    return found
+
+
+def _union(splits: dict[str, list[Entry]]) -> dict[Entry, None]:
+    return {entry: None for entries in splits.values() for entry in entries}
+
+
+def _progress(items: Iterable, what: str, total: int | None = None) -> tqdm:
+    # disable=None: no bar if stderr is not a terminal
+    return tqdm(items, desc=f"reading {what}", total=total, leave=False, disable=None)
+
+
+def _read_annotations(source: Source, pool: dict[str, list[Entry]], read: _Read) -> None:
+    for entry in _progress(_union(pool), "annotations"):
+        annotation, read.wrong[entry] = source.read(entry)
+        if annotation is not None:
+            read.annotations[entry] = annotation
+
+
+def _collect_classes(annotations: dict[Entry, Annotation], faults: list[Fault]) -> tuple[str, ...]:
+    for entry, annotation in annotations.items():
+        if BACKGROUND in annotation.names:
+            what = f"an object is named {BACKGROUND!r}, kept for label 0; rename it"
+            faults.append(Fault(entry.annotation, what))
+    return tuple(sorted(frozenset().union(*(a.names for a in annotations.values()))))
+
+
+def _draw(entries: list[Entry], read: _Read, limit: int | None, seed: list[int]) -> list[Entry]:
+    """A sample with every class that is demanded somewhere: not only difficult, not empty."""
+
+    def demanded(entry: Entry) -> set[str]:
+        objects = read.annotations[entry].objects if entry in read.annotations else ()
+        return {
+            found.name
+            for found in objects
+            if not found.difficult
+            and found.corners[0] < found.corners[2]
+            and found.corners[1] < found.corners[3]
+        }
+
+    return draw_sample(entries, [demanded(entry) for entry in entries], limit, seed)
+
+
+def _read_images(
+    entries: list[Entry], classes: tuple[str, ...], read: _Read, faults: list[Fault]
+) -> None:
+    labels = {name: label for label, name in enumerate(classes, 1)}
+    faults.extend(entry.fault for entry in entries if entry.fault)
+    present = [entry for entry in entries if entry.image]
+    checked = check_images([entry.image for entry in present])
+    for entry, (sizes, heard) in zip(
+        present, _progress(checked, "images", len(present)), strict=True
+    ):
+        read.heard[entry] = heard
+        if isinstance(sizes, Fault):
+            faults.append(sizes)
+        elif entry in read.annotations:
+            args = entry.image, sizes, read.annotations[entry], labels
+            read.records[entry], wrong, read.empty[entry] = make_record(*args)
+            faults.extend(Fault(entry.told, what) for what in wrong)
+
+
+def _judge(
+    root: Path, name: str, entries: list[Entry], read: _Read, faults: list[Fault]
+) -> list[Note]:
+    """Tell the empty boxes and the warnings; too many empty boxes are faults."""
+    made = [entry for entry in entries if entry in read.records]
+    empty = [(entry.told, what) for entry in made for what in read.empty[entry]]
+    total = len(empty) + sum(len(read.records[entry].labels) for entry in made)
+    if len(empty) > MOST_EMPTY * total:
+        faults.extend(Fault(path, what) for path, what in empty)
+        what = f"{len(empty):,} of the {total:,} boxes of {name} are empty: how are they written?"
+        faults.append(Fault(root, what))
+    if _are_parts(made, read):
+        what = "are parts of the image, 0 to 1; VOC and COCO have pixels: multiply by the size"
+        faults.append(Fault(root, f"all boxes of {name} {what}"))
+    kind = f"boxes of {name} left out, empty or outside the image: {{}} of {total:,}"
+    notes = [Note(path, what, kind) for path, what in empty]
+    kind = f"images of {name} read in spite of a warning: {{}}"
+    return notes + [
+        Note(entry.image, what, kind) for entry in made for what in read.heard[entry][:1]
+    ]
+
+
+def _are_parts(entries: list[Entry], read: _Read) -> bool:
+    """Whether all corners are 1 at most, on images larger than that."""
+    sides = [
+        (max(found.corners), max(read.records[entry].width, read.records[entry].height))
+        for entry in entries
+        for found in read.annotations[entry].objects
+    ]
+    return bool(sides) and all(corner <= 1 < side for corner, side in sides)
+
+
+def _find_shared(source: Source, entries: list[Entry]) -> list[Note]:
+    trained = {entry.image for entry in source.splits["trainval"]}
+    kind = "images to test on that are also trained on, which flatters the mAP: {}"
+    return [
+        Note(entry.image, "is in both splits", kind)
+        for entry in entries
+        if entry.image and entry.image in trained
+    ]
+
+
+def _check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
+    """Tell of classes without objects, and of those that may be one and the same."""
+    if not any(len(record.labels) for record in split.records):
+        what = f"none of the {len(split.records)} images of {split.name} has an object"
+        faults.append(Fault(root, f"{what}; add objects, or raise the limit"))
+        return split
+    found = {
+        label for record in split.records for label in record.labels[~record.difficult].tolist()
+    }
+    absent = [name for label, name in enumerate(split.classes, 1) if label not in found]
+    so = {"trainval": "cannot be learned", "test": "not measured, left out of the mAP"}[split.name]
+    notes = []
+    if absent:
+        what = f"no object of {split.name}'s {len(split.records):,} images is of class"
+        notes.append(Note(root, f"{what} {listed(absent, 10)}: {so}"))
+    alike: dict[str, list[str]] = {}
+    for name in split.classes:
+        alike.setdefault(fold(name), []).append(name)
+    for names in alike.values():
+        if len(names) > 1 and split.name == "trainval":
+            what = f"{' and '.join(names)} look alike and are classes of their own; rename one?"
+            notes.append(Note(root, what))
+    return replace(split, notes=(*split.notes, *notes))

@@ -1,0 +1,196 @@
+"""What an annotation may hold: read or refused by name, or left out and told; never passed over."""
+
+import numpy as np
+import pytest
+
+from ssd_model.data import check
+from ssd_model.data.faults import DataError, Note, tell
+from ssd_model.data.folder import find_faults, read_data
+from tests.helpers.voc_folder import (
+    CAT,
+    add_image,
+    annotation_xml,
+    make_voc,
+    object_xml,
+    only_fault,
+    write_set,
+    write_xml,
+)
+
+# Stray clicks
+
+STRAY = {
+    "empty": (10, 5, 10, 45),
+    "a point": (50, 33, 50, 33),
+    "turned": (60, 5, 10, 45),
+    "outside": (100, 5, 120, 45),
+    "left of it": (-20, 5, 0, 45),
+}
+
+
+@pytest.mark.parametrize("corners", STRAY.values(), ids=STRAY)
+def test_a_stray_click_is_left_out_and_told(voc, capsys, corners):
+    write_xml(voc, object_xml(*CAT), object_xml("cat", *corners))
+    assert find_faults(voc) == []
+    split = read_data(voc, "trainval")
+    assert [len(record.labels) for record in split.records] == [1, 1]
+    told = "boxes of trainval left out, empty or outside the image: 1 of 3 (a.xml)"
+    assert capsys.readouterr().out.splitlines() == [told]
+    (note,) = split.notes
+    assert note.path == voc / "Annotations/a.xml"
+    for words in ("object 2 (cat)", ", ".join(map(str, corners)), "100x50 image"):
+        assert words in note.what
+
+
+def test_the_check_lists_stray_clicks(voc, capsys):
+    write_xml(voc, object_xml(*CAT), *[object_xml("cat", i, 5, i, 45) for i in (10, 20)])
+    (voc / "ImageSets/Main/trainval.txt").write_text("a\nb\n" + "\n")
+    assert check.main([str(voc)]) == 0
+    out = capsys.readouterr().out
+    for number in (2, 3):
+        assert f"note: {voc}/Annotations/a.xml: object {number} (cat): box" in out
+    assert "left out, empty or outside the image: 2 of 4 (a.xml)" in out
+    assert "has no faults" in out
+
+
+def test_most_boxes_empty_are_refused(voc):
+    """Corners that are x, y, width, height, for one."""
+    write_xml(voc, *[object_xml("cat", 40 + i, 20, 30, 10) for i in range(3)])
+    faults = find_faults(voc)
+    assert [fault.path.name for fault in faults] == ["a.xml"] * 3 + ["voc"]
+    assert "3 of the 4 boxes of trainval are empty" in faults[-1].what
+    with pytest.raises(DataError, match="3 of the 4 boxes"):
+        read_data(voc, "trainval")
+    assert len(read_data(voc, "test").records) == 1
+
+
+def test_half_of_the_boxes_may_be_empty(voc):
+    write_xml(voc, object_xml("cat", 40, 20, 30, 10))
+    assert [len(record.labels) for record in read_data(voc, "trainval").records] == [0, 1]
+
+
+def test_an_image_whose_only_box_is_empty_stays_as_background(voc):
+    write_xml(voc, object_xml("cat", 40, 20, 40, 20))
+    assert read_data(voc, "trainval").records[0].boxes.shape == (0, 4)
+
+
+def test_a_stray_click_of_an_unknown_class_is_refused(voc):
+    (voc / "label_list").write_text("cat\n")
+    write_xml(voc, object_xml(*CAT), object_xml("dog", 5, 5, 5, 5))
+    only_fault(voc, "a.xml", "object 2 (dog)", "label_list")
+
+
+def test_boxes_that_are_parts_of_the_image_are_refused(tmp_path):
+    voc = make_voc(tmp_path / "voc", ["a"], ["c"])
+    write_xml(voc, object_xml("cat", 0.1, 0.1, 0.5, 0.9))
+    only_fault(voc, "voc", "all boxes of trainval are parts of the image", "pixels")
+
+
+def test_many_notes_make_one_line_a_kind(tmp_path):
+    notes = [Note(tmp_path / f"{i}.xml", "empty", "boxes: {} of 4,888") for i in range(1200)]
+    notes.append(Note(tmp_path / "a.jpg", "odd", "images: {}"))
+    notes.append(Note(tmp_path, "there is no test set"))
+    assert tell(notes) == [
+        "there is no test set",
+        "boxes: 1,200 of 4,888 (0.xml, 1.xml, 2.xml, 3.xml, 4.xml and 1,195 more)",
+        "images: 1 (a.jpg)",
+    ]
+
+
+# Tags
+
+BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+
+
+@pytest.mark.parametrize(
+    "tags", [("object", "Object"), ("bndbox", "BndBox"), ("xmin", "xMin"), ("name", "NAME"),
+             ("difficult", "Difficult"), ("annotation", "Annotation"), ("size", "Size")]
+)  # fmt: skip
+def test_tags_in_another_case_are_read(voc, tags):
+    text = annotation_xml(object_xml(*CAT, difficult=1), object_xml("dog", 1, 1, 9, 9))
+    (voc / "Annotations/a.xml").write_text(text.replace(*tags))
+    split = read_data(voc, "trainval")
+    want = np.array([[0.1, 0.1, 0.6, 0.9], [0.01, 0.02, 0.09, 0.18]], np.float32)
+    np.testing.assert_array_equal(split.records[0].boxes, want)
+    assert split.records[0].difficult.tolist() == [True, False]
+    assert split.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("xml", "words"),
+    [
+        (object_xml(*CAT, extra=BOX), ["object 1 (cat)", "2 <bndbox>"]),
+        (object_xml(*CAT, extra=BOX.replace("bndbox", "BndBox")), ["2 <bndbox>"]),
+        (object_xml(*CAT, extra="<name>dog</name>"), ["object 1", "2 <name>"]),
+        (object_xml(*CAT, extra="<difficult>1</difficult>"), ["object 1 (cat)", "2 <difficult>"]),
+        (object_xml(*CAT).replace("</bndbox>", "<xmin>7</xmin></bndbox>"), ["2 <xmin>"]),
+        (object_xml("cat", extra="<robndbox><cx>1</cx></robndbox>"), ["no <bndbox>, but a <rob"]),
+        (object_xml("cat", extra="<polygon><x1>1</x1></polygon>"), ["no <bndbox>, but a <poly"]),
+        (object_xml("cat", extra=f"<part>{BOX}</part>"), ["no <bndbox>;"]),
+        (object_xml(*CAT) + f"<objects>{object_xml(*CAT)}</objects>", ["an <object> inside <obj"]),
+        (object_xml(*CAT) + BOX, ["a <bndbox> inside <annotation>"]),
+        (object_xml(*CAT, extra=f"<box>{BOX}</box>"), ["a <bndbox> inside <box>"]),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(voc, xml, words):
+    write_xml(voc, xml)
+    only_fault(voc, "a.xml", *words)
+
+
+def test_two_sizes_are_refused(voc):
+    text = annotation_xml(object_xml(*CAT)).replace("<object>", "<size/><object>", 1)
+    (voc / "Annotations/a.xml").write_text(text)
+    only_fault(voc, "a.xml", "2 <size>")
+
+
+def test_parts_may_have_boxes(voc):
+    """As the persons of VOC have heads, hands and feet."""
+    parts = "".join(f"<part><name>{name}</name>{BOX}</part>" for name in ("head", "hand"))
+    write_xml(voc, object_xml(*CAT, extra=parts))
+    record = read_data(voc, "trainval").records[0]
+    np.testing.assert_array_equal(record.boxes, np.array([[0.1, 0.1, 0.6, 0.9]], np.float32))
+
+
+# Names of classes
+
+NAMES = ["停车标志", "साइकिल", "می\u200cرود", "全角\u3000空格", "a\u00a0b", "ключ", "🚗"]
+NAMES += ["\U0001f468\u200d\U0001f469", "\U0001fae8"]  # two emoji joined, a young one
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_classes(voc, name):
+    write_xml(voc, object_xml(name, 1, 1, 9, 9))
+    assert read_data(voc, "trainval").classes == tuple(sorted(("cat", name)))
+    (voc / "label_list").write_text(f"cat\n{name}\n", encoding="utf-8")
+    assert read_data(voc, "trainval").classes == ("cat", name)
+    assert check.main([str(voc)]) == 0
+
+
+@pytest.mark.parametrize("name", ["a\x7fb", "a\x9bb", "a\u2028b", "a\u2029b"])
+def test_control_characters_in_a_name_are_refused(voc, name):
+    write_xml(voc, object_xml(*CAT), object_xml(name, 1, 1, 9, 9))
+    only_fault(voc, "a.xml", "object 2", "control characters")
+
+
+def test_accents_in_one_piece_or_two_are_one_class(voc):
+    write_xml(voc, object_xml("e\u0301toile", 1, 1, 9, 9), object_xml("\u00e9toile", 1, 1, 9, 9))
+    assert read_data(voc, "trainval").classes == ("cat", "\u00e9toile")
+    (voc / "label_list").write_text("cat\ne\u0301toile\n", encoding="utf-8")
+    assert read_data(voc, "trainval").records[0].labels.tolist() == [2, 2]
+
+
+def test_names_that_look_alike_are_told(voc, capsys):
+    write_xml(voc, object_xml("Cat", 1, 1, 9, 9))
+    assert read_data(voc, "trainval").classes == ("Cat", "cat")
+    assert "Cat and cat look alike and are classes of their own" in capsys.readouterr().out
+
+
+def test_a_name_with_blanks_around_it(voc):
+    write_xml(voc, object_xml("cat\u3000\n", 1, 1, 9, 9))
+    assert read_data(voc, "trainval").classes == ("cat",)
+
+
+def test_an_image_in_another_folder_may_have_its_annotation_there(voc):
+    add_image(voc, "day1/a", object_xml("dog", 1, 1, 9, 9))
+    write_set(voc, "trainval", ["a", "day1/a"])
+    assert [record.labels.tolist() for record in read_data(voc, "trainval").records] == [[1], [2]]

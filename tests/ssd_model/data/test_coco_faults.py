@@ -1,0 +1,236 @@
+"""Every fault of a COCO folder, by its file, and whatever else may be in one."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssd_model.data.faults import DataError
+from ssd_model.data.folder import find_faults, read_data, scan_data
+from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
+from tests.helpers.fuzzing import edits, no_hang
+from tests.ssd_model.data.test_coco import change
+
+TRAIN = "instances_train2017.json"
+
+
+@pytest.fixture
+def coco(tmp_path):
+    return make_coco(tmp_path / "coco")
+
+
+def only_fault(folder, name, *words):
+    faults = find_faults(folder)
+    assert len(faults) == 1, [str(fault) for fault in faults]
+    assert faults[0].path.name == name
+    for word in words:
+        assert word in faults[0].what
+    with pytest.raises(DataError, match="make check-data"):
+        for split in ("trainval", "test"):
+            read_data(folder, split)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("bbox", None, ["annotation 1 (cat)", "no bbox"]),
+        ("bbox", [], ["annotation 1 (cat)", "no bbox of four"]),
+        ("bbox", [1, 2, 3], ["no bbox of four"]),
+        ("bbox", [1, 2, 3, "4"], ["no bbox of four finite numbers"]),
+        ("bbox", [1, 2, 3, float("nan")], ["no bbox of four finite numbers"]),
+        ("bbox", [1, 2, float("inf"), 4], ["no bbox of four finite numbers"]),
+        ("bbox", [True, 2, 3, 4], ["no bbox of four finite numbers"]),
+        ("bbox", {"x": 1}, ["no bbox of four"]),
+        ("iscrowd", 2, ["iscrowd", "0 or 1"]),
+        ("iscrowd", "1", ["iscrowd", "0 or 1"]),
+        ("category_id", 9, ["annotation 1", "no category has the id 9"]),
+        ("category_id", "1", ["no category has the id '1'"]),
+    ],
+)
+def test_faults_of_an_object(coco, key, value, words):
+    change(coco, lambda content: content["annotations"][0].update({key: value}))
+    only_fault(coco, "a.jpg", *words)
+
+
+def test_an_outline_without_a_box(coco):
+    def edit(content):
+        content["annotations"][0]["segmentation"] = [[1, 1, 9, 1, 9, 9]]
+        del content["annotations"][0]["bbox"]
+
+    change(coco, edit)
+    only_fault(coco, "a.jpg", "no bbox", "but a segmentation; export boxes")
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda c: c.pop("annotations"), ["no list of annotations"]),
+        (lambda c: c.update(images={"a": 1}), ["no list of images"]),
+        (lambda c: c["images"][0].pop("file_name"), ["number 0 of images has no id or no file"]),
+        (lambda c: c["images"].append(7), ["number 2 of images"]),
+        (lambda c: c["images"][1].update(id=1), ["images: the id 1 is there twice"]),
+        (lambda c: c["images"][1].update(id=[1]), ["number 1 of images"]),
+        (lambda c: c["categories"][0].pop("name"), ["number 0 of categories"]),
+        (lambda c: c["categories"].append(c["categories"][0]), ["categories: the id 1 is there"]),
+        (lambda c: c["categories"][0].update(name="a\x1bb"), ["category 1", "control characters"]),
+        (lambda c: c["categories"][0].update(name=" "), ["category 1", "is empty"]),
+        (lambda c: c["annotations"][0].pop("image_id"), ["number 0 of annotations"]),
+        (lambda c: c["annotations"].append(None), ["number 2 of annotations"]),
+        (lambda c: c["categories"][0].update(name="background"), ["'background'"]),
+        (lambda c: c["images"][0].update(file_name="../a.jpg"), ["'../a.jpg' is not a name"]),
+        (lambda c: c["images"][0].update(file_name="/etc/a.jpg"), ["'/etc/a.jpg' is not a name"]),
+        (lambda c: c["images"][0].update(file_name="C:\\a.jpg"), ["is not a name inside"]),
+        (lambda c: c["images"][0].update(file_name=""), ["'' is not a name inside"]),
+        (lambda c: c["images"][0].update(file_name="a\0.jpg"), ["is not a name inside"]),
+        (lambda c: c["images"][0].update(file_name="x.jpg"), ["no image 'x.jpg' in the folders"]),
+        (lambda c: c["images"][1].update(file_name="x/a.jpg"), ["are the same file; keep one"]),
+    ],
+)
+def test_faults_of_a_file(coco, edit, words):
+    change(coco, edit)
+    faults = [fault for fault in find_faults(coco) if fault.path.name == TRAIN]
+    assert faults, [str(fault) for fault in find_faults(coco)]
+    for word in words:
+        assert any(word in fault.what for fault in faults), [str(fault) for fault in faults]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "not well-formed JSON"),
+        ('{"images": [', "not well-formed JSON"),
+        ("[]", "no list of images"),
+        ("[" * 100_000, "not well-formed JSON"),
+        ('{"images": ' + "9" * 10_000 + "}", "not well-formed JSON"),
+        ("\ufeff\ufeff{}", "not well-formed JSON"),
+    ],
+)
+def test_files_that_are_no_json(coco, text, word):
+    (coco / f"annotations/{TRAIN}").write_text(text)
+    only_fault(coco, TRAIN, word)
+
+
+def test_a_file_in_another_encoding(coco):
+    (coco / f"annotations/{TRAIN}").write_bytes(b'{"images": "\xe9"}')
+    only_fault(coco, TRAIN, "not well-formed JSON")
+
+
+def test_annotations_of_images_that_are_not_listed_are_told(coco, capsys):
+    change(coco, lambda content: content["images"].pop())
+    assert len(read_data(coco, "trainval").records) == 1
+    told = f"annotations of images that {TRAIN} does not list, left out: 1"
+    assert told in capsys.readouterr().out
+
+
+def test_ids_of_annotations_may_be_missing_or_there_twice(coco):
+    def edit(content):
+        content["annotations"][0]["id"] = content["annotations"][1]["id"] = 0
+        content["annotations"].append({**content["annotations"][0], "id": None})
+
+    change(coco, edit)
+    assert [len(record.labels) for record in read_data(coco, "trainval").records] == [2, 1]
+
+
+def test_another_size_than_the_image(coco):
+    change(coco, lambda content: content["images"][0].update(width=50, height=100))
+    only_fault(coco, "a.jpg", "its size is 50x100", "100x50")
+
+
+def test_too_many_objects(coco):
+    change(coco, lambda content: content.update(annotations=content["annotations"] * 1001))
+    assert {fault.path.name for fault in find_faults(coco)} == {"a.jpg", "b.jpg"}
+
+
+def test_a_broken_image(coco):
+    (coco / "train2017/b.jpg").write_bytes(b"no image")
+    only_fault(coco, "b.jpg", "not a readable JPEG")
+
+
+def test_two_files_for_one_set(coco):
+    write_coco(coco / "annotations/instances_train2014.json", coco_content(["x"]))
+    only_fault(coco, "coco", "more than one file for train", "instances_train2014.json")
+
+
+def test_no_set_to_measure_on(coco):
+    (coco / "annotations/instances_val2017.json").unlink()
+    only_fault(coco, "coco", "no annotations of a test set")
+
+
+@pytest.mark.parametrize("name", ["train2017/a.jpg", f"annotations/{TRAIN}", "annotations"])
+def test_links_must_stay_inside(coco, tmp_path, name):
+    outside = tmp_path / "outside"
+    (coco / name).rename(outside)
+    (coco / name).symlink_to(outside, target_is_directory=outside.is_dir())
+    assert any("leads outside" in fault.what for fault in find_faults(coco))
+
+
+def test_a_pipe_and_a_giant_are_not_read(coco):
+    path = coco / f"annotations/{TRAIN}"
+    path.unlink()
+    os.mkfifo(path)
+    only_fault(coco, TRAIN, "not a regular file")
+    path.unlink()
+    with path.open("w") as file:
+        file.truncate(10**10)
+    only_fault(coco, TRAIN, "10,000,000,000 bytes, above the limit")
+
+
+def test_what_was_looked_for_is_said(tmp_path):
+    only_fault(tmp_path, tmp_path.name, "no VOC or COCO data here", "instances_*.json")
+
+
+# Whatever may be in a file
+
+
+@pytest.fixture(scope="module")
+def folder(scratch):
+    shutil.rmtree(scratch / "coco", ignore_errors=True)
+    return make_coco(scratch / "coco")
+
+
+PIECES = [
+    "null", "true", "-1", "1e999", "NaN", "[]", "{}", '""', '"a"', '"\\ud800"', '"\\u0000"',
+    '"../a.jpg"', "1.5", "[[", "]]", "{", "}", ",", ":", '"id"', '"bbox"', "9" * 30,
+]  # fmt: skip
+GOOD = json.dumps(coco_content(["a", "b"]))
+
+
+@given(text=edits(GOOD, PIECES))
+def test_content(folder, text):
+    (folder / f"annotations/{TRAIN}").write_bytes(text.encode("utf-8", "surrogatepass"))
+    with no_hang():
+        splits, faults = scan_data(folder)
+    for fault in faults:
+        assert fault.what and len(fault.what) < 1000 and str(fault).isprintable()
+    for split in splits.values() if not faults else ():
+        for record in split.records:
+            assert np.isfinite(record.boxes).all()
+            assert (record.boxes[:, 2:] > record.boxes[:, :2]).all()
+            assert ((record.labels >= 1) & (record.labels <= len(split.classes))).all()
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+
+
+@given(data=st.data())
+def test_values(folder, data):
+    content = coco_content(["a", "b"])
+    item = data.draw(st.sampled_from([item for items in content.values() for item in items]))
+    item[data.draw(st.sampled_from([*item]))] = data.draw(VALUES)
+    write_coco(folder / f"annotations/{TRAIN}", content)
+    with no_hang():
+        _, faults = scan_data(folder)
+    assert all(fault.what and str(fault).isprintable() for fault in faults)
+
+
+def test_add_images_of_another_folder_are_left_alone(coco):
+    add_images(coco / "unlabeled2017", ["z"])
+    assert find_faults(coco) == []
