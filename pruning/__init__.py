@@ -19,6 +19,7 @@ from pruning.criteria import CRITERIA, l1_norm
 from pruning.cut import apply_plan, silenced
 from pruning.dependencies import analyse
 from pruning.history import STAGES, History
+from pruning.latency import measure_latency
 from pruning.pattern import PatternError
 from pruning.pattern_report import explain_pattern
 from pruning.plan import Plan, PlanError, total_plan, uniform_plan

@@ -7,7 +7,6 @@ runtime.prepare()
 from utils.baseline import advice, train_baseline
 from utils.diagrams import plot_group, plot_network
 from utils.explorer import explore
-from utils.latency import measure_latency
 from utils.missing_names import explain_missing_names
 from utils.paths import BASELINE, relative
 from utils.plots import (

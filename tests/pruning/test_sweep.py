@@ -5,10 +5,10 @@ import math
 import pytest
 
 from pruning.dependencies import analyse
+from pruning.latency import measure_latency
 from pruning.plan import PlanError
 from pruning.sweep import TARGETS, between, sweep
 from ssd_model.programs import build_detector
-from utils.latency import measure_latency
 from utils.plots import plot_channels
 
 PATTERN = "conv2d_[1-9].w_0|conv2d_1[0-2].w_0"
@@ -71,5 +71,6 @@ def test_latency_is_predicted_between_measured_points_only(dependencies):
 
 def test_latency_is_measured(detector, tmp_path):
     plan = sweep(analyse(detector.program), PATTERN, [0.5]).plans[0.5]
-    latency = measure_latency([plan], detector, tmp_path, runs=2)
+    network = detector.program, detector.startup_program, detector.image
+    latency = measure_latency([plan], *network, [detector.location], tmp_path, runs=2)
     assert list(latency) == [plan.flops] and latency[plan.flops] > 0

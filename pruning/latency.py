@@ -1,0 +1,50 @@
+"""How long pruned networks take on this machine, before any is trained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle.static import Executor, Program, Scope, Variable
+
+from pruning.cut import apply_plan
+from pruning.plan import Plan
+from ssd_model.export.inference_model import save_inference_model
+from ssd_model.export.predict import compare_latency
+from ssd_model.scope import empty_scope
+
+
+def measure_latency(
+    plans: Sequence[Plan],
+    program: Program,
+    startup: Program,
+    image: Variable,
+    outputs: list[Variable],
+    folder: Path,
+    runs: int = 20,
+    rounds: int = 1,
+) -> dict[int, float]:
+    """Median milliseconds an image of pruned networks on this machine, by FLOPs.
+
+    Each plan is carried out on random weights, which take as long as any, saved from the image to
+    the outputs, and timed in processes of its own (`ssd_model.export.predict.compare_latency`).
+
+    Args:
+        program, startup: the eval Program and its startup program.
+        image: [N, 3, S, S], what the network sees.
+        outputs: what it is timed up to. Leave out what depends on the image rather than on the
+            channels, such as the choice among overlapping boxes.
+        folder: for the saved models.
+        runs, rounds: see `compare_latency`.
+    """
+    prefixes: dict[str, Path] = {}
+    for plan in plans:
+        scope = Scope()
+        Executor(paddle.CPUPlace()).run(startup, scope=scope)
+        (pruned,) = apply_plan(plan, [program], scope)
+        prefixes[str(plan.flops)] = folder / f"flops-{plan.flops}"
+        save_inference_model(prefixes[str(plan.flops)], pruned, image, outputs, scope)
+        empty_scope(scope)
+    black = np.zeros((1, *image.shape[1:]), "float32")
+    times = compare_latency(prefixes, black, runs, rounds)
+    return {int(flops): milliseconds for flops, milliseconds in times.items()}
