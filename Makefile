@@ -1,6 +1,5 @@
 # Every target does its own set-up. `make help` lists them.
 
-PYTHON ?= python3
 VENV ?= .venv
 DATA_DIR ?=
 PROFILE ?= standard
@@ -15,6 +14,18 @@ LEARNING_RATE ?=
 PRETRAINED ?=
 PORT ?= 8000
 
+# The newest Python that requirements.lock is for, on the PATH or among pyenv's, unless PYTHON says
+# another. Where there is none, uv fetches one.
+PYTHONS := 3.13 3.12 3.11
+find_python = $(shell for version in $(1); do \
+  for python in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python; do \
+    "$$python" -c 'import ensurepip' 2> /dev/null && echo "$$python" && exit; done; done)
+PYTHON ?= $(call find_python,$(PYTHONS))
+new_venv = $(if $(PYTHON),"$(PYTHON)" -m venv,uv venv --seed --python $(firstword $(PYTHONS)))
+NO_PYTHON := there is no Python $(PYTHONS) with its venv here, nor uv, which fetches one: install either (on Debian, python3-venv belongs to Python), or say where, as make PYTHON=/path/to/python3.13
+CHECK_PYTHON := import sys; from ssd_model import runtime; \
+  sys.exit(runtime.python_fault() or print("Python", sys.version.split()[0], "of", sys.executable))
+
 # The shell leaves a ~ in quotes as it is.
 home = $(patsubst ~/%,$(HOME)/%,$(1))
 override OUTPUT := $(call home,$(OUTPUT))
@@ -26,8 +37,9 @@ TRAINING := $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EPOCHS),--epochs $(EPOC
   $(if $(BATCH_SIZE),--batch-size $(BATCH_SIZE)) $(if $(LEARNING_RATE),--learning-rate $(LEARNING_RATE)) \
   $(if $(PRETRAINED),--pretrained "$(PRETRAINED)")
 READY := $(VENV)/.ready
+UV := build/uv/bin/uv
 
-.PHONY: help setup data check-data run-notebooks html serve lab test test-html lint format baseline results benchmark lock clean
+.PHONY: help setup data check-data run-notebooks html serve lab test test-html lint format baseline results benchmark lock smoke-pythons clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,12 +47,19 @@ help: ## list the targets
 
 setup: $(READY) ## make the virtual environment
 
-# A hash for each package: what is installed is what was tested. The project itself is installed, too,
-# so that a notebook finds its packages from anywhere.
-$(READY): requirements.lock
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "Python %d.%d is not supported: use 3.10, 3.11 or 3.12, say make PYTHON=python3.11" % v)'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+$(BIN)/pip:
+	@$(if $(PYTHON)$(shell command -v uv 2> /dev/null),,echo "$(NO_PYTHON)"; exit 2)
+	@$(if $(PYTHON),"$(PYTHON)" -c '$(CHECK_PYTHON)')
+	$(new_venv) $(VENV)
+
+# A hash for each package: what is installed is what was tested. And no package that the lock doesn't
+# name: paddleslim asks for opencv-python 4.6 and imports it nowhere; it is built for numpy 1, so that
+# importing paddle beside it would print an error, and it takes 167 MB. An environment of before has it.
+# The project itself is installed, too, so that a notebook finds its packages from anywhere.
+$(READY): requirements.lock | $(BIN)/pip
+	@$(BIN)/python -c '$(CHECK_PYTHON)' || { echo "This is the Python in $(VENV): remove that folder, and make will set it up again"; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip uninstall -qq --yes opencv-python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -90,13 +109,20 @@ results: $(READY) ## measure what pruning costs, for results/ (hours; goes on wh
 	$(BIN)/python -m study
 
 benchmark: $(READY) ## measure how fast it all is, beside other engines and PyTorch (most of an hour, on an idle machine)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmark/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -r benchmark/requirements.txt
 	$(BIN)/python -m benchmark
 
-lock: requirements.in ## pin requirements.in in requirements.lock
-	$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
-	build/lock/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header \
-	  --no-annotate --output-file requirements.lock requirements.in
+$(UV):
+	$(new_venv) build/uv && build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+lock: requirements.in $(UV) ## pin requirements.in in requirements.lock
+	$(UV) pip compile --quiet --universal --python-version $(lastword $(PYTHONS)) --generate-hashes --no-header \
+	  --no-annotate --no-emit-package opencv-python --output-file requirements.lock requirements.in
+
+smoke-pythons: $(PYTHONS:%=smoke-%) ## run a few tests on the other Pythons that the lock is for, where they are
+
+smoke-%: $(READY) $(UV)
+	@.ci/smoke-python "$*" "$(call find_python,$*)" $(BIN)/python $(UV)
 
 clean: ## remove what was generated; the virtual environment stays
 	rm -rf build

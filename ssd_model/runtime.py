@@ -13,7 +13,7 @@ import sys
 import warnings
 from pathlib import Path
 
-SUPPORTED_PYTHON = ((3, 10), (3, 12))
+SUPPORTED_PYTHON = ((3, 11), (3, 12), (3, 13))
 
 # mallopt's parameter numbers, from glibc's malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
@@ -94,6 +94,18 @@ def _import_paddle() -> None:
     paddle.disable_signal_handler()
 
 
+def python_fault() -> str:
+    """What is wrong with this Python, in a sentence; empty if nothing is. `make` asks, too."""
+    version = sys.version_info[:2]
+    if version in SUPPORTED_PYTHON:
+        return ""
+    *others, last = (f"{major}.{minor}" for major, minor in SUPPORTED_PYTHON)
+    fault = f"Python {version[0]}.{version[1]} is not supported: use {', '.join(others)} or {last}"
+    if version > SUPPORTED_PYTHON[-1]:
+        fault += ". A later one can come when paddlepaddle publishes a wheel for it"
+    return fault
+
+
 def prepare() -> None:
     """Set the process up for Paddle's static Programs, and import paddle. Safe to call twice.
 
@@ -101,10 +113,8 @@ def prepare() -> None:
         RuntimeError: on a Python that this project is not tested with, or when paddle was
             imported before with other settings.
     """
-    if not SUPPORTED_PYTHON[0] <= sys.version_info[:2] <= SUPPORTED_PYTHON[1]:
-        raise RuntimeError(
-            f"Python {platform.python_version()} is not supported: use 3.10, 3.11 or 3.12"
-        )
+    if python_fault():
+        raise RuntimeError(python_fault())
     if "paddle" in sys.modules and os.environ.get("FLAGS_enable_pir_api") != "0":
         raise RuntimeError("paddle was imported before utils: restart, and `import utils` first")
     _set_environment()

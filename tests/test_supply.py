@@ -4,12 +4,15 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import packages_distributions, version
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from ssd_model.runtime import SUPPORTED_PYTHON
 from utils.paths import ROOT
 
 
@@ -26,6 +29,20 @@ def read_lock() -> dict[str, str]:
     """By package, its lines in the lock."""
     blocks = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text())
     return {canonicalize_name(re.match(r"[\w.-]+", block)[0]): block for block in blocks if block}
+
+
+def test_one_set_of_pythons():
+    """What make looks for, what the code admits and what the package says are the same."""
+    makefile = (ROOT / "Makefile").read_text()
+    looked_for = re.search(r"^PYTHONS := (.*)$", makefile, re.M)[1].split()
+    admitted = [f"{major}.{minor}" for major, minor in SUPPORTED_PYTHON]
+    assert looked_for == admitted[::-1]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    said = SpecifierSet(project["project"]["requires-python"])
+    assert [f"3.{minor}" for minor in range(30) if said.contains(f"3.{minor}")] == admitted
+    assert project["tool"]["ruff"]["target-version"] == f"py{admitted[0].replace('.', '')}"
+    readme = (ROOT / "README.md").read_text()
+    assert f"With Python {', '.join(admitted[:-1])} or {admitted[-1]}," in readme
 
 
 def test_everything_is_pinned_with_a_hash():

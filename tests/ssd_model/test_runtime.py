@@ -44,10 +44,12 @@ def test_what_the_user_set_stays(monkeypatch):
     assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
-def test_another_python_is_refused_with_a_sentence(monkeypatch):
-    monkeypatch.setattr(sys, "version_info", (3, 13, 0, "final", 0))
-    with pytest.raises(RuntimeError, match=r"use 3\.10, 3\.11 or 3\.12"):
+@pytest.mark.parametrize("version", [(3, 10), (3, 14)])
+def test_another_python_is_refused_with_a_sentence(monkeypatch, version):
+    monkeypatch.setattr(sys, "version_info", (*version, 0, "final", 0))
+    with pytest.raises(RuntimeError, match=r"use 3\.11, 3\.12 or 3\.13") as refused:
         runtime.prepare()
+    assert ("when paddlepaddle publishes" in str(refused.value)) == (version == (3, 14))
 
 
 def test_a_missing_libgomp_is_told_in_one_sentence(tmp_path):
