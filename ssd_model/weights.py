@@ -1,8 +1,9 @@
-"""Parameters on disk: safetensors, never pickle, written whole or not at all."""
+"""Parameters on disk: safetensors, written whole or not at all; others' files are read, too."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ssd_model.files import write_file
+from ssd_model.formats.error import WeightsError
+from ssd_model.formats.names import Pretrained, rename
+from ssd_model.formats.paddle_folder import read_combined, read_folder
+from ssd_model.formats.pdparams import is_pickle, read_pdparams
 from ssd_model.scope import read_tensor, write_tensor
 
 CHECKSUM = "sha256"
 """Key of the checksum in a file's metadata."""
 
 
-class WeightsError(ValueError):
-    """A weights file that cannot be read, or does not fit the network."""
+ARCHIVES = (".tar", ".gz", ".tgz", ".zip")
+SHOWN = 8
+"""Names in a list of them."""
+
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -30,14 +38,24 @@ class LoadReport:
     fresh: dict[str, str]
     """Parameters of the network that keep their values, and why."""
     unused: list[str]
-    """Tensors of the file that the network has no place for."""
+    """What the file has and the network has no place for."""
+    notes: list[str] = field(default_factory=list)
+    """What was changed on the way, in sentences."""
 
     def __str__(self) -> str:
         lines = [f"{len(self.loaded)} parameters loaded, {len(self.fresh)} start fresh"]
-        lines += [f"  {name}: {why}" for name, why in self.fresh.items()]
+        by_reason: dict[str, list[str]] = {}
+        for name, why in self.fresh.items():
+            by_reason.setdefault(why, []).append(name)
+        reasons = [f"  {_some(names)}: {why}" for why, names in by_reason.items()]
+        lines += reasons[: 2 * SHOWN]
+        if len(reasons) > 2 * SHOWN:
+            lines.append(f"  and so on, for {len(reasons) - 2 * SHOWN} other reasons")
         if self.unused:
-            lines.append(f"{len(self.unused)} tensors of the file unused: {', '.join(self.unused)}")
-        return "\n".join(lines)
+            lines.append(
+                f"{len(self.unused)} others of the file are not used: {_some(self.unused)}"
+            )
+        return "\n".join(lines + self.notes)
 
 
 def save_weights(
@@ -68,26 +86,78 @@ def load_weights(
     The startup program must have run. What does not fit (say, the heads of another number of
     classes) keeps its value and is named in the report.
 
+    Args:
+        path: see `read_weights`.
+
     Raises:
         WeightsError: the file cannot be read; nothing in it fits; or, with `strict`, anything at
             all does not fit. The scope is then as it was.
     """
+    return fill_parameters(program, read_weights(path, shapes_of(program)), path, scope, strict)
+
+
+def shapes_of(program: paddle.static.Program) -> dict[str, tuple[int, ...]]:
+    """Shape of each parameter of a Program."""
+    return {p.name: tuple(p.shape) for p in program.all_parameters()}
+
+
+def read_weights(path: Path, shapes: Shapes) -> Pretrained:
+    """What a file or a folder of weights holds, under this network's names.
+
+    That is a safetensors file; a folder that Paddle 1.x saved, or a file of many variables in it;
+    or a `.pdparams` file, of which no code is run. Names and input of PaddleClas's MobileNetV1 and
+    PaddleDetection's SSD become this network's, see `ssd_model.formats.names`.
+
+    Args:
+        shapes: of the network's parameters.
+
+    Raises:
+        WeightsError: it is none of these, or damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        arrays, others = read_folder(path, shapes)
+        found = rename(arrays)
+        return replace(found, unused=found.unused + others)
+    if path.exists() and not path.is_file():
+        raise WeightsError(f"{path} is neither a file nor a folder")
+    if path.suffix in ARCHIVES and path.exists():
+        raise WeightsError(f"{path} is an archive: unpack it, and name the file or folder in it")
+    beginning = _beginning(path)
+    if beginning[8:9] != b"{":  # of a safetensors file
+        if path.suffix == ".pdparams" or is_pickle(beginning):
+            return rename(read_pdparams(path))
+        if beginning[:4] == bytes(4):
+            return rename(read_combined(path, shapes))
+    return Pretrained(read_tensors(path)[0])
+
+
+def fill_parameters(
+    program: paddle.static.Program, found: Pretrained, path: Path, scope=None, strict: bool = False
+) -> LoadReport:
+    """Fill the parameters of a Program by what `read_weights` found; see `load_weights`.
+
+    Args:
+        path: where that was, for messages.
+    """
     scope = scope or paddle.static.global_scope()
-    arrays, _ = read_tensors(path)
-    parameters = {p.name: tuple(p.shape) for p in program.all_parameters()}
+    arrays, shapes = found.arrays, shapes_of(program)
     fresh = {}
-    for name, shape in parameters.items():
+    for name, shape in shapes.items():
         if name not in arrays:
             fresh[name] = "not in the file"
         elif arrays[name].shape != shape:
             fresh[name] = (
                 f"the file has shape {list(arrays[name].shape)}, the network {list(shape)}"
             )
-    loaded = [name for name in parameters if name not in fresh]
-    unused = [name for name in arrays if name not in parameters]
-    report = LoadReport(loaded, fresh, unused)
+    loaded = [name for name in shapes if name not in fresh]
+    unused = [name for name in arrays if name not in shapes] + found.unused
+    report = LoadReport(loaded, fresh, unused, found.notes)
     if not loaded or (strict and (fresh or unused)):
         raise WeightsError(f"{path} does not fit this network: {report}")
+    for name in loaded:
+        if not np.isfinite(arrays[name]).all():
+            raise WeightsError(f"{path} is damaged: {name} holds values that are no numbers")
     for name in loaded:
         write_tensor(scope, name, arrays[name].astype("float32"))
     return report
@@ -141,3 +211,19 @@ def _as_float16(array: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         half = array.astype("float16")
     return half if np.isfinite(half).all() else array
+
+
+def _beginning(path: Path) -> bytes:
+    """The first bytes of a file, by which its format is known; none if there is no file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(9)
+    except OSError:
+        return b""  # `read_tensors` says why
+
+
+def _some(names: Iterable[str]) -> str:
+    """A few names in a row, and how many more there are."""
+    names = [name if len(name) <= 100 else f"{name[:100]}..." for name in names]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

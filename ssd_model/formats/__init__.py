@@ -1,0 +1,1 @@
+"""Weights as others save them: Paddle 1.x, PaddleClas, PaddleDetection."""

@@ -1,0 +1,183 @@
+"""The names and the input of other MobileNets, turned into those of this network.
+
+PaddleClas (`ppcls/arch/backbone/legendary_models/mobilenet_v1.py`) and PaddleDetection
+(`ppdet/modeling/backbones/mobilenet_v1.py`, `heads/ssd_head.py`) build the same layers under names
+of their own, and so did both when they still made static Programs.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ssd_model.data.loader import MEAN, SCALE
+
+BLOCKS = ["conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv4_1", "conv4_2"]
+BLOCKS += [f"conv5_{i}" for i in range(1, 7)] + ["conv6"]
+EXTRAS = [f"conv7_{i}" for i in range(1, 5)]
+FIRST_HEAD, MAPS = 22, 6
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a file of weights holds, in this network's names."""
+
+    arrays: dict[str, np.ndarray]
+    unused: list[str] = field(default_factory=list)
+    """What the file has besides, in its own names."""
+    notes: list[str] = field(default_factory=list)
+    """What was changed on the way, in sentences."""
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What a network was trained to see: (pixel - mean) / deviation, pixels in 0..255."""
+
+    what: str
+    rgb: bool
+    mean: tuple[float, ...] = (MEAN,) * 3
+    deviation: tuple[float, ...] = (1 / SCALE,) * 3
+
+
+IMAGENET = _Input(
+    "RGB with ImageNet's means and deviations",
+    rgb=True,
+    mean=(255 * 0.485, 255 * 0.456, 255 * 0.406),
+    deviation=(255 * 0.229, 255 * 0.224, 255 * 0.225),
+)
+SSD_RGB = _Input("RGB in -1..1", rgb=True)
+
+
+def rename(arrays: Mapping[str, np.ndarray]) -> Pretrained:
+    """Arrays under this network's names, for this network's input: BGR, about -1..1.
+
+    Those that have the original's names already stay as they are.
+    """
+    plain = {name.removeprefix("backbone."): name for name in arrays}
+    structured, static = set(_STRUCTURED) & set(plain), set(_STATIC) & set(plain)
+    if not structured and not static:
+        return Pretrained(dict(arrays))
+    table = {**_STRUCTURED, **_STATIC}
+    if static:
+        table |= _unnamed_heads(arrays)
+    found = {table[name]: arrays[plain[name]] for name in plain if name in table}
+    unused = [plain[name] for name in plain if name not in table]
+    ssd = any(name.startswith("conv7_") for name in plain)
+    lite = any(name.startswith("ssd_head.") and ".dw_conv." in name for name in arrays)
+    notes = []
+    if not ssd or lite:
+        found = _for_our_input(found, IMAGENET, notes)
+    elif structured:
+        found = _for_our_input(found, SSD_RGB, notes)
+        notes.append("its extra layers end in ReLU6, ours in ReLU: outputs above 6 differ")
+        found = _background_first(found, notes)
+    return Pretrained(found, unused, notes)
+
+
+def _layers() -> Iterator[tuple[str, str, str, str]]:
+    """A layer in PaddleClas's and PaddleDetection's names, static and not, and in ours.
+
+    The last two are a convolution and its batch norm.
+    """
+    yield "conv1", "conv1", "conv2d_0", "batch_norm_0"
+    for i, block in enumerate(BLOCKS):
+        norms = f"batch_norm_{2 * i + 1}", f"batch_norm_{2 * i + 2}"
+        yield f"{block}._depthwise_conv", f"{block}_dw", f"depthwise_conv2d_{i}", norms[0]
+        yield f"{block}._pointwise_conv", f"{block}_sep", f"conv2d_{i + 1}", norms[1]
+    for i, block in enumerate(EXTRAS):
+        first, norm = len(BLOCKS) + 1 + 2 * i, 2 * len(BLOCKS) + 1 + 2 * i
+        names = ("pointwise_conv", "extra1"), ("normal_conv", "extra2")
+        for j, (layer, flat) in enumerate(names):
+            yield (
+                f"{block}.{layer}",
+                f"{block}_{flat}",
+                f"conv2d_{first + j}",
+                f"batch_norm_{norm + j}",
+            )
+
+
+def _tables() -> tuple[dict[str, str], dict[str, str]]:
+    """Our name of each parameter, by its name in dynamic and in static networks."""
+    structured, static = {}, {}
+    for layer, flat, conv, norm in _layers():
+        structured[f"{layer}._conv.weight"] = static[f"{flat}_weights"] = f"{conv}.w_0"
+        for theirs, their_flat, ours in (
+            ("weight", "scale", "w_0"),
+            ("bias", "offset", "b_0"),
+            ("_mean", "mean", "w_1"),
+            ("_variance", "variance", "w_2"),
+        ):
+            structured[f"{layer}._batch_norm.{theirs}"] = f"{norm}.{ours}"
+            static[f"{flat}_bn_{their_flat}"] = f"{norm}.{ours}"
+    for i in range(MAPS):
+        for theirs, number in (("boxes", FIRST_HEAD + 2 * i), ("scores", FIRST_HEAD + 2 * i + 1)):
+            structured[f"ssd_head.{theirs}{i}.weight"] = f"conv2d_{number}.w_0"
+            structured[f"ssd_head.{theirs}{i}.bias"] = f"conv2d_{number}.b_0"
+    return structured, static
+
+
+_STRUCTURED, _STATIC = _tables()
+
+
+def _unnamed_heads(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Heads beside layers with static names: Paddle numbered them, from wherever it was."""
+    numbers = sorted({int(m[1]) for n in arrays if (m := re.fullmatch(r"conv2d_(\d+)\.w_0", n))})
+    if len(numbers) != 2 * MAPS:
+        return {}
+    return {
+        f"conv2d_{number}.{end}": f"conv2d_{FIRST_HEAD + i}.{end}"
+        for i, number in enumerate(numbers)
+        for end in ("w_0", "b_0")
+    }
+
+
+def _for_our_input(
+    arrays: dict[str, np.ndarray], seen: _Input, notes: list[str]
+) -> dict[str, np.ndarray]:
+    """The first layer changed so that on our input it computes what it did on its own.
+
+    Its weights take the deviation, its batch norm's mean takes the means. The zeros around the
+    image stand for one colour there and for another here, which nothing can mend.
+    """
+    filters, mean = arrays.get("conv2d_0.w_0"), arrays.get("batch_norm_0.w_1")
+    if filters is None or filters.ndim != 4 or filters.shape[1] != 3:
+        return arrays
+    notes.append(f"the network that it is from saw {seen.what}, ours sees BGR in -1..1: ")
+    filters, changed = filters.astype("float64"), dict(arrays)
+    exact = seen.mean == (MEAN,) * 3 and seen.deviation == (1 / SCALE,) * 3
+    if exact:
+        notes[-1] += "the channels of conv2d_0.w_0 are swapped, which changes nothing else"
+    else:
+        shift = (MEAN - np.array(seen.mean)) / np.array(seen.deviation)
+        bias = np.einsum("ochw,c->o", filters, shift)
+        filters = filters / (SCALE * np.array(seen.deviation))[:, None, None]
+        notes[-1] += (
+            "conv2d_0.w_0 and batch_norm_0.w_1 are converted, exactly but for the image's edge, "
+            "where the zeros around it stand for another colour"
+        )
+        if mean is not None and mean.shape == bias.shape:
+            changed["batch_norm_0.w_1"] = (mean - bias).astype("float32")
+    order = slice(None, None, -1) if seen.rgb else slice(None)
+    changed["conv2d_0.w_0"] = filters[:, order].astype("float32")
+    return changed
+
+
+def _background_first(arrays: dict[str, np.ndarray], notes: list[str]) -> dict[str, np.ndarray]:
+    """Class scores with the background's first, where PaddleDetection has it last."""
+    changed = dict(arrays)
+    for number in range(FIRST_HEAD, FIRST_HEAD + 2 * MAPS, 2):
+        offsets = arrays.get(f"conv2d_{number}.b_0")
+        for end in ("w_0", "b_0"):
+            name = f"conv2d_{number + 1}.{end}"
+            scores, priors = arrays.get(name), 0 if offsets is None else offsets.size // 4
+            if scores is None or not priors or len(scores) % priors:
+                continue
+            by_prior = scores.reshape(priors, -1, *scores.shape[1:])
+            changed[name] = np.roll(by_prior, 1, axis=1).reshape(scores.shape)
+    if f"conv2d_{FIRST_HEAD + 1}.w_0" in arrays:
+        notes.append(
+            "its class scores have the background last: they are put in our order, in which they "
+            "are worth something if your classes are the file's, in its order"
+        )
+    return changed

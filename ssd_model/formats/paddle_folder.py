@@ -1,0 +1,129 @@
+"""A folder that Paddle 1.x saved: one file a variable, or all in one.
+
+`fluid.io.save_params`, `save_persistables` and `save_inference_model` write both; a file with all
+of them is in the order of their sorted names, which it does not hold.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from paddle.base.proto.framework_pb2 import ProgramDesc, VarType
+
+from ssd_model.formats.error import WeightsError
+from ssd_model.formats.lod_tensor import begins_as_tensor, read_lod_tensors
+
+PROGRAMS = ("__model__", "model")
+MAX_PROGRAM_BYTES = 100_000_000
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_folder(folder: Path, parameters: Shapes) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The variables of a folder by name, and its files of other kinds.
+
+    Args:
+        parameters: shapes of the network's own, see `read_combined`.
+
+    Raises:
+        WeightsError: a file of a variable is damaged; there is none at all; or there are several
+            with all variables in one.
+    """
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    tensors = [path for path in files if begins_as_tensor(path)]
+    arrays, combined = {}, []
+    for path in tensors:
+        found = read_lod_tensors(path)
+        if len(found) == 1:
+            arrays[path.name] = found[0]
+        else:
+            combined.append(path)
+    if not tensors:
+        raise WeightsError(f"{folder} holds no variables of Paddle 1.x{_hint(files)}")
+    if len(combined) > 1:
+        names = ", ".join(path.name for path in combined)
+        raise WeightsError(f"{folder} holds several files of many variables: name one of {names}")
+    for path in combined:
+        arrays |= read_combined(path, parameters)
+    others = [path.name for path in files if path not in tensors and not _is_program(path)]
+    damaged = [name for name in others if name in parameters]
+    if damaged:
+        raise WeightsError(f"{folder / damaged[0]} is no variable of Paddle's: save it again")
+    return arrays, others
+
+
+def read_combined(path: Path, parameters: Shapes) -> dict[str, np.ndarray]:
+    """The variables of a file that holds many, named by the Program saved beside it.
+
+    Without one the names are those of the network's own parameters, if there are as many and
+    each has its kernel.
+
+    Args:
+        parameters: their shapes.
+
+    Raises:
+        WeightsError: the file is damaged, or the names do not fit it.
+    """
+    arrays = read_lod_tensors(path)
+    if len(arrays) == 1:
+        raise WeightsError(f"{path} holds one variable: name its folder, for all of them")
+    program = _program_beside(path)
+    shapes = _persistable(program) if program else parameters
+    names = sorted(shapes)
+    whose = f"in {program.name}" if program else "in this network"
+    if len(names) != len(arrays):
+        raise WeightsError(
+            f"{path} holds {len(arrays)} variables without names, and {whose} there are "
+            f"{len(names)}: put the Program that it was saved with beside it, as __model__"
+        )
+    for name, array in zip(names, arrays, strict=True):
+        expected = shapes[name]
+        fits = array.shape == expected if program else _same_kernel(array.shape, expected)
+        if not fits:
+            raise WeightsError(
+                f"{path}: a variable of shape {list(array.shape)} stands where {name[:100]} "
+                f"{list(expected[:8])} would be {whose}; they do not belong together"
+            )
+    return dict(zip(names, arrays, strict=True))
+
+
+def _is_program(path: Path) -> bool:
+    return path.name in PROGRAMS or path.suffix == ".pdmodel"
+
+
+def _program_beside(path: Path) -> Path | None:
+    """The Program that was saved with a file of many variables."""
+    names = [path.with_suffix(".pdmodel").name, *PROGRAMS]
+    found = [path.with_name(name) for name in names if name != path.name]
+    return next((program for program in found if program.is_file()), None)
+
+
+def _persistable(program: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the variables that are saved with a Program."""
+    size = program.stat().st_size
+    if size > MAX_PROGRAM_BYTES:
+        raise WeightsError(f"{program} has {size:,} bytes, above the limit")
+    try:
+        blocks = ProgramDesc.FromString(program.read_bytes()).blocks
+    except DecodeError as error:
+        raise WeightsError(f"{program} is no Program of Paddle's: {error}") from error
+    shapes = {
+        var.name: tuple(var.type.dense_tensor.tensor.dims)
+        for block in blocks
+        for var in block.vars
+        if var.persistable and var.type.type == VarType.DENSE_TENSOR
+    }
+    if not all(isinstance(name, str) for name in shapes):
+        raise WeightsError(f"{program} is damaged: a name in it is no text")
+    return shapes
+
+
+def _same_kernel(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Whether two filters or vectors differ in their channels alone."""
+    return len(shape) == len(expected) and shape[2:] == expected[2:]
+
+
+def _hint(files: list[Path]) -> str:
+    named = [path.name for path in files if path.suffix in (".pdparams", ".safetensors")]
+    return f"; name the file {named[0]} itself" if named else ""

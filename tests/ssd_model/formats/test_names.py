@@ -1,0 +1,177 @@
+"""Weights of PaddleClas and PaddleDetection: our network computes with them what theirs do."""
+
+import numpy as np
+import paddle
+import pytest
+from PIL import Image
+
+from ssd_model.data.loader import preprocess
+from ssd_model.formats.names import rename
+from ssd_model.formats.pdparams import read_pdparams
+from ssd_model.programs import build_detector, new_scope
+from ssd_model.scope import write_tensor
+from ssd_model.weights import WeightsError, load_weights, shapes_of
+from tests.helpers.other_mobilenets import SSD, MobileNet, dynamic, state_of, static_ssd
+from tests.ssd_model.formats.test_paddle_folder import save
+
+SIZE, CLASSES = 96, 3
+IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+HEADS = {f"conv2d_{i}.{end}" for i in range(22, 34) for end in ("w_0", "b_0")}
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    """Two photographs of noise, RGB."""
+    return np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), "uint8")
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return build_detector(CLASSES + 1, is_train=False, image_size=SIZE)
+
+
+def run(detector, scope, pixels, outputs):
+    batch = np.stack([preprocess(Image.fromarray(image), SIZE) for image in pixels])
+    return paddle.static.Executor(paddle.CPUPlace()).run(
+        detector.program, feed={"image": batch}, fetch_list=outputs, scope=scope, use_prune=True
+    )
+
+
+def as_they_see(pixels, mean, std):
+    return ((pixels / 255 - mean) / std).transpose(0, 3, 1, 2).astype("float32")
+
+
+def assert_near(got, expected):
+    """Equal but for rounding, on a scale that is not nothing."""
+    scale = np.abs(expected).max()
+    assert scale > 1e-3
+    np.testing.assert_allclose(got, expected, atol=1e-4 * scale)
+
+
+def map_names(program):
+    """The map behind conv2d_0 and behind each 1x1 convolution, in order."""
+    outputs = [op.output("Out")[0] for op in program.global_block().ops if op.type == "relu"]
+    return [outputs[0], *outputs[2:27:2]]
+
+
+def test_paddleclas(detector, pixels, tmp_path):
+    path, seen = tmp_path / "MobileNetV1_pretrained.pdparams", as_they_see(pixels, *IMAGENET)
+    scope = new_scope(detector)
+
+    def compare(theirs):
+        """The report, and the maps behind each block, ours and theirs."""
+        with dynamic():
+            paddle.save(theirs.state_dict(), str(path))  # noqa: TID251
+            expected = [value.numpy() for value in theirs.maps(paddle.to_tensor(seen))]
+        report = load_weights(detector.program, path, scope)
+        got = run(detector, scope, pixels, map_names(detector.program))
+        return report, list(zip(got, expected, strict=True))
+
+    with dynamic():
+        theirs = MobileNet()
+        state_of(theirs)
+    report, maps = compare(theirs)
+    assert len(report.loaded) == 27 * 5
+    assert report.unused == ["out.weight", "out.bias"]
+    assert set(report.fresh) >= HEADS and len(report.fresh) == 64
+    (note,) = report.notes
+    assert "RGB with ImageNet's means" in note and "but for the image's edge" in note
+    assert note in str(report)
+    # The zeros above and left of the image stand for another colour there than here.
+    got, expected = maps[0]
+    assert_near(got[:, :, 1:, 1:], expected[:, :, 1:, 1:])
+    assert np.abs(got[:, :, 0] - expected[:, :, 0]).max() > 0.01
+    # With filters that do not look there, everything is the same up to the last map.
+    with dynamic():
+        filters = theirs.conv1._conv.weight.numpy()
+        filters[:, :, 0] = filters[:, :, :, 0] = 0
+        theirs.conv1._conv.weight.set_value(filters)
+    _, maps = compare(theirs)
+    assert len(maps) == 14
+    for got, expected in maps:
+        assert_near(got, expected)
+
+
+def test_paddledetection(detector, pixels, tmp_path):
+    with dynamic():
+        theirs = SSD(CLASSES)
+        state_of(theirs)
+        path = tmp_path / "ssd_mobilenet_v1_300_120e_voc.pdparams"
+        paddle.save(theirs.state_dict(), str(path))  # noqa: TID251
+        # mean 127.5 and deviation 127.502231, as its configs/ssd/_base_/ssd_mobilenet_reader.yml
+        seen = as_they_see(pixels, 0.5, 127.502231 / 255)
+        boxes, scores = theirs(paddle.to_tensor(seen))
+    scope = new_scope(detector)
+    report = load_weights(detector.program, path, scope, strict=True)
+    assert len(report.loaded) == 199
+    assert "channels of conv2d_0.w_0 are swapped" in report.notes[0]
+    assert "ReLU6" in report.notes[1] and "background" in report.notes[2]
+    location, confidence = run(detector, scope, pixels, [detector.location, detector.confidence])
+    assert_near(location, boxes)
+    assert_near(confidence, np.roll(scores, 1, axis=2))
+
+
+def test_paddledetection_with_other_classes(pixels, tmp_path):
+    with dynamic():
+        theirs = SSD(20)
+        state = state_of(theirs)
+    other = build_detector(CLASSES + 1, is_train=False, image_size=SIZE)
+    scores = {f"conv2d_{i}.{end}" for i in range(23, 34, 2) for end in ("w_0", "b_0")}
+    path = tmp_path / "voc.pdparams"
+    with dynamic():
+        paddle.save(state, str(path))  # noqa: TID251
+    report = load_weights(other.program, path, new_scope(other))
+    assert set(report.fresh) == scores and len(report.loaded) == 187
+    # As its ssd_mobilenet_v1_coco_pretrained: without heads
+    headless = {name: value for name, value in state.items() if "ssd_head" not in name}
+    found = rename(headless)
+    assert len(found.arrays) == 175 and not found.unused
+    flipped = state["backbone.conv1._conv.weight"][:, ::-1]
+    np.testing.assert_array_equal(found.arrays["conv2d_0.w_0"], flipped)
+
+
+def test_paddledetection_of_paddle_1(detector, pixels, tmp_path):
+    program, startup = paddle.static.Program(), paddle.static.Program()
+    startup.random_seed = 5
+    names = paddle.utils.unique_name.guard()
+    with names, paddle.static.program_guard(program, startup):
+        image = paddle.static.data("image", [None, 3, SIZE, SIZE])
+        heads = static_ssd(image, CLASSES + 1)
+    theirs, executor = paddle.static.Scope(), paddle.static.Executor(paddle.CPUPlace())
+    executor.run(startup, scope=theirs)
+    shapes, rng = shapes_of(program), np.random.default_rng(0)
+    for name, shape in shapes.items():
+        if "_bn_" in name:
+            write_tensor(theirs, name, rng.uniform(0.5, 1.5, shape).astype("float32"))
+    assert len(shapes) == 199 and "conv7_4_extra2_bn_variance" in shapes
+    folder = save(program, theirs, tmp_path / "ssd_mobilenet_v1_voc")
+    scope = new_scope(detector)
+    report = load_weights(detector.program, folder, scope, strict=True)
+    assert len(report.loaded) == 199 and report.notes == []
+    batch = np.stack([preprocess(Image.fromarray(image), SIZE) for image in pixels])
+    program = program.clone(for_test=True)
+    names = [head.name for head in heads]
+    expected = executor.run(program, feed={"image": batch}, fetch_list=names, scope=theirs)
+    got = run(detector, scope, pixels, [detector.location, detector.confidence])
+    for kind, width in ((0, 4), (1, CLASSES + 1)):
+        flat = [head.transpose(0, 2, 3, 1).reshape(2, -1, width) for head in expected[kind::2]]
+        assert_near(got[kind], np.concatenate(flat, 1))
+
+
+def test_names_of_the_original_stay(detector):
+    arrays = {
+        name: np.zeros(shape, "float32") for name, shape in shapes_of(detector.program).items()
+    }
+    found = rename(arrays | {"fc_0.w_0": np.zeros(3)})
+    assert list(found.arrays) == [*arrays, "fc_0.w_0"] and not found.unused and not found.notes
+
+
+def test_another_network_is_refused_by_its_names(detector, tmp_path):
+    path = tmp_path / "resnet.pdparams"
+    with dynamic():
+        paddle.save(paddle.nn.Sequential(paddle.nn.Conv2D(3, 4, 3)).state_dict(), str(path))  # noqa: TID251
+    with pytest.raises(
+        WeightsError, match=r"does not fit this network.*\n.*\n.*0\.weight, 0\.bias"
+    ):
+        load_weights(detector.program, path, new_scope(detector))
+    assert set(read_pdparams(path)) == {"0.weight", "0.bias"}
