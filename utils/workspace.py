@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,8 @@ class Workspace:
 
     @cached_property
     def key(self) -> str:
-        """A short name for profile, seed and data: for files that other runs must not take up."""
-        digest = hashlib.sha256(json.dumps(self.settings).encode())
+        """A short name for the run and its data: for files that other runs must not take up."""
+        digest = hashlib.sha256(json.dumps([self.settings, asdict(self.options)]).encode())
         for record in self.trainval.records + self.test.records:
             digest.update(record.image.name.encode())
             for array in (record.boxes, record.labels, record.difficult):
@@ -154,7 +154,8 @@ class Workspace:
     def baseline(self) -> Path:
         """The weights to prune: shipped for the road signs, else to be trained on the data."""
         _, metadata = read_tensors(BASELINE)
-        if json.loads(metadata["classes"]) == list(self.classes):
+        known = json.loads(metadata["classes"]) == list(self.classes)
+        if known and not self.options.pretrained:
             return BASELINE
         return self.output / f"baseline-{self.key}.safetensors"
 
