@@ -46,7 +46,7 @@ class TaughtReader:
 
 
 def taught_by(reader: Reader, weights: Path, class_num: int, image_size: int = 300) -> TaughtReader:
-    """A reader whose batches also hold the answers of the whole network with these weights.
+    """A reader whose batches also hold the outputs of the unpruned network with these weights.
 
     Raises:
         WeightsError: the weights do not fit.

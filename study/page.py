@@ -81,8 +81,8 @@ def standard(rows: Rows) -> pd.DataFrame:
     """The rows of the standard recipe: uniform, by l1_norm, reconstructed where cut, no teacher."""
     frame = pd.DataFrame(rows)
     uniform = (frame["strategy"] == "uniform") & (frame["criterion"] == "l1_norm")
-    repaired = (frame["reconstruct_images"] > 0) | (frame["target_ratio"] == 0)
-    return frame[uniform & repaired & ~frame["teacher"] & (frame["epochs"] == EPOCHS)]
+    reconstructed = (frame["reconstruct_images"] > 0) | (frame["target_ratio"] == 0)
+    return frame[uniform & reconstructed & ~frame["teacher"] & (frame["epochs"] == EPOCHS)]
 
 
 def plot_map_against(rows: Rows, column: str, label: str, unit: float = 1) -> Figure:

@@ -108,7 +108,7 @@ def test_an_unknown_metric_is_refused(config):
         Setup().compressor.config(path)
 
 
-def test_repair_without_a_reader_is_refused(config):
+def test_reconstruction_without_a_reader_is_refused(config):
     path = config(epoch=0)
     key = "        metric_name"
     path.write_text(path.read_text().replace(key, f"        reconstruct_images: 4\n{key}"))

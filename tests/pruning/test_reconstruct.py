@@ -1,4 +1,4 @@
-"""Least-squares repair after a cut, on networks small enough to know the answer."""
+"""Least-squares reconstruction after pruning, on networks small enough to know the answer."""
 
 import numpy as np
 import paddle
