@@ -10,7 +10,8 @@ from pydantic import Field, SerializeAsAny
 
 from pruning.checkpoints import KEEP
 from pruning.criteria import CRITERIA
-from pruning.fields import Count, FilePath, Positive, Record, Version
+from pruning.fields import Count, FilePath, Record, Version
+from pruning.left_out import refuse_left_out
 from pruning.strategies import PruneStrategy, SensitivePruneStrategy, UniformPruneStrategy
 from pruning.yaml_lines import ConfigError, YamlFile, shown
 from ssd_model.files import write_file
@@ -23,13 +24,13 @@ class CompressConfig(Record):
 
     epoch: Count
     """Epochs of training in all: the file's, or the latest `end_epoch` of its strategies."""
-    eval_epoch: Positive = 1
-    """Evaluate after every so many epochs, and after the last."""
-    checkpoint_path: FilePath | None = None
+    eval_epoch: Count = 1
+    """Evaluate after every so many epochs, and after the last; 0: after the last alone."""
+    checkpoint_path: FilePath = None
     keep: Literal[KEEP] = "last"
     """Which checkpoints stay: the 'last' two, the one with the 'best' first metric as well, or
     'all'. The original had no such key, and kept all."""
-    init_model: FilePath | None = None
+    init_model: FilePath = None
     """Weights to start from; without it, the scope as it is."""
     strategies: tuple[SerializeAsAny[PruneStrategy], ...]
 
@@ -56,6 +57,7 @@ def load_config(path: Path) -> CompressConfig:
         FileNotFoundError: no such file.
     """
     file = YamlFile.read(Path(path))
+    refuse_left_out(file)
     top = file.parse(_File)
     criterions = {name: _criterions(file, name) for name in top.pruners}
     strategies = {name: _strategy(file, name, criterions) for name in top.strategies}

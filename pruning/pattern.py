@@ -25,9 +25,11 @@ def matching(method: Callable, pattern: str, names: Iterable[str]) -> list[str]:
         with time_limit(MATCH_SECONDS):
             return [name for name in names if method(pattern, name)]
     except (re.error, TypeError, OverflowError, RecursionError) as error:
+        advice = r"A bracket that is meant as itself is written \( or \["
+        if re.search(r"(^|[|(])[*+?]", str(pattern)):
+            advice = "* repeats what stands before it: for any text write .*"
         raise PatternError(
-            f"pruned_params {pattern!r} is no regular expression: {error}. A bracket that is "
-            r"meant as itself is written \( or \["
+            f"pruned_params {pattern!r} is no regular expression: {error}. {advice}"
         ) from None
     except TimeoutError:
         raise PatternError(

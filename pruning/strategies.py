@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from pruning.cut import L1_NORM
 from pruning.dependencies import Dependencies
-from pruning.fields import Count, Number, Positive, Record, Share, Text, number_must
+from pruning.fields import Count, Number, Positive, Record, Share, Text, none_if_named, number_must
 from pruning.plan import Plan
 from pruning.search import search_uniform_plan
 from pruning.sensitivity import (
@@ -38,7 +38,7 @@ class PruneStrategy(Record, ABC):
     """Share of FLOPs to cut, in (0, 1)."""
     pruned_params: Text
     """Regular expression of filter names."""
-    metric_name: Text | None = None
+    metric_name: Annotated[Text | None, BeforeValidator(none_if_named)] = None
     criterions: Mapping[str, str] = Field(default_factory=lambda: dict(L1_NORM))
     """How to rank filters, see `pruning.criteria`: by filter name, '*' for all others."""
     channel_multiple: Positive = 1

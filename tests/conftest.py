@@ -9,7 +9,7 @@ import paddle
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pruning.config import write_config
+from pruning.config import load_config, write_config
 from tests.helpers.voc_folder import make_voc
 
 # Quick and the same each time, for the gate; the long one looks for what that one misses.
@@ -63,6 +63,18 @@ def config(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads a config from its text."""
+
+    def read(text: str):
+        path = tmp_path / "compress.yaml"
+        path.write_text(text)
+        return load_config(path)
+
+    return read
 
 
 @pytest.fixture(scope="module")

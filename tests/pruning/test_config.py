@@ -71,16 +71,6 @@ compressor:
 """
 
 
-@pytest.fixture
-def read(tmp_path):
-    def read(text: str):
-        path = tmp_path / "compress.yaml"
-        path.write_text(text)
-        return load_config(path)
-
-    return read
-
-
 def test_the_originals_file(read):
     config = read(ORIGINAL)
     assert (config.epoch, config.eval_epoch, config.init_model) == (120, 1, None)

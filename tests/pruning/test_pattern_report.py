@@ -103,3 +103,9 @@ def test_any_pattern_gets_a_report_or_a_pattern_error(dependencies, pattern):
     assert sorted([*report.prunable, *report.refused]) == sorted(matched)
     assert matched or report.advice
     assert pattern in str(report)
+
+
+@pytest.mark.parametrize("pattern", ["*._sep_weights", "conv2d_1.w_0|*.w_0"])
+def test_a_star_with_nothing_before_it_gets_the_right_advice(dependencies, pattern):
+    with pytest.raises(PatternError, match=r"for any text write \.\*"):
+        dependencies.match(pattern)

@@ -1,0 +1,39 @@
+"""What a config of PaddleSlim 1.x may name and is not here, and where to go today."""
+
+from pruning.yaml_lines import YamlFile
+
+SEARCH = "searching networks is not pruning: see paddleslim.nas"
+INT8 = "for int8 see ssd_model.export.int8 and notebook 4, while training paddleslim.quant"
+TEACHER = "a teacher goes into the train Program, see build_detector(teacher=True)"
+OWN_CLASSES = "classes of one's own are not loaded from a config: nothing in it is run"
+
+STRATEGIES = {
+    "AutoPruneStrategy": f"{SEARCH}; SensitivePruneStrategy also gives each layer its own ratio",
+    "LightNASStrategy": SEARCH,
+    "QuantizationStrategy": INT8,
+    "MKLDNNPostTrainingQuantStrategy": INT8,
+    "DistillationStrategy": TEACHER,
+}
+SECTIONS = {
+    "controllers": SEARCH,
+    "quantizers": INT8,
+    "distillers": TEACHER,
+    "include": OWN_CLASSES,
+}
+
+
+def refuse_left_out(file: YamlFile) -> None:
+    """Refuse by name what the original had and this project does not.
+
+    Raises:
+        ConfigError: the file names such a thing; the message says where to go instead.
+    """
+    for key, instead in SECTIONS.items():
+        if key in file.values:
+            file.fail((key,), f"is not here: {instead}")
+    strategies = file.values.get("strategies")
+    for name, strategy in strategies.items() if isinstance(strategies, dict) else ():
+        kind = strategy.get("class") if isinstance(strategy, dict) else None
+        if isinstance(kind, str) and kind in STRATEGIES:
+            where = ("strategies", name, "class")
+            file.fail(where, f"is {kind!r}, which is not here: {STRATEGIES[kind]}")
