@@ -166,7 +166,7 @@ def test_whatever_else_it_names_is_refused(tmp_path, content, named):
 
 
 def array_state(shape, content, dtype="f4"):
-    reconstruct = np.core.multiarray._reconstruct
+    reconstruct = np._core.multiarray._reconstruct
     state = (1, shape, np.dtype(dtype), False, content)
     return {"a": State(reconstruct, (np.ndarray, (0,), b"b"), state)}
 
