@@ -158,8 +158,7 @@ class Compressor:
             losses = self._train(state.epoch)
             state.epoch += 1
             is_last = state.epoch == epochs
-            every = self._config.eval_epoch
-            if is_last or (every and state.epoch % every == 0):
+            if is_last or state.epoch % self._config.eval_epoch == 0:
                 self._record(state, "finetuned", started, losses)
             if not is_last:  # that one is saved below, as the run's end
                 self._resume.save(self._config, state)

@@ -10,7 +10,7 @@ from pydantic import Field, SerializeAsAny
 
 from pruning.checkpoints import KEEP
 from pruning.criteria import CRITERIA
-from pruning.fields import Count, FilePath, Record, Version
+from pruning.fields import Count, FilePath, Positive, Record, Version
 from pruning.left_out import refuse_left_out
 from pruning.strategies import PruneStrategy, SensitivePruneStrategy, UniformPruneStrategy
 from pruning.yaml_lines import ConfigError, YamlFile, shown
@@ -24,19 +24,19 @@ class CompressConfig(Record):
 
     epoch: Count
     """Epochs of training in all: the file's, or the latest `end_epoch` of its strategies."""
-    eval_epoch: Count = 1
-    """Evaluate after every so many epochs, and after the last; 0: after the last alone."""
-    checkpoint_path: FilePath = None
+    eval_epoch: Positive = 1
+    """Evaluate after every so many epochs, and after the last."""
+    checkpoint_path: FilePath | None = None
     keep: Literal[KEEP] = "last"
     """Which checkpoints stay: the 'last' two, the one with the 'best' first metric as well, or
     'all'. The original had no such key, and kept all."""
-    init_model: FilePath = None
+    init_model: FilePath | None = None
     """Weights to start from; without it, the scope as it is."""
     strategies: tuple[SerializeAsAny[PruneStrategy], ...]
 
 
 class _File(Record):
-    version: Version
+    version: Version = 1.0
     pruners: dict[str, dict]
     strategies: dict[str, dict] = Field(default_factory=dict)
     compressor: dict[str, Any]

@@ -44,12 +44,11 @@ def _whole_number(minimum: int):
 
 
 def none_if_named(value: Any) -> Any:
-    """The original's configs write 'None', in quotes, where nothing is meant."""
-    return None if value == "None" else value
+    """To the original's config, 'None' in quotes and in any case was none."""
+    return None if isinstance(value, str) and value.lower() == "none" else value
 
 
 def _path(value: Any) -> Any:
-    value = none_if_named(value)
     return Path(value) if isinstance(value, str) and value and "\0" not in value else value
 
 
@@ -62,5 +61,5 @@ Number = Annotated[
 ]
 Share = Annotated[Number, Field(gt=0, lt=1), number_must("lie between 0 and 1, both excluded")]
 Text = Annotated[str, Field(min_length=1), must("be a text in quotes")]
-FilePath = Annotated[Path | None, BeforeValidator(_path), must("be a path in quotes")]
+FilePath = Annotated[Path, BeforeValidator(_path), must("be a path in quotes")]
 Version = Annotated[Number, Field(ge=1), number_must("be 1 or more")]

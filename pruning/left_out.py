@@ -5,7 +5,7 @@ from pruning.yaml_lines import YamlFile
 SEARCH = "searching networks is not pruning: see paddleslim.nas"
 INT8 = "for int8 see ssd_model.export.int8 and notebook 4, while training paddleslim.quant"
 TEACHER = "a teacher goes into the train Program, see build_detector(teacher=True)"
-OWN_CLASSES = "classes of one's own are not loaded from a config: nothing in it is run"
+ONE_FILE = "one file holds the whole config: copy the others into it"
 
 STRATEGIES = {
     "AutoPruneStrategy": f"{SEARCH}; SensitivePruneStrategy also gives each layer its own ratio",
@@ -18,7 +18,7 @@ SECTIONS = {
     "controllers": SEARCH,
     "quantizers": INT8,
     "distillers": TEACHER,
-    "include": OWN_CLASSES,
+    "include": ONE_FILE,
 }
 
 
