@@ -21,9 +21,8 @@ def shown(texts: Sequence[str]) -> list[str]:
     families = []
     for entry in _entries() if lacking else ():
         left = _lacking(lacking, entry.fname)
-        if left != lacking:
-            families.append(entry.name)
-            lacking = left
+        families += [entry.name] * (left != lacking)
+        lacking = left
         if not lacking:
             break
     known = plt.rcParams["font.family"]

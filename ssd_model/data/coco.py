@@ -28,7 +28,7 @@ from ssd_model.data.text import class_name, listed, shorten
 
 # COCO's own, which hold no boxes of objects, or the same ones again
 OTHERS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
-BEGINNING = 1_000_000  # bytes
+BEGINNING = 100_000  # bytes
 DIFFICULT = ("iscrowd", "ignore", "difficult")
 """Keys of an object that is neither demanded nor held against the network."""
 

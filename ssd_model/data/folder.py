@@ -68,14 +68,10 @@ def _open(root: Path, faults: list[Fault]) -> Source | None:
         return VocFolder(root, parts, faults)
     if files := find_coco_files(root):
         return CocoFolder(root, files, faults)
-    below = _below(root)
-    if below:
-        what = (
-            f"no data right here, but in {listed([path.name for path in below])}: name that folder"
-        )
-        faults.append(Fault(root, what))
-    else:
-        find_missing(root, faults)
+    find_missing(root, faults)
+    if faults[0].path == root and (below := _below(root)):
+        names = listed([path.name for path in below])
+        faults[:] = [Fault(root, f"no data right here, but in {names}: name that folder")]
     return None
 
 

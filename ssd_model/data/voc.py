@@ -47,6 +47,7 @@ class VocFolder:
         self.classes: tuple[str, ...] | None = None
         self._images = Finder(SUFFIXES)
         self._annotations = Finder((".xml",))
+        self._parts = parts
         self._faults = faults
         check_parts(root, parts, faults)
         if not faults:
@@ -63,6 +64,8 @@ class VocFolder:
             groups = [(self.root, self._folder_sets(parts))]
         else:
             groups = [self._list_sets(part) for part in parts]
+            if groups[0][0] == self.root:  # lists that tell where each image lies
+                groups = groups[:1]
         if not any(sets for _, sets in groups):
             splits = self._draw(parts)
         else:
@@ -213,6 +216,8 @@ class VocFolder:
         self, part: Part, image: Path | None, name: str, source: Path, fault: Fault | None
     ) -> Entry | None:
         """The entry with its annotation: of the same name, or with .xml behind the whole of it."""
+        if image:
+            part = next((each for each in self._parts if image.is_relative_to(each.images)), part)
         if image and image.is_relative_to(part.images):
             name = image.relative_to(part.images).as_posix()
         elif image:

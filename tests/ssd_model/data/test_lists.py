@@ -1,5 +1,6 @@
 """Lists of images as tools and people write them: which files a line means."""
 
+import shutil
 import unicodedata
 
 import pytest
@@ -139,6 +140,23 @@ def test_pairs_of_image_and_annotation_at_the_root(tmp_path, line, devkit):
         text = "".join(line.format(devkit, id_) + "\n" for id_ in ids)
         (tmp_path / f"{split}.txt").write_text(text)
     assert names(tmp_path) == ["a.jpg", "my photo 1.jpg"]
+    assert names(tmp_path, "test") == ["c.jpg"]
+
+
+@pytest.mark.parametrize("line", [*PAIRS, "{0}JPEGImages/{1}.jpg"])
+def test_lists_at_the_root_for_both_years(tmp_path, line):
+    """An id that both years have is another image in each."""
+    for year, name in (("VOC2007", "cat"), ("VOC2012", "dog")):
+        folder = make_voc(tmp_path / "VOCdevkit" / year, ["a"], ["c"])
+        add_image(folder, "a", object_xml(name, 1, 1, 9, 9))
+        shutil.rmtree(folder / "ImageSets")
+    lines = [line.format(f"VOCdevkit/{year}/", "a") for year in ("VOC2012", "VOC2007")]
+    (tmp_path / "trainval.txt").write_text("\n".join(lines))
+    (tmp_path / "test.txt").write_text(line.format("VOCdevkit/VOC2007/", "c"))
+    split = read_data(tmp_path, "trainval")
+    assert split.classes == ("cat", "dog")
+    assert [record.labels.tolist() for record in split.records] == [[2], [1]]
+    assert [record.image.parts[-3] for record in split.records] == ["VOC2012", "VOC2007"]
     assert names(tmp_path, "test") == ["c.jpg"]
 
 

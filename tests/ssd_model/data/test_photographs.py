@@ -1,5 +1,8 @@
 """Sets as people have them, read from end to end: see tests/helpers/photographs.py."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -33,6 +36,7 @@ def photographs(tmp_path):
     return tmp_path, make_voc_photographs(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:Truncated File Read")
 def test_voc_photographs(photographs):
     folder, truth = photographs
     trainval, test = read_data(folder, "trainval"), read_data(folder, "test")
@@ -92,3 +96,17 @@ def test_coco_photographs(tmp_path, capfd):
     ):
         assert told.out.count(line) == 1, (line, told.out)
     assert tell(test.notes) != tell(trainval.notes)
+
+
+def test_a_page_of_a_notebook_stays_clean(photographs):
+    """Nothing on stderr when images are read, again and again; and no Paddle for it."""
+    code = (
+        "import sys; from ssd_model.data.folder import read_data\n"
+        "for split in ('trainval', 'test') * 2:\n"
+        "    for record in read_data(sys.argv[1], split).records: record.open(), record.open(100)\n"
+        "assert 'paddle' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, str(photographs[0])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "read in spite of a warning: 1 (broken exif.jpg)" in done.stdout

@@ -79,6 +79,7 @@ ODD = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("options", ODD.values(), ids=ODD)
 def test_broken_exif_is_borne(tmp_path, picture, options):
     picture.save(tmp_path / "a.jpg", quality=95, **options)
