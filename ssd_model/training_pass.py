@@ -64,7 +64,8 @@ def train_epoch(
     if not batches:
         raise TrainingError("the train reader gave no batch")
     _check_finite(program, scope, description)
-    return dict(zip((label for label, _ in fetch_list), totals / batches, strict=True))
+    means = (totals / batches).tolist()
+    return dict(zip((label for label, _ in fetch_list), means, strict=True))
 
 
 def _check_finite(program: Program, scope: Scope, description: str) -> None:
