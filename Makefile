@@ -12,6 +12,9 @@ EPOCHS ?=
 BATCH_SIZE ?=
 LEARNING_RATE ?=
 PRETRAINED ?=
+IMAGES ?=
+MODEL ?=
+THRESHOLD ?= 0.5
 PORT ?= 8000
 
 # The newest Python that requirements.lock is for, on the PATH or among pyenv's, unless PYTHON says
@@ -38,8 +41,10 @@ TRAINING := $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EPOCHS),--epochs $(EPOC
   $(if $(PRETRAINED),--pretrained "$(PRETRAINED)")
 READY := $(VENV)/.ready
 UV := build/uv/bin/uv
+# A variable's text for the shell, as it is: $(HOME) in it stays that.
+quoted = '$(subst ','\'',$(value $1))'
 
-.PHONY: help setup data check-data run-notebooks html serve lab test test-html lint format baseline results benchmark lock smoke-pythons clean
+.PHONY: help setup data check-data run-notebooks detect html serve lab test test-html lint format baseline results benchmark lock smoke-pythons clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -72,7 +77,13 @@ check-data: $(READY) ## list all faults of a data folder: DATA_DIR=...
 
 run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT= MINUTES= EPOCHS= BATCH_SIZE= LEARNING_RATE= PRETRAINED=
 	$(BIN)/python -m utils.run_notebooks --profile $(PROFILE) --target-ratio $(TARGET_RATIO) --seed $(SEED) \
-	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(TRAINING) $(if $(value PRUNED_PARAMS),--pruned-params '$(subst ','\'',$(value PRUNED_PARAMS))')
+	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(TRAINING) $(if $(value PRUNED_PARAMS),--pruned-params $(call quoted,PRUNED_PARAMS))
+
+detect: $(READY) ## draw what a saved model finds in photographs: IMAGES= MODEL= THRESHOLD= OUTPUT=
+	@test -n $(call quoted,IMAGES) || { echo "say which image or folder: make detect IMAGES=..."; exit 2; }
+	$(BIN)/python -m ssd_model.export.detect $(call quoted,IMAGES) \
+	  --model $(if $(value MODEL),$(call quoted,MODEL),"$(OUTPUT)/models/pruned") --threshold $(THRESHOLD) \
+	  --output "$(OUTPUT)/detections"
 
 # The report is the last thing that a run leaves.
 html: $(READY) ## make the HTML tutorial of the notebooks that were run (and run them, if none were)

@@ -20,7 +20,10 @@ COMMANDS = set(re.findall(r"^(make [a-z].*)$|`(make [a-z][^`]*)`", README, re.M)
 TARGETS = {shlex.split(max(command))[1] for command in COMMANDS}
 
 HERE = {"help", "check-data", "format", "lab"}  # run below
-ELSEWHERE = {"serve": "tests/docs/test_html.py"}
+ELSEWHERE = {
+    "detect": "tests/ssd_model/export/test_detect.py",
+    "serve": "tests/docs/test_html.py",
+}
 # The net, or hours: only what they would do is seen.
 TOO_MUCH = {"lock", "baseline", "results", "benchmark"}
 

@@ -1,24 +1,52 @@
 """Paddle's own format for a network that only predicts."""
 
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import paddle
 from paddle.static import Program, Scope, Variable
 
 from ssd_model import kernels
-from ssd_model.files import write_file
+from ssd_model.files import write_file, write_json
+
+FILES = (".pdmodel", ".pdiparams")
+DESCRIPTION = ".classes.json"
+"""End of the file beside a model that names its classes."""
+
+
+class ModelError(ValueError):
+    """A saved model that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a saved model does not say about itself."""
+
+    classes: tuple[str, ...]
+    """Without the background."""
+    image_size: int
+    """Side of its input in pixels."""
 
 
 def save_inference_model(
-    prefix: Path, program: Program, image: Variable, outputs: list[Variable], scope: Scope
+    prefix: Path,
+    program: Program,
+    image: Variable,
+    outputs: list[Variable],
+    scope: Scope,
+    classes: Sequence[str] | None = None,
 ) -> int:
     """Write what is needed to go from `image` to `outputs`, as `fluid.io.save_inference_model`.
 
     Args:
         prefix: the files are `prefix`.pdmodel and `prefix`.pdiparams.
+        classes: names without the background, kept in `prefix`.classes.json for `make detect`.
 
     Returns:
-        Bytes of both files.
+        Bytes of the model's two files.
     """
     prefix.parent.mkdir(parents=True, exist_ok=True)
     # The training kernels' choice would be written into the model; the predictor makes its own.
@@ -33,7 +61,46 @@ def save_inference_model(
             program=program,
         )
     _forget_call_stacks(Path(f"{prefix}.pdmodel"))
-    return sum(Path(f"{prefix}{end}").stat().st_size for end in (".pdmodel", ".pdiparams"))
+    if classes is not None:
+        description = {"classes": list(classes), "image_size": image.shape[2]}
+        checksums = {"sha256": _checksum(prefix)}
+        write_json(Path(f"{prefix}{DESCRIPTION}"), description | checksums)
+    return sum(Path(f"{prefix}{end}").stat().st_size for end in FILES)
+
+
+def read_description(prefix: Path) -> Description:
+    """The classes of a saved model and the size of its input.
+
+    Raises:
+        ModelError: the model or its description is missing, or they do not belong together.
+    """
+    missing = [end for end in (*FILES, DESCRIPTION) if not Path(f"{prefix}{end}").is_file()]
+    if missing:
+        raise ModelError(
+            f"there is no {prefix}{missing[0]}: `make run-notebooks` saves models with their "
+            "classes under build/models"
+        )
+    path = Path(f"{prefix}{DESCRIPTION}")
+    try:
+        content = json.loads(path.read_bytes())
+        description = Description(tuple(map(str, content["classes"])), int(content["image_size"]))
+        checksum = content["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} does not describe a model: {error!r}") from error
+    if checksum != _checksum(prefix):
+        raise ModelError(
+            f"{path} is not of this model: its files have changed since. Save it again, or put the "
+            "three files together that belong together"
+        )
+    return description
+
+
+def _checksum(prefix: Path) -> str:
+    """SHA-256 of a model's files."""
+    digest = hashlib.sha256()
+    for end in FILES:
+        digest.update(Path(f"{prefix}{end}").read_bytes())
+    return digest.hexdigest()
 
 
 def _forget_call_stacks(model: Path) -> None:

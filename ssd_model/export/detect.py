@@ -1,0 +1,245 @@
+"""Detect objects in photographs with a saved model: `make detect`.
+
+As the original's infer.py it draws what it finds into copies; it takes folders, and lists all
+detections in detections.csv and detections.json besides.
+"""
+
+import argparse
+import csv
+import io
+import mimetypes
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ssd_model.data.faults import DataError
+from ssd_model.data.loader import preprocess
+from ssd_model.data.picture import open_image
+from ssd_model.export.drawing import draw_boxes
+from ssd_model.export.engines import Engine, load_paddle
+from ssd_model.export.inference_model import FILES, ModelError, read_description
+from ssd_model.files import write_file, write_json
+from ssd_model.progress import progress
+
+BATCH = 8
+THREADS = 4  # Pillow decodes and encodes outside Python's lock
+SHOWN = 10
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+COLUMNS = ("image", "class", "score", *CORNERS)
+
+
+class DetectError(ValueError):
+    """Nothing to detect in, or nowhere to write to."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in one image."""
+
+    image: str
+    """Its path within the folder."""
+    size: tuple[int, int]
+    """Width and height in pixels, upright."""
+    boxes: np.ndarray
+    """[K, 6] label (from 1), score, xmin, ymin, xmax, ymax in pixels; the best first."""
+
+
+@dataclass
+class Findings:
+    """What was found in all images."""
+
+    found: list[Found] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """By image, why."""
+
+    def rows(self, classes: Sequence[str]) -> Iterator[dict[str, object]]:
+        """One row a detection, by `COLUMNS`."""
+        for found in self.found:
+            for label, score, *corners in found.boxes.tolist():
+                named = {"image": found.image, "class": classes[int(label) - 1]}
+                pixels = {name: round(x, 1) for name, x in zip(CORNERS, corners, strict=True)}
+                yield {**named, "score": round(score, 4), **pixels}
+
+    def content(self, classes: Sequence[str]) -> dict[str, object]:
+        """All of it, for JSON: images without detections, too, and those that cannot be read."""
+        by_image: dict[str, list] = {found.image: [] for found in self.found}
+        for row in self.rows(classes):
+            by_image[row.pop("image")].append(row)
+        images = [
+            {
+                "image": found.image,
+                "width": found.size[0],
+                "height": found.size[1],
+                "detections": by_image[found.image],
+            }
+            for found in self.found
+        ]
+        return {"images": images, "unreadable": self.unreadable}
+
+    def faults(self) -> str:
+        """The first of the images that cannot be read, one a line, and why."""
+        lines = [f"  {name}: {why}" for name, why in self.unreadable.items()][:SHOWN]
+        more = len(self.unreadable) - len(lines)
+        return "\n".join(lines + [f"  and {more} more"] * (more > 0))
+
+
+def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> Findings:
+    """Detect in an image or in all images of a folder, and write copies and tables.
+
+    Args:
+        images: a file, or a folder with whatever folders are in it.
+        prefix: of a model saved with its classes.
+        output: a folder; it gets a copy of each image, under its name, with the boxes drawn in,
+            and the two tables.
+        threshold: the least score, in 0..1.
+
+    Raises:
+        DetectError: there is no image, none can be read, or a copy would overwrite an image.
+        ModelError: see `read_description`.
+    """
+    if not 0 <= threshold <= 1:
+        raise DetectError(f"the threshold is {threshold:g}: scores lie between 0 and 1")
+    model = read_description(prefix)
+    folder, paths = find_images(images, output)
+    engine, findings = load_paddle(prefix), Findings()
+    size = min(BATCH, len(paths))
+    with ThreadPoolExecutor(THREADS) as pool:
+        for start in progress(range(0, len(paths), size), "detecting"):
+            batch, tasks = paths[start : start + size], []
+            opened = pool.map(partial(_open, image_size=model.image_size), batch)
+            readable = []
+            for path, item in zip(batch, opened, strict=True):
+                if isinstance(item, DataError):
+                    why = str(item).removeprefix(f"{path}: ")
+                    findings.unreadable[_shown(path.relative_to(folder))] = why
+                else:
+                    readable.append((path.relative_to(folder), *item))
+            rows = _run(engine, [pixels for _, _, pixels in readable], size)
+            for (path, image, _), boxes in zip(readable, rows, strict=True):
+                boxes = boxes[boxes[:, 1] >= threshold]
+                boxes[:, 2:] = boxes[:, 2:].clip(0, 1) * np.tile(image.size, 2)
+                findings.found.append(Found(_shown(path), image.size, boxes))
+                tasks.append(pool.submit(_draw, image, boxes, model.classes, output / path))
+            for task in tasks:
+                task.result()
+    if not findings.found:
+        raise DetectError(f"none of the images can be read\n{findings.faults()}")
+    rows = list(findings.rows(model.classes))
+    _write_csv(output / "detections.csv", rows)
+    settings = {"model": _shown(prefix), "threshold": threshold, "classes": model.classes}
+    write_json(output / "detections.json", settings | findings.content(model.classes))
+    return findings
+
+
+def find_images(images: Path, output: Path) -> tuple[Path, list[Path]]:
+    """The folder of what is to be detected in, and its images in order.
+
+    Hidden files are passed over, and so is `output` inside the folder: copies of an earlier run.
+
+    Raises:
+        DetectError: there is none, or a copy would overwrite one.
+    """
+    if images.is_file():
+        folder, paths = images.parent, [images]
+    elif images.is_dir():
+        folder = images
+        paths = [path for path in sorted(images.rglob("*")) if _is_image(path, images)]
+        inside = output.resolve()
+        if images.resolve() in inside.parents:
+            paths = [path for path in paths if inside not in path.resolve().parents]
+    else:
+        raise DetectError(f"{images}: no such file or folder")
+    if not paths:
+        raise DetectError(f"{images} holds no images")
+    own = {path.resolve() for path in paths}
+    for path in paths:
+        target = output / path.relative_to(folder)
+        if target.resolve() in own:
+            raise DetectError(f"the copy of {path} would overwrite {target}: choose another OUTPUT")
+    return folder, paths
+
+
+def _is_image(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    kind, _ = mimetypes.guess_type(path.name)
+    return not hidden and (kind or "").startswith("image/") and path.is_file()
+
+
+def _open(path: Path, image_size: int) -> tuple[Image.Image, np.ndarray] | DataError:
+    """An image upright, and as the network takes it; or what is wrong with it."""
+    try:
+        image = open_image(path)
+    except DataError as error:
+        return error
+    return image, preprocess(image, image_size)
+
+
+def _run(engine: Engine, images: list[np.ndarray], size: int) -> list[np.ndarray]:
+    """Detections [K, 6] of each image, the best first, from a batch filled up to its size."""
+    if not images:
+        return []
+    # An engine makes itself ready for each size of batch anew.
+    filled = images + [np.zeros_like(images[0])] * (size - len(images))
+    detections, counts = engine(np.stack(filled))
+    parts = np.split(detections, np.cumsum(counts)[:-1])[: len(images)]
+    return [part[np.argsort(-part[:, 1], kind="stable")] for part in parts]
+
+
+def _draw(image: Image.Image, boxes: np.ndarray, classes: Sequence[str], target: Path) -> None:
+    """Write a copy of an image with its detections, in the format of its name."""
+    kind = {".png": "PNG", ".bmp": "BMP"}.get(target.suffix.lower(), "JPEG")
+    content = io.BytesIO()
+    draw_boxes(image, boxes, classes).save(content, kind, quality=95, compress_level=1)
+    write_file(target, content.getvalue())
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, object]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_file(path, text.getvalue().encode())
+
+
+def _shown(path: Path) -> str:
+    """A path as text, also where some of its bytes are none."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Detect, say what was found, and return the exit status."""
+    parser = argparse.ArgumentParser(description="Detect objects in photographs.")
+    parser.add_argument("images", type=Path, help="an image, or a folder of images")
+    parser.add_argument("--model", type=Path, required=True, help="prefix of a saved model's files")
+    parser.add_argument("--threshold", type=float, default=0.5, help="the least score, in 0..1")
+    parser.add_argument("--output", type=Path, required=True, help="folder for copies and tables")
+    arguments = parser.parse_args(argv)
+    model, output = arguments.model.expanduser(), arguments.output.expanduser()
+    if model.suffix in FILES:
+        model = model.with_suffix("")
+    try:
+        findings = detect(arguments.images.expanduser(), model, output, arguments.threshold)
+    except (DetectError, ModelError, OSError) as error:
+        print(error)
+        return 1
+    labels = Counter(row["class"] for row in findings.rows(read_description(model).classes))
+    counted = ", ".join(f"{name} {count}" for name, count in labels.most_common())
+    print(
+        f"{len(findings.found)} images, {labels.total()} detections with a score of "
+        f"{arguments.threshold:g} or more{': ' if counted else ''}{counted}"
+    )
+    print(f"copies with boxes, detections.csv and detections.json are in {_shown(output)}")
+    if findings.unreadable:
+        print(f"{len(findings.unreadable)} images cannot be read:\n{findings.faults()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
