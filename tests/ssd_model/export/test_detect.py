@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssd_model.data.folder import read_data
 from ssd_model.data.picture import ORIENTATION_TAG, open_image
 from ssd_model.data.scenes import write_scenes
-from ssd_model.data.voc import read_voc
 from ssd_model.export import detect as module
 from ssd_model.export.detect import BATCH, DetectError, detect, main
 from ssd_model.export.drawing import draw_boxes
@@ -28,7 +28,7 @@ from utils.paths import BASELINE, ROOT
 def scenes(tmp_path_factory):
     """Drawn road signs, and what is in them."""
     folder = write_scenes(tmp_path_factory.mktemp("signs"), trainval=1, test=11, processes=1)
-    return read_voc(folder, "test").records
+    return read_data(folder, "test").records
 
 
 @pytest.fixture(scope="module")
