@@ -2,19 +2,17 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
-T = TypeVar("T")
-
 
 def draw_sample(
-    items: Sequence[T],
+    items: Sequence[Any],
     classes: Sequence[Collection[str]],
     limit: int | None,
     seed: int | Sequence[int],
-) -> list[T]:
+) -> list:
     """Return `limit` items drawn at random, in their own order; all, if there are no more.
 
     Lists are often sorted by class, so their first items would not do. Each class, the rarest

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,8 +22,6 @@ SPELLINGS = {
 """What tools call each set."""
 TEST_SHARE = 0.2
 """Of the images, where the folder itself does not say which to measure on."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def choose_sets(found: Collection[str]) -> Choice | str:
     return "train"
 
 
-def draw_test(items: Sequence[T]) -> tuple[list[T], list[T], str]:
+def draw_test(items: Sequence[Any]) -> tuple[list, list, str]:
     """Part all images in two where the folder does not: to train on, to measure on, and a word.
 
     The same each time for the same number of images, whatever the seed of the run.
