@@ -25,4 +25,4 @@ from pruning.pattern_report import explain_pattern
 from pruning.plan import Plan, PlanError, total_plan, uniform_plan
 from pruning.search import nearest_uniform_plan, search_uniform_plan
 from pruning.sensitivity import measure_sensitivities, sensitive_plan
-from pruning.sweep import TARGETS, between, sweep
+from pruning.target_sweep import TARGETS, between, sweep

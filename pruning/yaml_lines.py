@@ -3,15 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 LONGEST_FILE = 100_000
 """Bytes; a config has hundreds."""
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class ConfigError(ValueError):
@@ -58,8 +56,8 @@ class YamlFile:
         raise ConfigError(message.encode("utf-8", "backslashreplace").decode())
 
     def parse(
-        self, model: type[Model], *where: str, settled: Collection[str] = (), **given
-    ) -> Model:
+        self, model: type[BaseModel], *where: str, settled: Collection[str] = (), **given
+    ) -> Any:
         """A mapping of the file as a model.
 
         Args:

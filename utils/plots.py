@@ -12,7 +12,7 @@ from PIL import Image
 from pruning.history import History
 from pruning.plan import Plan
 from pruning.sensitivity import Sensitivities
-from pruning.sweep import Sweep
+from pruning.target_sweep import Sweep
 from utils.fonts import shown
 
 # paddleslim, once imported, has plots go nowhere.

@@ -7,7 +7,7 @@ import pytest
 from pruning.dependencies import analyse
 from pruning.latency import measure_latency
 from pruning.plan import PlanError
-from pruning.sweep import TARGETS, between, sweep
+from pruning.target_sweep import TARGETS, between, sweep
 from ssd_model.programs import build_detector
 from utils.plots import plot_channels
 
