@@ -142,7 +142,8 @@ def sensitive_plan(
     """Cut a share of the FLOPs where it costs least: each layer until it costs as much as others.
 
     The original fitted a cubic to each layer's losses and searched the loss that saves enough;
-    here the loss is searched on what was measured, see `Sensitivities.ratio`.
+    here the loss is searched on what was measured, see `Sensitivities.ratio`, which leaves more of
+    the metric: tests/utils/test_measured.py.
 
     Args:
         sensitivities: of the layers to cut.
