@@ -36,8 +36,8 @@ Item = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 def preprocess(image: Image.Image, size: int = 300) -> np.ndarray:
     """Return an RGB image as the network takes it: float32 [3, size, size], BGR, about -1..1.
 
-    The sides are stretched to `size` (bilinear); (value - 127.5) * 0.007843 as the reader of
-    the original, PaddleCV/ssd.
+    The sides are stretched to `size`, bilinear where the original took Lanczos; then
+    (value - 127.5) * 0.007843 as there.
     """
     return _normalise(_stretch(image, size))
 

@@ -10,9 +10,9 @@ from pruning.cut import silenced
 from pruning.dependencies import analyse
 from pruning.plan import Plan
 from pruning.sensitivity import Sensitivities, sensitive_plan
+from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
 from ssd_model.data.scenes import write_scenes
-from ssd_model.data.voc import read_voc
 from ssd_model.evaluation import evaluate
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.weights import load_weights
@@ -26,7 +26,7 @@ class Shipped:
     """The shipped network, and 100 scenes that no ratio was chosen on."""
 
     def __init__(self, folder):
-        self.test = read_voc(write_scenes(folder, trainval=1, test=100, seed=7), "test")
+        self.test = read_data(write_scenes(folder, trainval=1, test=100, seed=7), "test")
         self.detector = build_detector(len(self.test.classes) + 1, is_train=False)
         self.scope = new_scope(self.detector)
         load_weights(self.detector.program, BASELINE, self.scope, strict=True)

@@ -10,7 +10,10 @@ from ssd_model.network import mobilenet_ssd
 from ssd_model.scope import read_tensor, write_tensor
 from tests.helpers import golden_values as golden
 from utils.optimizers import ORIGINAL_CONV_RATE, original
+from utils.paths import BASELINE
 from utils.profiles import PROFILES
+from utils.training import fine_tune
+from utils.workspace import Workspace
 
 TRAINING = json.loads((golden.FOLDER / "training.json").read_text())
 # The operators that start a parameter with random numbers, and what those depend on
@@ -44,6 +47,23 @@ def test_other_profiles_keep_all_parameters_alike():
     assert {name: profile.conv_rate for name, profile in PROFILES.items()} == {
         "smoke": 1, "standard": 1, "full": 0.1,
     }  # fmt: skip
+
+
+class BuiltError(Exception):
+    """Instead of training."""
+
+
+def test_a_workspace_trains_as_its_profile_says(voc, tmp_path, monkeypatch):
+    def compressor(place, scope, train_program, **_):
+        raise BuiltError(train_program)
+
+    monkeypatch.setattr("utils.training.Compressor", compressor)
+    work = Workspace(str(tmp_path), str(voc), "full")
+    with pytest.raises(BuiltError) as caught:
+        fine_tune(work, "control", 1, BASELINE)
+    (program,) = caught.value.args
+    rates = {p.name: p.optimize_attr["learning_rate"] for p in program.all_parameters()}
+    assert rates["conv2d_21.w_0"] == 0.1 and rates["conv2d_22.w_0"] == 1
 
 
 def test_the_rate_falls_when_the_originals_did():
