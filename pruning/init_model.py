@@ -1,0 +1,122 @@
+"""The weights to start from, of a network as it was built or of a pruned one.
+
+As with the original's `init_model`, the weights of a pruned network set the shapes.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import paddle
+
+from pruning.cut import reshape_programs
+from pruning.dependencies import Dependencies, analyse
+from pruning.plan import Plan, PlanError
+from ssd_model.scope import read_tensor, write_tensor
+from ssd_model.weights import (
+    LoadReport,
+    WeightsError,
+    fill_parameters,
+    load_weights,
+    read_weights,
+    shapes_of,
+)
+
+
+def programs_for(
+    path: Path, programs: Sequence[paddle.static.Program]
+) -> list[paddle.static.Program]:
+    """Programs with the shapes of a file's weights: copies, if those are of a pruned network.
+
+    Args:
+        path: weights, see `ssd_model.weights.read_weights`.
+        programs: of the unpruned network, the eval Program last.
+
+    Raises:
+        WeightsError: the weights cannot be read.
+        PlanError: see `plan_of_shapes`.
+    """
+    dependencies = analyse(programs[-1])
+    found = read_weights(path, dependencies.shapes).arrays
+    plan = plan_of_shapes(dependencies, {name: array.shape for name, array in found.items()})
+    return reshape_programs(plan, programs) if plan.ratios else list(programs)
+
+
+def load_init_model(
+    path: Path, programs: Sequence[paddle.static.Program], scope: paddle.static.Scope
+) -> LoadReport:
+    """Fill a scope for Programs of `programs_for`, from the same weights.
+
+    What the file lacks, and the state of the optimizer, keeps the first of its channels.
+
+    Args:
+        scope: as the startup programs of the unpruned network have left it.
+
+    Raises:
+        WeightsError: the weights cannot be read, or none fits. The scope is then as it was.
+    """
+    report = load_weights(programs[-1], path, scope)
+    for var in {var.name: var for program in programs for var in program.list_vars()}.values():
+        held = scope.find_var(var.name) if var.persistable else None
+        if held is None or not held.get_tensor()._is_initialized():
+            continue
+        array = read_tensor(scope, var.name)
+        if array.ndim == len(var.shape) and array.shape != tuple(var.shape):
+            write_tensor(scope, var.name, array[tuple(slice(side) for side in var.shape)])
+    return report
+
+
+def check_unpruned(path: Path, program: paddle.static.Program, scope: paddle.static.Scope) -> None:
+    """Refuse weights from which an unpruned network cannot start, before anything takes long.
+
+    Args:
+        program: an eval Program of the network, for any number of classes; scope: its own.
+
+    Raises:
+        WeightsError: the weights cannot be read, none fits, or they are of a pruned network.
+    """
+    found = read_weights(path, shapes_of(program))
+    fill_parameters(program, found, path, scope)
+    try:
+        shapes = {name: array.shape for name, array in found.arrays.items()}
+        ratios = plan_of_shapes(analyse(program), shapes).ratios
+    except PlanError:
+        return  # of another network: what fits is taken
+    if ratios:
+        raise WeightsError(
+            f"{path} is of a pruned network: {len(ratios)} filters have fewer channels, as "
+            f"{next(iter(ratios))}. Start from the unpruned one; a config's init_model takes both"
+        )
+
+
+def plan_of_shapes(dependencies: Dependencies, shapes: Mapping[str, tuple[int, ...]]) -> Plan:
+    """What was cut from a network, by the shapes of what is left of its parameters.
+
+    Args:
+        dependencies: of the unpruned network.
+        shapes: of a file's arrays by name; a filter that it lacks counts as whole.
+
+    Returns:
+        The plan, without ratios where nothing was cut. Another number of classes is no cut.
+
+    Raises:
+        PlanError: a shape that no cut leaves, by the parameter's name: more channels than the
+            network has, none, or others than the cut of the filters before it leaves.
+    """
+    ratios = {}
+    for name, group in dependencies.groups.items():
+        kept = shapes[name][0] if shapes.get(name) else group.channels
+        if kept < group.channels:
+            ratios[name] = 1 - kept / group.channels
+    plan = Plan(dependencies, ratios)
+    halved = Plan(dependencies, dict.fromkeys(dependencies.groups, 0.5)).shapes
+    for name, planned in plan.shapes.items():
+        found = shapes.get(name, planned)
+        # An axis that no cut reaches may differ: it has the classes, or the kernel.
+        sides = zip(found, planned, halved[name], dependencies.shapes[name], strict=False)
+        differs = any(one != two and half != whole for one, two, half, whole in sides)
+        if differs or len(found) != len(planned):
+            raise PlanError(
+                f"{name} has shape {list(found)} in the file, where the cut of the other filters "
+                f"leaves {list(planned)}: these are not the weights of this network, pruned or not"
+            )
+    return plan
