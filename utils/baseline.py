@@ -17,6 +17,7 @@ import numpy as np
 import paddle
 
 from pruning.checkpoints import read_best
+from pruning.init_model import check_unpruned
 from ssd_model import kernels
 from ssd_model.data.loader import make_loader
 from ssd_model.data.readers import feeds
@@ -66,6 +67,7 @@ def train_baseline(work: Workspace) -> None:
     beside the checkpoints: a machine that is busier tomorrow does not change it.
     """
     folder = work.checkpoints / "baseline"
+    check_pretrained(work.pretrained)
     cycles = list(_cycles(work, folder))
     start, best, result = work.pretrained, -1.0, folder / "best.safetensors"
     for i, cycle in enumerate(cycles):
@@ -82,6 +84,12 @@ def train_baseline(work: Workspace) -> None:
     work.baseline.parent.mkdir(parents=True, exist_ok=True)
     work.baseline.write_bytes(result.read_bytes())
     print(f"baseline: mAP {best:.3f} on {len(work.validation.records)} images of validation")
+
+
+def check_pretrained(path: Path) -> None:
+    """Refuse weights that no baseline can start from, see `check_unpruned`."""
+    detector = build_detector(2, is_train=False)
+    check_unpruned(path, detector.program, new_scope(detector))
 
 
 def advice(map_baseline: float, classes: int, images: int) -> str:

@@ -23,6 +23,8 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from pruning.lock import LockError, lock
+from ssd_model.weights import WeightsError
+from utils.baseline import check_pretrained
 from utils.paths import ROOT
 from utils.profiles import PROFILES, Options
 
@@ -48,6 +50,8 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
     os.environ["TQDM_DISABLE"] = "1"
     output = ROOT / parameters["output"]
     try:
+        if pretrained := parameters.get("options", {}).get("pretrained"):
+            check_pretrained(ROOT / pretrained)
         with lock(output), own_kernel():
             (output / "notebooks").mkdir(exist_ok=True)
             for notebook in chosen:
@@ -55,7 +59,7 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
                 print(f"{notebook.name} ...", flush=True)
                 execute(notebook, output / "notebooks" / notebook.name, parameters)
                 print(f"{notebook.name} done in {time.monotonic() - started:.0f} s", flush=True)
-    except (NotebookError, LockError, OSError) as error:
+    except (NotebookError, LockError, WeightsError, OSError) as error:
         print(error)
         return 1
     except KeyboardInterrupt:

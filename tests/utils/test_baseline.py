@@ -8,7 +8,7 @@ import pytest
 
 from ssd_model.weights import read_tensors
 from tests.helpers.voc_folder import add_image, object_xml, write_set
-from utils import baseline
+from utils import baseline, run_notebooks
 from utils.baseline import advice, plan_cycles, train_baseline
 from utils.profiles import PROFILES, Options
 from utils.workspace import Workspace
@@ -93,3 +93,12 @@ def test_the_best_epoch_is_saved_and_training_is_resumed(cats, monkeypatch, caps
     for name, array in arrays.items():
         np.testing.assert_array_equal(again[name], array, err_msg=name)
     assert "this run has ended" in capsys.readouterr().out
+
+
+def test_weights_that_no_baseline_can_start_from_are_refused_first(tmp_path, capsys):
+    (tmp_path / "weights.pdparams").write_bytes(b"\x80\x02cos\nsystem\n.")
+    for name, words in (("weights.pdparams", "it names os.system"), ("nowhere", "no such weights")):
+        options = {"pretrained": str(tmp_path / name)}
+        assert run_notebooks.run({"output": str(tmp_path / "out"), "options": options}) == 1
+        assert words in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
