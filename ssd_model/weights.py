@@ -117,7 +117,7 @@ def read_weights(path: Path, shapes: Shapes) -> Pretrained:
     path = Path(path)
     if path.is_dir():
         arrays, others = read_folder(path, shapes)
-        found = rename(arrays)
+        found = rename(arrays, shapes)
         return replace(found, unused=found.unused + others)
     if path.exists() and not path.is_file():
         raise WeightsError(f"{path} is neither a file nor a folder")
@@ -126,9 +126,9 @@ def read_weights(path: Path, shapes: Shapes) -> Pretrained:
     beginning = _beginning(path)
     if beginning[8:9] != b"{":  # of a safetensors file
         if path.suffix == ".pdparams" or is_pickle(beginning):
-            return rename(read_pdparams(path))
+            return rename(read_pdparams(path), shapes)
         if beginning[:4] == bytes(4):
-            return rename(read_combined(path, shapes))
+            return rename(read_combined(path, shapes), shapes)
     return Pretrained(read_tensors(path)[0])
 
 

@@ -6,7 +6,7 @@ of their own, and so did both when they still made static Programs.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,14 +49,19 @@ IMAGENET = _Input(
 SSD_RGB = _Input("RGB in -1..1", rgb=True)
 
 
-def rename(arrays: Mapping[str, np.ndarray]) -> Pretrained:
+def rename(arrays: Mapping[str, np.ndarray], own: Collection[str] = ()) -> Pretrained:
     """Arrays under this network's names, for this network's input: BGR, about -1..1.
 
     Those that have the original's names already stay as they are.
+
+    Args:
+        own: names of the network's parameters. One that itself has names like those of the others
+            is no MobileNet-SSD, and they are left to it.
     """
     plain = {name.removeprefix("backbone."): name for name in arrays}
     structured, static = set(_STRUCTURED) & set(plain), set(_STATIC) & set(plain)
-    if not structured and not static:
+    theirs = {plain[name] for name in structured | static}
+    if not theirs or not theirs.isdisjoint(own):
         return Pretrained(dict(arrays))
     table = {**_STRUCTURED, **_STATIC}
     if static:

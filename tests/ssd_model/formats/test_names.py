@@ -166,6 +166,13 @@ def test_names_of_the_original_stay(detector):
     assert list(found.arrays) == [*arrays, "fc_0.w_0"] and not found.unused and not found.notes
 
 
+def test_a_network_of_ones_own_with_such_names():
+    arrays = {"conv1_weights": np.ones((8, 3, 3, 3)), "fc": np.ones(8), "conv9_weights": np.ones(2)}
+    found = rename(arrays, own={"conv1_weights", "fc"})
+    assert found.arrays == arrays and not found.unused and not found.notes
+    assert set(rename(arrays).arrays) == {"conv2d_0.w_0"}
+
+
 def test_another_network_is_refused_by_its_names(detector, tmp_path):
     path = tmp_path / "resnet.pdparams"
     with dynamic():
