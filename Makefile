@@ -44,7 +44,7 @@ UV := build/uv/bin/uv
 # A variable's text for the shell, as it is: $(HOME) in it stays that.
 quoted = '$(subst ','\'',$(value $1))'
 
-.PHONY: help setup data check-data run-notebooks detect html serve lab test test-html lint format baseline results benchmark lock smoke-pythons clean
+.PHONY: help setup data check-data run-notebooks detect html serve lab test test-html lint format baseline results benchmark engines lock smoke-pythons clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -122,6 +122,9 @@ results: $(READY) ## measure what pruning costs, for results/ (hours; goes on wh
 benchmark: $(READY) ## measure how fast it all is, beside other engines and PyTorch (most of an hour, on an idle machine)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -r benchmark/requirements.txt
 	$(BIN)/python -m benchmark
+
+engines: $(READY) ## install ncnn, an engine for boards: notebook 4 then converts to it, too
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r ssd_model/export/requirements.txt
 
 $(UV):
 	$(new_venv) build/uv && build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv

@@ -22,7 +22,10 @@ from utils.run_notebooks import NOTEBOOKS
 DOCS = ROOT / "docs"
 BESIDE = ("ssd_model/data/scenes/README", "ssd_model/pretrained/README")
 """Pages that stand beside what they tell of."""
-PAGES = ("index", "report", "data", "glossary", "fluid", "api", "contributing", "search", *BESIDE)
+PAGES = (
+    *("index", "report", "data", "board", "glossary", "fluid", "api", "contributing", "search"),
+    *BESIDE,
+)
 
 
 class HtmlError(ValueError):

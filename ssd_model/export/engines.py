@@ -1,4 +1,4 @@
-"""The engines that run saved models in this process: ONNX Runtime and Paddle Inference."""
+"""The engines that run saved models in this process: ONNX Runtime, ncnn and Paddle Inference."""
 
 import platform
 import sys
@@ -25,6 +25,35 @@ def load_onnx(path: Path) -> Engine:
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     (image,) = (value.name for value in session.get_inputs())
     return lambda batch: session.run(None, {image: batch})
+
+
+def load_ncnn(param: Path) -> Engine:
+    """ncnn on the CPU, in float32, with all cores; image by image.
+
+    Args:
+        param: of `export_ncnn`; the weights lie beside it.
+
+    Raises:
+        OSError: ncnn cannot read the files.
+    """
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = runtime.cores()
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    # It returns a status, and tells the reason on stderr.
+    if net.load_param(str(param)) or net.load_model(str(param.with_suffix(".bin"))):
+        raise OSError(f"ncnn cannot read {param} and its .bin")
+
+    def run(batch: np.ndarray) -> list[np.ndarray]:
+        outputs = []
+        for image in batch:
+            with net.create_extractor() as extractor:
+                extractor.input("in0", ncnn.Mat(image))
+                outputs.append([np.array(extractor.extract(name)[1]) for name in ("out0", "out1")])
+        return [np.stack(output) for output in zip(*outputs, strict=True)]
+
+    return run
 
 
 def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
@@ -61,3 +90,8 @@ def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
         return [predictor.get_output_handle(name).copy_to_cpu() for name in names]
 
     return run
+
+
+def load(path: Path) -> Engine:
+    """The engine for a saved model: `x.onnx`, `x.ncnn.param`, or the prefix of Paddle's files."""
+    return {".onnx": load_onnx, ".param": load_ncnn}.get(path.suffix, load_paddle)(path)

@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+import onnx
 from paddle.base.framework import Operator
 from paddle.static import Program, Variable
 
@@ -59,6 +62,11 @@ def metadata(
             )
         facts["classes"] = ["background", *classes]
     return {name: json.dumps(fact, ensure_ascii=False) for name, fact in facts.items()}
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What `metadata` wrote into an ONNX file."""
+    return {fact.key: json.loads(fact.value) for fact in onnx.load(path).metadata_props}
 
 
 def _attributes(op: Operator, names: Sequence[str]) -> dict:

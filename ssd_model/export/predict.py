@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_model.export.engines import load_onnx, load_paddle
+from ssd_model.export.engines import load
 from ssd_model.weights import read_tensors, write_tensors
 
 PACKAGES = Path(__file__).resolve().parents[2]
@@ -34,7 +34,8 @@ def predict(prefix: Path, image: np.ndarray, runs: int = 0) -> Prediction:
     """Load a saved model in a fresh process and run it.
 
     Args:
-        prefix: of the model's files, for Paddle Inference; or an ONNX file, for ONNX Runtime.
+        prefix: of the model's files, for Paddle Inference; or an ONNX file, for ONNX Runtime; or
+            ncnn's `.param`.
         image: [N, 3, S, S] float32.
         runs: timed runs after the first; none by default.
 
@@ -76,7 +77,6 @@ def main() -> None:
     parser.add_argument("runs", type=int)
     arguments = parser.parse_args()
     image = read_tensors(arguments.source)[0]["image"]
-    load = load_onnx if arguments.prefix.suffix == ".onnx" else load_paddle
     run = load(arguments.prefix)
     outputs = run(image)
     milliseconds = []

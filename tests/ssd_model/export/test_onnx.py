@@ -1,9 +1,8 @@
 """The pruned network in another engine: the same boxes, the same mAP, and nearly so in int8."""
 
-import json
-
 import numpy as np
 import onnx
+import onnxruntime
 import paddle
 import pytest
 from PIL import Image
@@ -16,7 +15,8 @@ from ssd_model.detection_output import decode_boxes
 from ssd_model.evaluation import evaluate
 from ssd_model.export.engine_reader import engine_reader
 from ssd_model.export.engines import load_onnx
-from ssd_model.export.int8 import quantize
+from ssd_model.export.int8 import quantize, quantize_weights
+from ssd_model.export.onnx_metadata import read_metadata
 from ssd_model.export.onnx_model import export_onnx, suppression_inputs
 from ssd_model.export.predict import predict
 from ssd_model.programs import build_detector, new_scope
@@ -146,7 +146,7 @@ def test_the_file_says_what_it_holds(detector, pruned, path, scenes, tmp_path):
     shapes = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer if "shape" in t.name]
     assert len(shapes) == 12 and all(shape[0] == -1 and (shape[1:] > 0).all() for shape in shapes)
 
-    facts = {prop.key: json.loads(prop.value) for prop in model.metadata_props}
+    facts = read_metadata(path)
     assert facts["classes"] == ["background", *scenes[0].classes]
     assert facts["suppression"]["nms_threshold"] == 0.45
     assert facts["priors"]["count"] == 1917
@@ -157,8 +157,7 @@ def test_the_file_says_what_it_holds(detector, pruned, path, scenes, tmp_path):
 
 
 def test_the_metadata_say_how_to_prepare_an_image(path, scenes):
-    facts = {prop.key: json.loads(prop.value) for prop in onnx.load(path).metadata_props}
-    how, photo = facts["preprocessing"], scenes[1].records[0].open()
+    how, photo = read_metadata(path)["preprocessing"], scenes[1].records[0].open()
     pixels = np.asarray(photo.resize(how["size"], Image.Resampling.BILINEAR), "float32")
     assert (how["resize"], how["channels"]) == ("stretched, bilinear", "BGR")
     image = (pixels[:, :, ::-1].transpose(2, 0, 1) - how["mean"]) * how["scale"]
@@ -178,14 +177,61 @@ def test_another_engine_has_the_same_map(detector, pruned, path, scenes):
     assert theirs["map"] == pytest.approx(ours["map"], abs=1e-3)
 
 
+def run_without_fusing(path, images) -> list[np.ndarray]:
+    """The graph of a file as it is written: integers are looked up, all arithmetic is in floats."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return session.run(None, {"image": images})
+
+
+def int8_weights(file) -> dict[str, np.ndarray]:
+    """Filters of an ONNX file that are integers, by name."""
+    return {
+        tensor.name: onnx.numpy_helper.to_array(tensor).astype(int)
+        for tensor in onnx.load(file).graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4
+    }
+
+
 def test_int8_is_a_quarter_and_finds_nearly_the_same(detector, path, scenes, batch, tmp_path):
     images = (np.array(b[0]["image"]) for b in make_loader(scenes[0], detector.feed_list, 4))
-    size = quantize(path, tmp_path / "int8.onnx", images)
-    assert size == (tmp_path / "int8.onnx").stat().st_size < 0.3 * path.stat().st_size
-    scores, quantized = load_onnx(path)(batch)[1], load_onnx(tmp_path / "int8.onnx")(batch)[1]
+    target = tmp_path / "int8.onnx"
+    size = quantize(path, target, images)
+    assert size == target.stat().st_size < 5.5e6 < 0.3 * path.stat().st_size
+    assert read_metadata(target) == read_metadata(path)
+    weights = int8_weights(target)
+    kept = {name for name in weights if name.endswith(".int8")}  # and computed with as floats
+    inside = {name for name in weights if name.endswith("_quantized")}
+    assert len(weights) == len(kept | inside) == 47 and len(kept) == 1 + 13 + 12
+    assert max(np.abs(weights[name]).max() for name in inside) == 64
+    scores = load_onnx(path)(batch)[1]
     sure = scores > 0.5
     assert sure.any()
-    assert 0 < np.abs(scores - quantized)[sure].mean() < 0.1
+    # Integers are multiplied as their floats would be: nothing overflows.
+    for run in (load_onnx(target), lambda images: run_without_fusing(target, images)):
+        assert 0 < np.abs(scores - run(batch)[1])[sure].mean() < 0.04
+
+
+def test_int8_weights_are_the_nearest_of_their_filters_scale(path, batch, tmp_path):
+    target = tmp_path / "weights.onnx"
+    size = quantize_weights(path, target)
+    assert size == target.stat().st_size < 5.5e6 < 0.3 * path.stat().st_size
+    assert read_metadata(target) == read_metadata(path)
+    tensors = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(target).graph.initializer}
+    kept = int8_weights(target)
+    assert len(kept) == 47
+    for name, integers in kept.items():
+        assert (np.abs(integers).max(axis=(1, 2, 3)) == 127).all()
+        assert tensors[name.replace(".int8", ".scale")].shape == (len(integers), 1, 1, 1)
+    # A head has no batch norm, so its filters can be compared with those of the first file.
+    before = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
+    name = "conv2d_23.w_0"
+    restored = kept[f"{name}.int8"] * tensors[f"{name}.scale"]
+    steps = np.abs(restored - before[name]) / tensors[f"{name}.scale"]
+    assert steps.max() <= 0.5 + 1e-4
+    difference = np.abs(load_onnx(target)(batch)[1] - load_onnx(path)(batch)[1])
+    assert 0 < difference.mean() < 1e-3
 
 
 def test_an_operator_that_is_not_known(detector, pruned, tmp_path, monkeypatch):
