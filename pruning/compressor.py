@@ -25,7 +25,6 @@ from ssd_model import kernels
 from ssd_model.data.readers import FeedList, Reader, first_batches, sample
 from ssd_model.evaluation import FetchList, evaluate
 from ssd_model.training_pass import train_epoch
-from ssd_model.weights import load_weights
 
 
 class Compressor:
@@ -91,19 +90,22 @@ class Compressor:
         its sensitivities are measured."""
 
     def config(self, config_file: Path) -> None:
-        """Read a config and check it against the network. Nothing is changed yet.
+        """Read a config and check it against the network, which is that of `init_model` if the
+        config names one. No value is changed yet.
 
         Raises:
             ConfigError: see `load_config`; also an unknown `metric_name`, a criterion for what
                 is no filter that can be cut, or training or reconstruction without a reader.
             PatternError, PlanError: a strategy cannot be carried out on this network.
+            WeightsError, PlanError: `init_model` cannot be read, or is of another network.
         """
         config = load_config(config_file)
-        unpruned = self._network.unpruned.dependencies
+        self._network.restart_from(config.init_model)
+        self._dependencies = start = self._network.dependencies
         labels = [label for label, _ in self._eval_fetch_list]
         reader = self._train_reader is not None
-        check_config(config, config_file, unpruned, labels, reader, bool(self._train_fetch_list))
-        plans = [strategy.first_plan(unpruned) for strategy in config.strategies]
+        check_config(config, config_file, start, labels, reader, bool(self._train_fetch_list))
+        plans = [strategy.first_plan(start) for strategy in config.strategies]
         self.plan = plans[0] if plans else None
         self._config = config
 
@@ -120,7 +122,7 @@ class Compressor:
             SensitivityError: `sensitivities_file` holds those of another network.
             TrainingError: the loss or a parameter is no longer a number.
             PlanError: a later step of a strategy cannot reach its target.
-            WeightsError: `init_model` is damaged or does not fit.
+            WeightsError: nothing in `init_model` fits, or it is damaged.
             ValueError: the scope's tensors do not fit the Programs, or are what a run that was
                 stopped has left.
         """
@@ -128,15 +130,10 @@ class Compressor:
             raise ValueError("call config(path) before run()")
         folder = self._config.checkpoint_path
         with lock(folder) if folder else nullcontext():
-            if self._config.init_model:
-                network = self._network
-                network.restart()
-                load_weights(
-                    network.evaluation, self._config.init_model, network.scope, strict=True
-                )
             state = self._resume.start(self._config)
-            if state.ratios:
-                self.plan = Plan(self._network.unpruned.dependencies, state.ratios[0])
+            if state.steps:
+                first = state.ratios[-sum(state.steps.values())]
+                self.plan = Plan(self._dependencies, first)
             try:
                 return self._run(state)
             except BaseException:
@@ -213,7 +210,7 @@ class Compressor:
             before = ScopedProgram(network.evaluation, network.scope)
             reconstruction = Reconstruction(plan, before, strategy.criterions)
         network.prune(plan, strategy.criterions)
-        if not state.ratios:
+        if not state.steps:
             self.plan = plan
         state.ratios.append(dict(plan.ratios))
         state.steps[strategy.name] = state.steps.get(strategy.name, 0) + 1

@@ -31,7 +31,8 @@ class CompressConfig(Record):
     """Which checkpoints stay: the 'last' two, the one with the 'best' first metric as well, or
     'all'. The original had no such key, and kept all."""
     init_model: FilePath | None = None
-    """Weights to start from; without it, the scope as it is."""
+    """Weights to start from, a file or a folder, see `ssd_model.weights.read_weights`: what fits is
+    taken, and those of a pruned network set the shapes. Without it, the scope as it is."""
     strategies: tuple[SerializeAsAny[PruneStrategy], ...]
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import paddle
 
-from pruning.cut import reshape_programs
 from pruning.dependencies import Dependencies, analyse
 from pruning.plan import Plan, PlanError
 from ssd_model.scope import read_tensor, write_tensor
@@ -22,33 +21,30 @@ from ssd_model.weights import (
 )
 
 
-def programs_for(
-    path: Path, programs: Sequence[paddle.static.Program]
-) -> list[paddle.static.Program]:
-    """Programs with the shapes of a file's weights: copies, if those are of a pruned network.
+def plan_of_weights(path: Path, dependencies: Dependencies) -> Plan:
+    """What was cut from a network, by the weights that are left of it.
 
     Args:
         path: weights, see `ssd_model.weights.read_weights`.
-        programs: of the unpruned network, the eval Program last.
+        dependencies: of the unpruned network.
 
     Raises:
         WeightsError: the weights cannot be read.
         PlanError: see `plan_of_shapes`.
     """
-    dependencies = analyse(programs[-1])
     found = read_weights(path, dependencies.shapes).arrays
-    plan = plan_of_shapes(dependencies, {name: array.shape for name, array in found.items()})
-    return reshape_programs(plan, programs) if plan.ratios else list(programs)
+    return plan_of_shapes(dependencies, {name: array.shape for name, array in found.items()})
 
 
 def load_init_model(
     path: Path, programs: Sequence[paddle.static.Program], scope: paddle.static.Scope
 ) -> LoadReport:
-    """Fill a scope for Programs of `programs_for`, from the same weights.
+    """Fill a scope for Programs that have the shapes of these weights, see `plan_of_weights`.
 
     What the file lacks, and the state of the optimizer, keeps the first of its channels.
 
     Args:
+        programs: the eval Program last.
         scope: as the startup programs of the unpruned network have left it.
 
     Raises:

@@ -1,11 +1,15 @@
 """A network that is pruned step by step: its Programs, their scope, and what was done to them."""
 
+from pathlib import Path
+
 from paddle.static import Program, Scope
 
 from pruning.cut import Criterions, apply_plan, reshape_programs
 from pruning.dependencies import Dependencies, analyse
+from pruning.init_model import load_init_model, plan_of_weights
 from pruning.plan import Plan
 from ssd_model.scope import weights_digest
+from ssd_model.weights import LoadReport
 
 
 class PrunedNetwork:
@@ -45,6 +49,22 @@ class PrunedNetwork:
         plan = Plan(self.dependencies, ratios)
         self.train, self.evaluation = reshape_programs(plan, [self.train, self.evaluation])
         self.plan = plan
+
+    def restart_from(self, init_model: Path | None) -> None:
+        """The Programs as they were given, or with the shapes of weights to start from.
+
+        Raises:
+            WeightsError, PlanError: see `plan_of_weights`.
+        """
+        self.restart()
+        if init_model:
+            plan = plan_of_weights(init_model, self.unpruned.dependencies)
+            if plan.ratios:
+                self.reshape(plan.ratios)
+
+    def load(self, init_model: Path) -> LoadReport:
+        """Fill the scope with the weights that set the shapes, see `load_init_model`."""
+        return load_init_model(init_model, [self.train, self.evaluation], self.scope)
 
     def digest(self) -> str:
         """A short name for the values of the parameters."""

@@ -32,16 +32,20 @@ class Resume:
 
         Raises:
             CheckpointError: the folder holds an unfinished run of another kind, or has no room.
+            WeightsError, PlanError: `init_model` is damaged or does not fit.
             ValueError: the scope's tensors do not fit the Programs, or are what a run that was
                 stopped has left.
         """
-        self._network.restart()
-        fingerprint = self._fingerprint(config)
-        if fingerprint["start weights"] == self._left:
+        network = self._network
+        if network.digest() == self._left:
             raise ValueError(
                 "the scope holds what a run that was stopped has left: run the startup program "
                 "(and load the weights) again, and it resumes from its last checkpoint"
             )
+        network.restart_from(config.init_model)
+        if config.init_model:
+            print(network.load(config.init_model))
+        fingerprint = self._fingerprint(config)
         folder = config.checkpoint_path
         found = checkpoints.find(folder, fingerprint) if folder else None
         if found:
@@ -52,7 +56,9 @@ class Resume:
             checkpoints.check_room(folder, self._network.train)
         if self._scheduler:
             self._scheduler.set_state_dict(self._first_step)
-        return RunState(fingerprint)
+        # What was cut before is the first of the cuts.
+        cut_before = [dict(network.plan.ratios)] if network.plan.ratios else []
+        return RunState(fingerprint, ratios=cut_before)
 
     def save(self, config: CompressConfig, state: RunState) -> None:
         """Write a checkpoint, if the config wants them.
@@ -77,6 +83,7 @@ class Resume:
     def _resume(self, folder, state: RunState, arrays: dict, path) -> RunState:
         if not state.finished:
             checkpoints.check_room(folder, self._network.train)
+        self._network.restart()
         for ratios in state.ratios:
             self._network.reshape(ratios)
         for name, array in arrays.items():

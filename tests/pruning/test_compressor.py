@@ -13,7 +13,6 @@ from ssd_model.average_precision import AveragePrecision
 from ssd_model.fusion import fused
 from ssd_model.scope import read_tensor, write_tensor
 from ssd_model.training_pass import TrainingError
-from ssd_model.weights import save_weights
 from tests.helpers.small_run import BATCHES, Setup, weights
 
 CPU = paddle.CPUPlace()
@@ -68,19 +67,6 @@ def test_readers_without_a_feed_list(config):
         setup.compressor.run()
     for name, array in weights(one).items():
         np.testing.assert_array_equal(array, weights(two)[name], err_msg=name)
-
-
-def test_init_model_is_loaded(config, tmp_path):
-    source = Setup()
-    save_weights(source.eval.program, tmp_path / "start.safetensors", source.scope)
-    path = config(epoch=0)
-    path.write_text(path.read_text() + f"    init_model: '{tmp_path / 'start.safetensors'}'\n")
-    setup = Setup()
-    name = "conv2d_0.w_0"
-    setup.scope.find_var(name).get_tensor().set(np.zeros((32, 3, 3, 3), "float32"), CPU)
-    setup.compressor.config(path)
-    setup.compressor.run()
-    np.testing.assert_array_equal(read_tensor(setup.scope, name), read_tensor(source.scope, name))
 
 
 @pytest.mark.parametrize(

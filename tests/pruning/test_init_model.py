@@ -4,15 +4,16 @@ import numpy as np
 import paddle
 import pytest
 
-from pruning.cut import apply_plan
+from pruning.artifacts import PrunedRun, find_pruned, load_pruned, save_pruned
+from pruning.cut import apply_plan, reshape_programs
 from pruning.dependencies import analyse, optimizer_state
-from pruning.init_model import check_unpruned, load_init_model, plan_of_shapes, programs_for
+from pruning.init_model import check_unpruned, load_init_model, plan_of_shapes, plan_of_weights
 from pruning.plan import Plan, PlanError, uniform_plan
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.scope import read_tensor
 from ssd_model.weights import WeightsError, save_weights, shapes_of, write_tensors
 from tests.helpers.other_mobilenets import MobileNet, dynamic
-from tests.helpers.small_run import SIZE, make_batch
+from tests.helpers.small_run import SIZE, Interrupted, Setup, make_batch, weights
 from utils.paths import BASELINE
 
 PATTERN = r"conv2d_[1-9]\.w_0|conv2d_1[0-2]\.w_0"
@@ -43,11 +44,14 @@ def pruned(networks, dependencies, tmp_path_factory):
     return path, {name: read_tensor(scope, name) for name in shapes_of(program)}
 
 
+def programs_for(path, programs):
+    return reshape_programs(plan_of_weights(path, analyse(programs[-1])), programs)
+
+
 def test_the_unpruned_network_stays_as_it_is(networks, dependencies, tmp_path):
-    train, evaluation = networks
+    _, evaluation = networks
     save_weights(evaluation.program, tmp_path / "whole.safetensors", new_scope(evaluation))
-    programs = [train.program, evaluation.program]
-    assert programs_for(tmp_path / "whole.safetensors", programs) == programs
+    assert plan_of_weights(tmp_path / "whole.safetensors", dependencies).ratios == {}
     assert plan_of_shapes(dependencies, dependencies.shapes).ratios == {}
     assert plan_of_shapes(dependencies, {}).ratios == {}
 
@@ -143,7 +147,6 @@ def test_weights_of_something_else_change_nothing(networks, tmp_path):
         paddle.save({"fc.weight": paddle.ones([3, 4])}, str(path))  # noqa: TID251
     programs, scope = [train.program, evaluation.program], new_scope(evaluation, train)
     before = read_tensor(scope, "conv2d_0.w_0")
-    assert programs_for(path, programs) == programs
     with pytest.raises(WeightsError, match=r"fc\.weight"):
         load_init_model(path, programs, scope)
     np.testing.assert_array_equal(read_tensor(scope, "conv2d_0.w_0"), before)
@@ -160,3 +163,83 @@ def test_what_an_unpruned_network_can_start_from(networks, pruned, tmp_path):
     arrays = {"conv2d_0.w_0": np.ones((64, 3, 3, 3)), "batch_norm_0.w_0": np.ones(32)}
     write_tensors(tmp_path / "other.safetensors", arrays)
     check_unpruned(tmp_path / "other.safetensors", program, scope)
+
+
+@pytest.fixture
+def started(config, pruned):
+    """Writes a config that starts from the pruned network and prunes it once more."""
+
+    def write(**settings):
+        path = config(epoch=2, **settings)
+        path.write_text(f"{path.read_text()}    init_model: '{pruned[0]}'\n")
+        return path
+
+    return write
+
+
+def test_a_compressor_prunes_a_pruned_network_once_more(started, dependencies, pruned, tmp_path):
+    path = started(start=1)
+    setup, before = Setup(), weights(Setup())
+    setup.compressor.config(path)
+    planned, start = setup.compressor.plan, setup.compressor.eval_graph.program
+    after = weights(setup)
+    assert all(np.array_equal(before[name], after[name]) for name in before), "not before run()"
+    assert shapes_of(start) == {name: array.shape for name, array in pruned[1].items()}
+    history = setup.compressor.run()
+    stages = [(row["stage"], row["epoch"]) for row in history.rows]
+    assert stages == [("baseline", 0), ("finetuned", 1), ("pruned", 1), ("finetuned", 2)]
+    # What was cut before is the first of two cuts; the target is of what it had left.
+    assert len(history.ratios) == 2 and history.ratios[1] == planned.ratios
+    assert history.flops_before == Plan(dependencies, {}).flops
+    assert planned.flops == pytest.approx(0.8 * planned.unpruned.flops, rel=0.02)
+    assert history.flops_after == planned.flops < 0.8 * history.flops_before
+    assert {name: array.shape for name, array in weights(setup).items()} == planned.shapes
+    # What it leaves in a file is found again from the unpruned network.
+    run = PrunedRun(0.2, PATTERN, history)
+    file = tmp_path / "twice.safetensors"
+    save_pruned(file, setup.compressor.eval_graph.program, setup.scope, run, "key")
+    scope = new_scope(setup.eval)
+    program = load_pruned(file, setup.eval.program, scope, find_pruned(file, "key"))
+    assert shapes_of(program) == planned.shapes
+
+
+def test_a_run_from_a_pruned_network_resumes(started):
+    whole = Setup()
+    whole.compressor.config(started(start=1))
+    expected = whole.compressor.run()
+    path = started(start=1, checkpoints="checkpoints")
+    broken = Setup(train_reader=Interrupted(4))
+    broken.compressor.config(path)
+    with pytest.raises(KeyboardInterrupt):
+        broken.compressor.run()
+    with pytest.raises(ValueError, match="resumes from its last checkpoint"):
+        broken.compressor.run()
+    resumed = Setup()
+    resumed.compressor.config(path)
+    history = resumed.compressor.run()
+    assert history.ratios == expected.ratios and history.flops_after == expected.flops_after
+    assert resumed.compressor.plan.ratios == history.ratios[1]
+    assert history.value("map_by_class", "finetuned")[1:] == pytest.approx(
+        expected.value("map_by_class", "finetuned")[1:]
+    )
+    for name, array in weights(whole).items():
+        np.testing.assert_array_equal(array, weights(resumed)[name], err_msg=name)
+
+
+def test_a_compressor_starts_from_what_fits(config, tmp_path):
+    path = config(epoch=0)
+    arrays = {"conv2d_0.w_0": np.ones((32, 3, 3, 3)), "fc.weight": np.ones((3, 4))}
+    write_tensors(tmp_path / "some.safetensors", arrays)
+    write_tensors(tmp_path / "none.safetensors", {"fc.weight": np.ones((3, 4))})
+    text = path.read_text()
+    for name in ("some", "none", "nowhere"):
+        path.write_text(f"{text}    init_model: '{tmp_path / name}.safetensors'\n")
+        setup = Setup()
+        if name == "some":
+            setup.compressor.config(path)
+            setup.compressor.run()
+            assert (read_tensor(setup.scope, "conv2d_0.w_0") == 1).all()
+            continue
+        with pytest.raises(WeightsError, match=r"fc\.weight|no such weights file"):
+            setup.compressor.config(path)
+            setup.compressor.run()
