@@ -13,7 +13,7 @@ from pruning.history import History
 from pruning.plan import Plan
 from pruning.sensitivity import Sensitivities
 from pruning.target_sweep import Sweep
-from utils.fonts import shown
+from ssd_model.fonts import shown
 
 # paddleslim, once imported, has plots go nowhere.
 if get_ipython():

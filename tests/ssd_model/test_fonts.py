@@ -2,14 +2,16 @@
 
 import warnings
 from importlib.util import find_spec
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
-from utils import fonts, plots
-from utils.fonts import PACKAGES, shown
+from ssd_model import fonts
+from ssd_model.fonts import BASE_FONT, PACKAGES, in_pieces, shown
+from utils import plots
 
 NAMES = ["停车标志", "साइकिल", "می\u200cرود", "全角\u3000空格", "🚗", "ไทย", "क्\u200dष", "cat", "é"]
 
@@ -17,11 +19,13 @@ NAMES = ["停车标志", "साइकिल", "می\u200cرود", "全角\u3000
 @pytest.fixture(autouse=True)
 def plain_settings():
     fonts._entries.cache_clear()
+    in_pieces.cache_clear()
     with plt.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
     plt.close("all")
     fonts._entries.cache_clear()
+    in_pieces.cache_clear()
 
 
 @pytest.fixture(params=["as installed", "no font but matplotlib's"])
@@ -46,6 +50,19 @@ def test_letters_without_a_font_are_told_by_number(monkeypatch):
     assert shown(["停a", "🚗", "cat"]) == [r"\u505ca", r"\U0001f697", "cat"]
 
 
+def test_pieces_of_a_text(machine):
+    for name in NAMES:
+        pieces = in_pieces(f"{name} 0.87")
+        assert all(not fonts._lacking(text, path) for text, path in pieces), name
+        assert all(one[1] != two[1] for one, two in pairwise(pieces)), name
+    assert in_pieces("cat 0.87") == (("cat 0.87", BASE_FONT),)
+
+
+def test_pieces_without_a_font_are_told_by_number(monkeypatch):
+    monkeypatch.setattr(fonts, "_entries", lambda: [])
+    assert in_pieces("a停 0.87") == ((r"a\u505c 0.87", BASE_FONT),)
+
+
 def test_latin_names_change_no_setting(monkeypatch):
     monkeypatch.setattr(fonts, "_entries", lambda: pytest.fail("no font is needed"))
     before = [*plt.rcParams["font.family"]]
@@ -66,3 +83,5 @@ def test_the_packages_have_all_letters():
     assert families[0] == "sans-serif" and len(families) == len({*families}) > 3
     assert shown(NAMES) == NAMES
     assert plt.rcParams["font.family"] == families
+    for name in NAMES:
+        assert "".join(text for text, _ in in_pieces(name)) == name
