@@ -25,8 +25,8 @@ class History:
     parameters_after: int
 
     def value(self, label: str, stage: str) -> Any:
-        """A metric at the last evaluation of a stage; None if that never came."""
-        return next((row[label] for row in reversed(self.rows) if row["stage"] == stage), None)
+        """A metric at the last evaluation of a stage; None if it was not measured then."""
+        return next((row.get(label) for row in reversed(self.rows) if row["stage"] == stage), None)
 
     def frame(self) -> pd.DataFrame:
         """The rows as a table, without what is given by class."""

@@ -1,10 +1,10 @@
-"""Metrics of an eval Program over a whole set."""
+"""Metrics of an eval Program over a whole set, and what it finds there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import paddle
-from paddle.static import Scope
+from paddle.static import Scope, Variable
 
 from ssd_model.data.readers import FeedList, Reader, feeds
 from ssd_model.detection_map import ACCUMULATED, BY_CLASS, HAS_STATE
@@ -48,16 +48,10 @@ def evaluate(
         write_tensor(scope, name + HAS_STATE, np.zeros(1, "int32"))
 
     totals, images, values = np.zeros(len(plain)), 0, []
-    # One of its own, since an Executor keeps the Programs that it has run.
-    executor = paddle.static.Executor(executor.place)
-    with fused(program, scope, fetches) as (program, scope):
-        for feed in progress(feeds(reader, feed_list), "evaluate"):
-            values = executor.run(
-                program, feed=feed, fetch_list=fetches, scope=scope, use_prune=True
-            )
-            size = _images(feed)
-            totals += [size * float(np.mean(value)) for value in values[: len(plain)]]
-            images += size
+    batches = progress(feeds(reader, feed_list), "evaluate")
+    for size, values in _run(executor, program, batches, fetches, scope):
+        totals += [size * float(np.mean(value)) for value in values[: len(plain)]]
+        images += size
     if not images:
         raise ValueError("the eval reader gave no batch")
     means = dict(zip(plain, totals / images, strict=True))
@@ -70,6 +64,49 @@ def evaluate(
         else:
             result[label] = float(means[name])
     return result
+
+
+def detect(
+    executor: paddle.static.Executor,
+    program: paddle.static.Program,
+    reader: Reader,
+    outputs: Sequence[Variable],
+    feed_list: FeedList | None = None,
+    scope: "Scope | None" = None,
+) -> list[np.ndarray]:
+    """What a network finds in each image of a reader.
+
+    Args:
+        executor: its place is where to run.
+        outputs: `nmsed_out` and `counts` of the detector that the Program was made of.
+
+    Returns:
+        For each image [K, 6]: label, score, box normalised to 0..1.
+    """
+    scope = scope or paddle.static.global_scope()
+    batches = progress(feeds(reader, feed_list), "detect")
+    found: list[np.ndarray] = []
+    for _, (rows, counts) in _run(executor, program, batches, [o.name for o in outputs], scope):
+        found += np.split(rows, np.cumsum(counts)[:-1])
+    return found
+
+
+def _run(
+    executor: paddle.static.Executor,
+    program: paddle.static.Program,
+    batches: Iterable[dict],
+    fetches: list[str],
+    scope: Scope,
+) -> Iterator[tuple[int, list]]:
+    """The images of each batch, and what was fetched."""
+    # One of its own, since an Executor keeps the Programs that it has run.
+    executor = paddle.static.Executor(executor.place)
+    with fused(program, scope, fetches) as (program, scope):
+        for feed in batches:
+            yield (
+                _images(feed),
+                executor.run(program, feed=feed, fetch_list=fetches, scope=scope, use_prune=True),
+            )
 
 
 def _images(feed: dict) -> int:

@@ -85,7 +85,8 @@ class Workspace:
 
     @cached_property
     def validation(self) -> Split:
-        """Images of `trainval` by which a baseline is chosen, and which it does not train on."""
+        """Images of `trainval` by which a baseline is chosen, and which it does not train on: those
+        of the folder's own val list, or else some that are drawn."""
         return self._parted[1]
 
     @cached_property
@@ -96,8 +97,10 @@ class Workspace:
     @cached_property
     def _parted(self) -> tuple[Split, Split]:
         records = self.trainval.records
-        order = np.random.default_rng(self.seed).permutation(len(records))
-        chosen = set(order[: max(1, round(VALIDATION_SHARE * len(records)))].tolist())
+        chosen = {i for i, record in enumerate(records) if record.validation}
+        if not 0 < len(chosen) < len(records):
+            order = np.random.default_rng(self.seed).permutation(len(records))
+            chosen = set(order[: max(1, round(VALIDATION_SHARE * len(records)))].tolist())
         parts: tuple[list, list] = ([], [])
         for i, record in enumerate(records):
             parts[i in chosen].append(record)
@@ -131,6 +134,7 @@ class Workspace:
         digest = hashlib.sha256(json.dumps([self.settings, asdict(self.options)]).encode())
         for record in self.trainval.records + self.test.records:
             digest.update(record.image.name.encode())
+            digest.update(bytes([record.validation]))
             for array in (record.boxes, record.labels, record.difficult):
                 digest.update(array)
         return digest.hexdigest()[:12]

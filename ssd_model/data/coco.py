@@ -93,6 +93,7 @@ class CocoFolder:
         self.root = root
         self.notes: dict[str, list[Note]] = {name: [] for name in SPLITS}
         self.splits: dict[str, list[Entry]] = {name: [] for name in SPLITS}
+        self.validation: set[Entry] = set()
         self.classes: tuple[str, ...] = ()
         self._faults = faults
         self._finder = Finder(SUFFIXES)
@@ -153,6 +154,7 @@ class CocoFolder:
             choice = choose_sets(sets)
             trainval = [entry for name in choice.trainval for entry in sets[name]]
             test = sets[choice.test]
+            self.validation = {entry for name in choice.validation for entry in sets[name]}
             if choice.told:
                 self.notes["test"].append(Note(self.root, choice.told))
             if choice.less:

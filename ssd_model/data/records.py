@@ -24,6 +24,7 @@ class Record:
     boxes: float32 [G, 4], xmin, ymin, xmax, ymax as parts of width and height, 0..1.
     labels: int64 [G], from 1 (0 is background).
     difficult: bool [G].
+    validation: whether the folder's own val set names it, where there is a test set as well.
     """
 
     image: Path
@@ -33,6 +34,7 @@ class Record:
     labels: np.ndarray
     difficult: np.ndarray
     upright: bool = True
+    validation: bool = False
 
     def open(self, largest: int | None = None) -> Image.Image:
         """The image as its boxes see it, RGB, no side above `largest`; see `open_image`."""

@@ -55,7 +55,7 @@ def scan(
         # Of a file read for its class names only, all that matters is that it can be read.
         if entry in union or entry not in read.annotations:
             faults.extend(Fault(entry.told, what) for what in whats)
-    _read_images(list(union), classes, read, faults)
+    _read_images(list(union), source.validation, classes, read, faults)
     found = {}
     for name, entries in chosen.items():
         notes = [*source.notes[name], *_judge(source.root, name, entries, read, faults)]
@@ -109,7 +109,11 @@ def _draw(entries: list[Entry], read: _Read, limit: int | None, seed: list[int])
 
 
 def _read_images(
-    entries: list[Entry], classes: tuple[str, ...], read: _Read, faults: list[Fault]
+    entries: list[Entry],
+    validation: set[Entry],
+    classes: tuple[str, ...],
+    read: _Read,
+    faults: list[Fault],
 ) -> None:
     labels = {name: label for label, name in enumerate(classes, 1)}
     faults.extend(entry.fault for entry in entries if entry.fault)
@@ -123,7 +127,8 @@ def _read_images(
             faults.append(sizes)
         elif entry in read.annotations:
             args = entry.image, sizes, read.annotations[entry], labels
-            read.records[entry], wrong, read.empty[entry] = make_record(*args)
+            record, wrong, read.empty[entry] = make_record(*args)
+            read.records[entry] = replace(record, validation=entry in validation)
             faults.extend(Fault(entry.told, what) for what in wrong)
 
 

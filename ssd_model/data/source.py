@@ -48,6 +48,8 @@ class Source(Protocol):
     """The entries of each of SPLITS, in the order of the folder's lists, each once."""
     classes: tuple[str, ...] | None
     """In the order of their labels; None if they are all names in the annotations, sorted."""
+    validation: set[Entry]
+    """Those of trainval that the folder's own val set names, where there is a test set as well."""
     notes: dict[str, list[Note]]
     """By split."""
 
@@ -63,6 +65,7 @@ class Choice:
     test: str
     less: bool = False  # what is measured on is taken out of what is trained on
     told: str = ""
+    validation: tuple[str, ...] = ()  # the part of trainval that is for choosing
 
 
 def choose_sets(found: Collection[str]) -> Choice | str:
@@ -71,10 +74,11 @@ def choose_sets(found: Collection[str]) -> Choice | str:
     Without a test set, val is measured on and not trained on.
     """
     told = "there is no test set: trained on {}, measured on val"
+    val = ("val",) if "val" in found else ()
     if "test" in found and "trainval" in found:
-        return Choice(("trainval",), "test")
+        return Choice(("trainval",), "test", validation=val)
     if "test" in found and "train" in found:
-        return Choice(("train", "val") if "val" in found else ("train",), "test")
+        return Choice(("train", *val), "test", validation=val)
     if "test" in found:
         return "train" if "val" in found else "trainval"
     if "val" not in found:

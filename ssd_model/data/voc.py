@@ -44,6 +44,7 @@ class VocFolder:
         self.root = root
         self.notes: dict[str, list[Note]] = {name: [] for name in SPLITS}
         self.splits: dict[str, list[Entry]] = {name: [] for name in SPLITS}
+        self.validation: set[Entry] = set()
         self.classes: tuple[str, ...] | None = None
         self._images = Finder(SUFFIXES)
         self._annotations = Finder((".xml",))
@@ -93,6 +94,7 @@ class VocFolder:
                     measured = {*splits["test"]}
                     trainval = [entry for entry in trainval if entry not in measured]
             splits["trainval"] += trainval
+            self.validation |= {entry for name in choice.validation for entry in sets[name]([])}
         return splits
 
     def _entries(self, sets: Sets, names: Iterable[str], split: str) -> list[Entry]:

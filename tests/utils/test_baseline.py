@@ -78,6 +78,14 @@ def test_validation_is_neither_trained_nor_tested_on(cats):
     assert len(set.union(*sets)) == 8
 
 
+def test_the_folders_own_val_list_is_the_validation_split(cats):
+    folder = cats.data_dir
+    write_set(folder, "val", ["01", "04"])
+    again = Workspace(str(cats.output), str(folder), "smoke")
+    assert [record.image.stem for record in again.validation.records] == ["01", "04"]
+    assert [record.image.stem for record in again.training.records] == ["00", "02", "03", "05"]
+
+
 def test_the_best_epoch_is_saved_and_training_is_resumed(cats, monkeypatch, capsys):
     train_baseline(cats)
     told = capsys.readouterr().out

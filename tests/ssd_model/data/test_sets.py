@@ -57,6 +57,25 @@ def test_images_in_both_splits_are_told(voc, capsys):
     assert "also trained on, which flatters the mAP: 1 (a.jpg)" in capsys.readouterr().out
 
 
+def test_the_folders_own_val_set(voc):
+    """Beside train and test it is for choosing; without test it is measured on."""
+
+    def for_choosing():
+        return [
+            record.image.stem for record in read_data(voc, "trainval").records if record.validation
+        ]
+
+    write_set(voc, "trainval", ["a", "b"])
+    assert for_choosing() == []
+    write_set(voc, "val", ["b"])
+    assert for_choosing() == ["b"]
+    (voc / "ImageSets/Main/trainval.txt").unlink()
+    write_set(voc, "train", ["a"])
+    assert for_choosing() == ["b"]
+    (voc / "ImageSets/Main/test.txt").unlink()
+    assert (names(voc, "trainval"), names(voc, "test"), for_choosing()) == (["a"], ["b"], [])
+
+
 def make_set_folders(root, **sets):
     """As Roboflow exports VOC: each image beside its annotation."""
     for name, ids in sets.items():
