@@ -13,7 +13,15 @@ from pycocotools.coco import COCO
 from ssd_model.data.annotation import MAX_OBJECTS, AnnotatedObject, Annotation, too_many
 from ssd_model.data.coco_file import read_coco_file
 from ssd_model.data.faults import Fault, Note
-from ssd_model.data.files import LEADS_OUT, Finder, check_inside, find_folder, is_inside, plain
+from ssd_model.data.files import (
+    LEADS_OUT,
+    Finder,
+    check_inside,
+    ends,
+    find_folder,
+    is_inside,
+    plain,
+)
 from ssd_model.data.source import (
     BACKGROUND,
     SPELLINGS,
@@ -182,8 +190,7 @@ class CocoFolder:
             yield Entry(path, file.path, id_, file.path, fault)
 
     def _find(self, file: CocoFile, name: str) -> tuple[Path | None, Fault | None]:
-        # A folder in front may be that of another computer.
-        for wanted in dict.fromkeys((name, name.rpartition("/")[2])):
+        for wanted in ends(name):
             for folder in file.images:
                 paths = self._finder.find(folder, wanted)
                 if len(paths) > 1:

@@ -65,6 +65,11 @@ def _read_annotations(
             if not _is_item(item, "id"):
                 item["id"] = f"number {i}"
             dataset["annotations"].append(item)
+    if homeless and not dataset["annotations"]:
+        what = (
+            f"none of its {homeless:,} annotations has the id of one of its {len(images):,} images"
+        )
+        faults.append(Fault(path, f"{what}: are they numbers here and texts there? correct them"))
     if not homeless:
         return []
     told = f"annotations of images that {path.name} does not list, left out: {homeless:,}"

@@ -4,7 +4,7 @@ and no giants."""
 import os
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ssd_model.data.faults import DataError, Fault
@@ -60,8 +60,18 @@ def check_inside(root: Path, path: Path, faults: list[Fault]) -> bool:
 
 
 def plain(name: str) -> str:
-    """A path from a list or an annotation, with '/' between its parts and no './' before it."""
-    return name.replace("\\", "/").removeprefix("./")
+    """A path from a list or an annotation, with '/' between its parts and no './' before it.
+
+    An absolute one, which is that of another computer, is made relative: see `ends`.
+    """
+    return re.sub("^(/|[A-Za-z]:/)", "", name.replace("\\", "/").removeprefix("./"))
+
+
+def ends(name: str) -> Iterator[str]:
+    """A path without the first of its folders, without the first two, and so on: what is in front
+    may be folders of another computer."""
+    parts = name.split("/")
+    return ("/".join(parts[i:]) for i in range(len(parts)))
 
 
 def is_inside(name: str) -> bool:

@@ -1,12 +1,12 @@
 """Makes records of what a data folder offers: draws a sample, checks images and boxes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ssd_model.data.annotation import Annotation
+from ssd_model.data.annotation import AnnotatedObject, Annotation
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.picture import check_images
 from ssd_model.data.records import Record, Split, make_record
@@ -16,6 +16,10 @@ from ssd_model.data.text import fold, listed
 
 MOST_EMPTY = 0.5
 """Share of a split's boxes that may be empty: above it they are no stray clicks."""
+
+MOST_OUTSIDE, FAR, FEW = 0.25, 0.1, 20
+"""Share of a split's boxes that may reach over the edge by more than FAR of a side: above it, and
+with no FEW boxes, they are not what they are taken for."""
 
 
 @dataclass
@@ -146,6 +150,13 @@ def _judge(
     if _are_parts(made, read):
         what = "are parts of the image, 0 to 1; VOC and COCO have pixels: multiply by the size"
         faults.append(Fault(root, f"all boxes of {name} {what}"))
+    outside = sum(_reaches_out(found, read.records[e]) for e, found in _objects(made, read))
+    if total >= FEW and outside > MOST_OUTSIDE * total:
+        what = (
+            f"{outside:,} of the {total:,} boxes of {name} reach far over the edge of their image: "
+            "VOC has two corners in pixels, COCO x, y, width and height; correct them"
+        )
+        faults.append(Fault(root, what))
     kind = f"boxes of {name} left out, empty or outside the image: {{}} of {total:,}"
     notes = [Note(path, what, kind) for path, what in empty]
     kind = f"images of {name} read in spite of a warning: {{}}"
@@ -158,10 +169,19 @@ def _are_parts(entries: list[Entry], read: _Read) -> bool:
     """Whether all corners are 1 at most, on images larger than that."""
     sides = [
         (max(found.corners), max(read.records[entry].width, read.records[entry].height))
-        for entry in entries
-        for found in read.annotations[entry].objects
+        for entry, found in _objects(entries, read)
     ]
     return bool(sides) and all(corner <= 1 < side for corner, side in sides)
+
+
+def _objects(entries: list[Entry], read: _Read) -> Iterator[tuple[Entry, AnnotatedObject]]:
+    return ((entry, found) for entry in entries for found in read.annotations[entry].objects)
+
+
+def _reaches_out(found: AnnotatedObject, record: Record) -> bool:
+    x0, y0, x1, y1 = found.corners
+    wide, high = FAR * record.width, FAR * record.height
+    return x0 < -wide or y0 < -high or x1 > record.width + wide or y1 > record.height + high
 
 
 def _find_shared(source: Source, entries: list[Entry]) -> list[Note]:

@@ -3,6 +3,8 @@
 import unicodedata
 
 LONGEST_NAME = 100  # of a class
+# Joiners and blanks: names may hold them, but not alone
+UNSEEN = ("Cf", "Mn", "Me", "Zs")
 # Control characters, halves of characters, and what ends a line or a paragraph
 CONTROL = ("Cc", "Cs", "Zl", "Zp")
 
@@ -19,6 +21,8 @@ def why_no_class(name: str) -> str | None:
     """
     if len(name) > LONGEST_NAME:
         return f"has {len(name)} characters; the limit is {LONGEST_NAME}"
+    if name and all(unicodedata.category(character) in UNSEEN for character in name):
+        return "shows nothing; write it with letters"
     if has_control(name):
         return "has control characters; write it without"
     return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ssd_model.data.annotation import Annotation, read_annotation
 from ssd_model.data.faults import Fault, Note
-from ssd_model.data.files import LEADS_OUT, Finder, check_inside, is_inside, plain, read_lines
+from ssd_model.data.files import LEADS_OUT, Finder, check_inside, ends, is_inside, plain, read_lines
 from ssd_model.data.layout import FORMS, Part, check_parts
 from ssd_model.data.source import (
     BACKGROUND,
@@ -187,9 +187,8 @@ class VocFolder:
         return self._make(part, image, name, source, fault)
 
     def _read_pair(self, part: Part, source: Path, image: str, xml: str) -> Entry | None:
-        bases = dict.fromkeys((self.root, part.folder))
-        found = next(filter(None, (self._images.find(base, image) for base in bases)), [])
-        xmls = next(filter(None, (self._annotations.find(base, xml) for base in bases)), [])
+        found = self._find(self._images, image, (self.root, part.folder, part.images))
+        xmls = self._find(self._annotations, xml, (self.root, part.folder, part.annotations))
         path, fault = self._pick(part, image, found, self.root)
         annotation = xmls[0] if xmls else self.root / xml
         inside = self._keeps_inside(annotation)
@@ -198,7 +197,12 @@ class VocFolder:
     def _locate(self, part: Part, name: str) -> list[Path]:
         """The images that an id may mean; with a folder in front, from further up too."""
         bases = (part.images, part.folder, self.root) if "/" in name else (part.images,)
-        return next(filter(None, (self._images.find(base, name) for base in bases)), [])
+        return self._find(self._images, name, bases)
+
+    def _find(self, finder: Finder, name: str, bases: Iterable[Path]) -> list[Path]:
+        """The files of a name in the first folder that has any, or of the longest of its ends."""
+        tried = (finder.find(base, end) for end in ends(name) for base in dict.fromkeys(bases))
+        return next(filter(None, tried), [])
 
     def _pick(
         self, part: Part, name: str, images: list[Path], base: Path | None = None

@@ -86,6 +86,16 @@ def test_boxes_that_are_parts_of_the_image_are_refused(tmp_path):
     only_fault(voc, "voc", "all boxes of trainval are parts of the image", "pixels")
 
 
+def test_boxes_of_x_y_width_and_height_are_refused(tmp_path):
+    """Corners where COCO has width and height: most boxes then reach over the edge."""
+    voc = make_voc(tmp_path / "voc", ["a"], ["c"])
+    corners = [(x, y, x + 20, y + 10) for x in range(0, 80, 10) for y in (0, 20, 40)]
+    write_xml(voc, *(object_xml("cat", *c) for c in corners))
+    assert len(read_data(voc, "trainval").records[0].boxes) == 24
+    write_xml(voc, *(object_xml("cat", x0, y0, x0 + x1, y0 + y1) for x0, y0, x1, y1 in corners))
+    only_fault(voc, "voc", "of the 24 boxes of trainval reach far over the edge")
+
+
 def test_many_notes_make_one_line_a_kind(tmp_path):
     notes = [Note(tmp_path / f"{i}.xml", "empty", "boxes: {} of 4,888") for i in range(1200)]
     notes.append(Note(tmp_path / "a.jpg", "odd", "images: {}"))
@@ -170,6 +180,12 @@ def test_names_of_classes(voc, name):
 def test_control_characters_in_a_name_are_refused(voc, name):
     write_xml(voc, object_xml(*CAT), object_xml(name, 1, 1, 9, 9))
     only_fault(voc, "a.xml", "object 2", "control characters")
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u200d \u202e", "\ufe0f"])
+def test_a_name_that_shows_nothing_is_refused(voc, name):
+    write_xml(voc, object_xml(*CAT), object_xml(name, 1, 1, 9, 9))
+    only_fault(voc, "a.xml", "object 2", "shows nothing")
 
 
 def test_accents_in_one_piece_or_two_are_one_class(voc):

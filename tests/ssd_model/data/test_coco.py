@@ -166,7 +166,9 @@ def test_where_images_may_lie(tmp_path, where):
     assert (names(tmp_path), names(tmp_path, "test")) == (["a.jpg", "b.jpg"], ["c.jpg"])
 
 
-@pytest.mark.parametrize("in_front", ["train2017/", "./train2017/", "train2017\\", "elsewhere/x/"])
+@pytest.mark.parametrize(
+    "in_front", ["train2017/", "./train2017/", "train2017\\", "elsewhere/x/", "C:\\x\\"]
+)
 def test_a_folder_in_front_of_the_name(coco, in_front):
     change(coco, lambda content: content["images"][0].update(file_name=f"{in_front}a.jpg"))
     assert names(coco) == ["a.jpg", "b.jpg"]

@@ -107,7 +107,16 @@ def test_control_characters_are_refused(voc):
 
 
 @pytest.mark.parametrize(
-    "line", ["JPEGImages/a.jpg", "./JPEGImages/a", "JPEGImages\\a.jpg", "a.jpg", "a.jpg 1"]
+    "line",
+    [
+        "JPEGImages/a.jpg",
+        "./JPEGImages/a",
+        "JPEGImages\\a.jpg",
+        "a.jpg",
+        "a.jpg 1",
+        "/home/me/VOC/JPEGImages/a.jpg",
+        "C:\\VOC\\a.jpg",
+    ],
 )
 def test_a_folder_and_a_suffix_in_the_list(voc, line):
     write_set(voc, "trainval", [line])
@@ -128,6 +137,7 @@ def test_an_annotation_may_keep_the_suffix_of_the_image(voc):
 PAIRS = [
     "{0}JPEGImages/{1}.jpg {0}Annotations/{1}.xml",
     "./{0}JPEGImages/{1}.jpg\t./{0}Annotations/{1}.xml",
+    "/home/me/{0}JPEGImages/{1}.jpg /home/me/{0}Annotations/{1}.xml",
 ]
 
 
