@@ -69,7 +69,7 @@ $(READY): requirements.lock | $(BIN)/pip
 	@touch $@
 
 data: $(READY) ## draw the road-sign scenes
-	$(BIN)/python -m ssd_model.data.scenes --out $(OUTPUT)/data/signs
+	$(BIN)/python -m ssd_model.data.scenes --out "$(OUTPUT)/data/signs"
 
 check-data: $(READY) ## list all faults of a data folder: DATA_DIR=...
 	@test -n "$(DATA_DIR)" || { echo "say which folder: make check-data DATA_DIR=..."; exit 2; }
