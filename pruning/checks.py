@@ -7,6 +7,9 @@ from paddle.static import Program
 
 from pruning.config import CompressConfig, ConfigError
 from pruning.dependencies import Dependencies
+from pruning.ranking import measured
+from pruning.selection import why_not_measured
+from pruning.strategies import BudgetPruneStrategy, PruneStrategy
 from ssd_model.evaluation import FetchList
 
 ROW = ("stage", "epoch", "seconds")
@@ -42,6 +45,7 @@ def check_config(
     config_file: Path,
     dependencies: Dependencies,
     metrics: Sequence[str],
+    train: Program | None,
     has_reader: bool,
     has_loss: bool,
 ) -> None:
@@ -50,6 +54,7 @@ def check_config(
     Args:
         dependencies: of the unpruned network.
         metrics: labels of the eval fetch list.
+        train: the train Program, if there is one.
         has_reader, has_loss: whether there are a train reader and a train fetch list.
 
     Raises:
@@ -68,7 +73,7 @@ def check_config(
                 f"{name}.reconstruct_images is {strategy.reconstruct_images}, but there is no "
                 "train_reader to take them from"
             )
-        dependencies.match(strategy.pruned_params)
+        _check_measured(strategy, name, dependencies, train)
         for filter_name in strategy.criterions.keys() - {"*"} - dependencies.groups.keys():
             raise ConfigError(
                 f"{config_file}: criterions names {filter_name!r}, which is no filter that can be "
@@ -79,3 +84,31 @@ def check_config(
             f"{config_file}: compressor.epoch is {config.epoch}, but there is no train_reader "
             "or train_fetch_list"
         )
+
+
+def _check_measured(
+    strategy: PruneStrategy, name: str, dependencies: Dependencies, train: Program | None
+) -> None:
+    """Refuse criteria that cannot be measured here."""
+    matched = dependencies.match(strategy.pruned_params)
+    asked = measured(strategy.criterions, matched)
+    if isinstance(strategy, BudgetPruneStrategy) and asked["reconstruction"] != matched:
+        raise ConfigError(
+            f"{name} compares layers by what their cut costs the layers behind: it needs the "
+            "criterion reconstruction for all of them"
+        )
+    for criterion, filters in asked.items():
+        if filters and not strategy.reconstruct_images:
+            raise ConfigError(
+                f"{name}: the criterion {criterion} is measured on training images; say on how "
+                "many, as reconstruct_images: 160"
+            )
+    for filter_name in asked["reconstruction"]:
+        if reason := why_not_measured(dependencies, filter_name):
+            raise ConfigError(f"{name}: {filter_name} {reason}; name another criterion for it")
+    for filter_name in asked["taylor"]:
+        if train is None or not train.global_block().has_var(f"{filter_name}@GRAD"):
+            raise ConfigError(
+                f"{name}: the criterion taylor needs the gradient of {filter_name}, which "
+                "train_program does not have"
+            )

@@ -15,12 +15,14 @@ from pruning.checkpoints import RunState
 from pruning.checks import check_config, check_fetches, check_labels
 from pruning.config import CompressConfig, load_config
 from pruning.history import History
+from pruning.layer_samples import ScopedProgram, first_input
 from pruning.lock import lock
 from pruning.plan import Plan
 from pruning.pruned_network import PrunedNetwork
-from pruning.reconstruct import Reconstruction, ScopedProgram, first_input
+from pruning.ranking import rank
+from pruning.reconstruct import Reconstruction
 from pruning.resume import Resume
-from pruning.strategies import PruneStrategy
+from pruning.strategies import PruneStrategy, Step
 from ssd_model import kernels
 from ssd_model.data.readers import FeedList, Reader, first_batches, sample
 from ssd_model.evaluation import FetchList, evaluate
@@ -103,8 +105,8 @@ class Compressor:
         self._network.restart_from(config.init_model)
         self._dependencies = start = self._network.dependencies
         labels = [label for label, _ in self._eval_fetch_list]
-        reader = self._train_reader is not None
-        check_config(config, config_file, start, labels, reader, bool(self._train_fetch_list))
+        given = self._network.train, self._train_reader is not None, bool(self._train_fetch_list)
+        check_config(config, config_file, start, labels, *given)
         plans = [strategy.first_plan(start) for strategy in config.strategies]
         self.plan = plans[0] if plans else None
         self._config = config
@@ -202,14 +204,21 @@ class Compressor:
 
     def _prune(self, strategy: PruneStrategy, state: RunState, started: float) -> None:
         """One step of a strategy, and what reconstructs the network after it."""
-        network = self._network
-        metric = self._metric(strategy)
-        plan = strategy.plan_step(network.dependencies, network.scope, metric, state.epoch)
-        reconstruction = None
+        network, dependencies, batches = self._network, self._network.dependencies, []
         if strategy.reconstruct_images:
-            before = ScopedProgram(network.evaluation, network.scope)
-            reconstruction = Reconstruction(plan, before, strategy.criterions)
-        network.prune(plan, strategy.criterions)
+            count = strategy.reconstruct_images
+            batches = first_batches(self._train_reader, self._train_feed_list, count)
+        before = ScopedProgram(network.evaluation, network.scope)
+        training = ScopedProgram(network.train, network.scope)
+        names = dependencies.match(strategy.pruned_params)
+        ranking = rank(strategy.criterions, names, dependencies, before, training, batches)
+        metric = self._metric(strategy)
+        step = Step(dependencies, network.scope, ranking, metric, state.epoch)
+        plan = strategy.plan_step(step)
+        reconstruction = None
+        if batches:
+            reconstruction = Reconstruction(plan, before, ranking.criterions)
+        network.prune(plan, ranking.criterions)
         if not state.steps:
             self.plan = plan
         state.ratios.append(dict(plan.ratios))
@@ -217,8 +226,7 @@ class Compressor:
         print(plan.summary())
         self._record(state, "pruned", started)
         if reconstruction:
-            image, count = first_input(network.train), strategy.reconstruct_images
-            images = first_batches(self._train_reader, self._train_feed_list, image, count)
+            images = [batch[first_input(network.train)] for batch in batches]
             reconstruction.carry_out(ScopedProgram(network.evaluation, network.scope), images)
             self._record(state, "reconstructed", started)
 

@@ -9,14 +9,21 @@ import yaml
 from pydantic import Field, SerializeAsAny
 
 from pruning.checkpoints import KEEP
-from pruning.criteria import CRITERIA
+from pruning.criteria import CRITERIA, MEASURED
 from pruning.fields import Count, FilePath, Positive, Record, Version
 from pruning.left_out import refuse_left_out
-from pruning.strategies import PruneStrategy, SensitivePruneStrategy, UniformPruneStrategy
+from pruning.strategies import (
+    BudgetPruneStrategy,
+    PruneStrategy,
+    SensitivePruneStrategy,
+    UniformPruneStrategy,
+)
 from pruning.yaml_lines import ConfigError, YamlFile, shown
 from ssd_model.files import write_file
 
-STRATEGIES = {cls.__name__: cls for cls in (UniformPruneStrategy, SensitivePruneStrategy)}
+STRATEGIES = {
+    cls.__name__: cls for cls in (UniformPruneStrategy, SensitivePruneStrategy, BudgetPruneStrategy)
+}
 
 
 class CompressConfig(Record):
@@ -46,7 +53,7 @@ class _File(Record):
 class _Pruner(Record):
     kind: Literal["StructurePruner"] = Field(alias="class")
     pruning_axis: dict[str, Literal[0]]
-    criterions: dict[str, Literal[CRITERIA]]
+    criterions: dict[str, Literal[*CRITERIA, *MEASURED]]
 
 
 def load_config(path: Path) -> CompressConfig:

@@ -9,6 +9,9 @@ from pruning.dependencies import Conv
 from ssd_model.scope import read_tensor
 
 CRITERIA = ("l1_norm", "geometry_median", "bn_scale")
+"""By the weights alone."""
+MEASURED = ("taylor", "reconstruction")
+"""Measured on images, see `pruning.ranking`."""
 
 
 def l1_norm(weight: np.ndarray) -> np.ndarray:

@@ -19,8 +19,8 @@ from ssd_model.scope import read_tensor, write_tensor
 CutPositions = dict[str, dict[int, np.ndarray]]
 """By tensor and axis, the positions that go."""
 
-Criterions = Mapping[str, str]
-"""Criterion by filter name, '*' for all others."""
+Criterions = Mapping[str, str | np.ndarray]
+"""Criterion by filter name, '*' for all others; or the importance [C_out] itself, if measured."""
 L1_NORM: Criterions = {"*": "l1_norm"}
 
 
@@ -34,8 +34,9 @@ def cut_positions(plan: Plan, scope: Scope, criterions: Criterions = L1_NORM) ->
     positions: CutPositions = {}
     for master in plan.ratios:
         criterion = criterions.get(master, criterions["*"])
-        scores = importance(criterion, plan.dependencies.convs[master], scope)
-        ranking = np.argsort(scores, kind="stable")
+        if isinstance(criterion, str):
+            criterion = importance(criterion, plan.dependencies.convs[master], scope)
+        ranking = np.argsort(criterion, kind="stable")
         for member, axis in plan.dependencies.groups[master].members:
             positions.setdefault(member, {})[axis] = ranking[: plan.channels_removed(master)]
     return positions

@@ -4,52 +4,33 @@ A convolution that lost inputs computes something else. Of all weights for the i
 it gets those with which its output comes nearest to what it was in the unpruned network, on a few
 batches of images (He et al., Channel Pruning for Accelerating Very Deep Neural Networks, arXiv
 1707.06168, 3.1: the reconstruction step). Layer by layer from the image on, so that each also makes
-up for what those before it could not.
+up for what those before it could not. The bias of a layer that has one is refitted, too.
 """
 
-import re
-import warnings
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import paddle
-from numpy.lib.stride_tricks import sliding_window_view
 from paddle.static import Program
 
 from pruning.cut import Criterions, CutPositions, cut_positions
+from pruning.layer_samples import (
+    Places,
+    PlainConv,
+    ScopedProgram,
+    draw_places,
+    first_input,
+    plain_convs,
+)
 from pruning.plan import Plan
 from ssd_model.progress import progress
 from ssd_model.scope import child_scope, empty_scope, read_tensor, write_tensor
 
-PLACES = 1500
-"""Of a batch's feature maps so many places are looked at, or all if there are fewer."""
 RIDGE = 1e-3
 """Pull towards the weights as they are, as a share of the inputs' mean square: inputs that hardly
 vary, or are alike, then change little."""
-
-
-@dataclass(frozen=True)
-class ScopedProgram:
-    """An eval Program and the scope with its parameters."""
-
-    program: Program
-    scope: paddle.static.Scope
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """A plain convolution."""
-
-    filter: str
-    input: str
-    output: str
-    stride: int
-    padding: int
-
-
-Places = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Of some places of a map: the image in its batch, the row, the column."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +47,12 @@ def reconstruct(
     pruned: ScopedProgram,
     batches: Sequence[np.ndarray],
 ) -> None:
-    """Refit every convolution of `pruned` that lost input channels, but for the heads.
-
-    Nearly all that the heads see is background: the least squared error would be had at the
-    objects' expense.
+    """Refit every convolution of `pruned` that lost input channels.
 
     Args:
         plan, positions: what was cut from `unpruned` to get `pruned`, see `cut_positions`.
         unpruned: the network before the pruning; it is only read.
-        pruned: the filters in its scope are replaced.
+        pruned: filters and biases in its scope are replaced.
         batches: images [N, 3, S, S], a hundred or two in all. One layer's inputs are kept for all
             of them, 3 MB an image for the widest of MobileNetV1-SSD.
 
@@ -83,45 +61,32 @@ def reconstruct(
     """
     if not batches:
         raise ValueError("reconstruction needs images")
-    executor = paddle.static.Executor(paddle.CPUPlace())
-
-    def run(network: ScopedProgram, feed: dict, names: Sequence[str]) -> list[np.ndarray]:
-        with warnings.catch_warnings():
-            # It isn't needed where a layer's kept inputs lead to all that is wanted.
-            warnings.filterwarnings("ignore", f"The variable {re.escape(image)} is not found")
-            # use_prune: only what leads from the feed to these Variables is run.
-            return executor.run(
-                network.program,
-                feed=feed,
-                fetch_list=list(names),
-                scope=network.scope,
-                use_prune=True,
-            )
-
     image = first_input(unpruned.program)
-    layers = [layer for layer in _layers(unpruned.program) if _lost_inputs(plan, layer.filter)]
-    if not layers:
+    steps = _steps(plan, unpruned.program)
+    convs = [conv for step in steps for conv in step]
+    if not convs:
         return
     given = [{image: batch} for batch in batches]
-    samples: list[list[_Sample]] = [[] for _ in layers]
+    samples: dict[str, list[_Sample]] = {conv.filter: [] for conv in convs}
     for i, feed in enumerate(given):
         rng = np.random.default_rng(i)
-        outputs = run(unpruned, feed, [layer.output for layer in layers])
-        for layer, taken, output in zip(layers, samples, outputs, strict=True):
-            taken.append(_sample(output, positions[layer.filter].get(0, []), rng))
-    # Each layer's inputs are kept until the next one's are computed from them.
+        outputs = unpruned.run(feed, [conv.output for conv in convs])
+        for conv, output in zip(convs, outputs, strict=True):
+            gone = positions[conv.filter].get(0, [])
+            samples[conv.filter].append(_sample(output, gone, rng))
+    # Each step's inputs are kept until the next one's are computed from them.
     inputs: list[dict] = [{} for _ in given]
     with child_scope(pruned.scope) as inside:
         network = ScopedProgram(pruned.program, inside)
-        for layer, taken in zip(progress(layers, "reconstruct"), samples, strict=True):
-            weight = read_tensor(pruned.scope, layer.filter)
-            gram, moment = 0.0, 0.0
-            for i, sample in enumerate(taken):
-                (x,) = run(network, given[i] | inputs[i], [layer.input])
-                inputs[i] = {layer.input: x}
-                seen = _seen(x, weight.shape[2:], layer, sample.places)
-                gram, moment = gram + seen.T @ seen, moment + seen.T @ sample.outputs
-            write_tensor(pruned.scope, layer.filter, _solve(gram, moment, weight))
+        for step in progress(steps, "reconstruct"):
+            fits = [_Fit(plan, conv, pruned) for conv in step]
+            for i, feed in enumerate(given):
+                (x,) = network.run(feed | inputs[i], [step[0].input])
+                inputs[i] = {step[0].input: x}
+                for fit in fits:
+                    fit.add(x, samples[fit.conv.filter][i])
+            for fit in fits:
+                fit.write()
 
 
 class Reconstruction:
@@ -146,54 +111,63 @@ class Reconstruction:
         empty_scope(self._unpruned.scope)
 
 
-def first_input(program: Program) -> str:
-    """Name of what the first convolution sees: the image."""
-    return _layers(program)[0].input
-
-
-def _layers(program: Program) -> list[_Layer]:
-    return [
-        _Layer(
-            op.input("Filter")[0],
-            op.input("Input")[0],
-            op.output("Output")[0],
-            op.attr("strides")[0],
-            op.attr("paddings")[0],
-        )
-        for op in program.global_block().ops
-        if op.type == "conv2d"
-    ]
-
-
-def _lost_inputs(plan: Plan, name: str) -> bool:
-    if name not in plan.dependencies.groups:  # a head
-        return False
-    return plan.shapes[name][1] < plan.dependencies.shapes[name][1]
+def _steps(plan: Plan, program: Program) -> list[list[PlainConv]]:
+    """The convolutions that lost inputs: those that see the same together, nearest image first."""
+    produced = {
+        name: i for i, op in enumerate(program.global_block().ops) for name in op.output_arg_names
+    }
+    steps = defaultdict(list)
+    for conv in plain_convs(program):
+        if plan.shapes[conv.filter][1] < plan.dependencies.shapes[conv.filter][1]:
+            steps[conv.input].append(conv)
+    return sorted(steps.values(), key=lambda step: produced.get(step[0].input, -1))
 
 
 def _sample(output: np.ndarray, gone: Sequence[int], rng: np.random.Generator) -> _Sample:
     """Some places of an output map [N, C, H, W], and what stands there in the channels left."""
-    images, channels, height, width = output.shape
-    size = images * height * width
-    at = rng.choice(size, min(PLACES, size), replace=False)
-    places = np.unravel_index(at, (images, height, width))
+    images, channels, *map_size = output.shape
+    places = draw_places(images, tuple(map_size), rng)
     n, row, column = places
     left = np.delete(np.arange(channels), gone)
     return _Sample(places, output[n, :, row, column][:, left])
 
 
-def _seen(x: np.ndarray, kernel: tuple[int, int], layer: _Layer, places: Places) -> np.ndarray:
-    """What a filter sees [K, C_in * H * W] of its input [N, C_in, H, W] for each output place."""
-    edge = (layer.padding, layer.padding)
-    windows = sliding_window_view(np.pad(x, ((0, 0), (0, 0), edge, edge)), kernel, (2, 3))
-    n, row, column = places
-    return windows[n, :, row * layer.stride, column * layer.stride].reshape(len(n), -1)
+class _Fit:
+    """Least squares for one convolution, and for its bias, if it has one."""
 
+    def __init__(self, plan: Plan, conv: PlainConv, network: ScopedProgram):
+        self.conv = conv
+        self._scope = network.scope
+        self._weight = read_tensor(network.scope, conv.filter)
+        behind = plan.dependencies.convs[conv.filter]
+        self._bias = behind.vectors[0] if behind.vectors and not behind.scale else None
+        self._count = 0
+        self._gram = self._moment = self._seen = self._wanted = 0.0
 
-def _solve(gram: np.ndarray, moment: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The filter [C_out, C_in, H, W] of least squared error, pulled a little towards `weight`."""
-    gram, moment = gram.astype("float64"), moment.astype("float64")
-    ridge = RIDGE * np.trace(gram) / len(gram)
-    flat = weight.reshape(len(weight), -1).T
-    solution = np.linalg.solve(gram + ridge * np.eye(len(gram)), moment + ridge * flat)
-    return np.ascontiguousarray(solution.T.reshape(weight.shape), "float32")
+    def add(self, x: np.ndarray, sample: _Sample) -> None:
+        """What the layer sees now [N, C_in, H, W], and what it should make of that."""
+        seen = self.conv.seen(x, sample.places)
+        self._count += len(seen)
+        self._gram += (seen.T @ seen).astype("float64")
+        self._moment += (seen.T @ sample.outputs).astype("float64")
+        self._seen += seen.sum(axis=0, dtype="float64")
+        self._wanted += sample.outputs.sum(axis=0, dtype="float64")
+
+    def write(self) -> None:
+        """Put the filter of least squared error, pulled a little towards the old, into the scope.
+
+        A bias takes up the mean, so that the filter fits what varies.
+        """
+        flat = self._weight.reshape(len(self._weight), -1).T
+        gram, moment = self._gram, self._moment
+        if self._bias:
+            gram = gram - np.outer(self._seen, self._seen) / self._count
+            moment = moment - np.outer(self._seen, self._wanted) / self._count
+        ridge = RIDGE * np.trace(gram) / len(gram)
+        solution = np.linalg.solve(gram + ridge * np.eye(len(gram)), moment + ridge * flat)
+        weight = np.ascontiguousarray(solution.T.reshape(self._weight.shape), "float32")
+        write_tensor(self._scope, self.conv.filter, weight)
+        if self._bias:
+            bias = read_tensor(self._scope, self._bias)
+            missing = (self._wanted - self._seen @ solution) / self._count
+            write_tensor(self._scope, self._bias, (bias + missing).astype("float32"))

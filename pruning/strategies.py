@@ -2,15 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+import paddle
 from pydantic import BeforeValidator, Field
 
+from pruning.budget import budget_plan, check_reachable, flops_cost
 from pruning.cut import L1_NORM
 from pruning.dependencies import Dependencies
 from pruning.fields import Count, Number, Positive, Record, Share, Text, none_if_named, number_must
 from pruning.plan import Plan
+from pruning.ranking import Ranking
 from pruning.search import search_uniform_plan
 from pruning.sensitivity import (
     check_reach,
@@ -26,8 +30,26 @@ SENSITIVITIES_FILE = "./sensitivities.json"
 Metric = Callable[[], float]
 
 
+@dataclass(frozen=True)
+class Step:
+    """The network before a step of a strategy.
+
+    Args:
+        dependencies, scope: of the network as it is.
+        ranking: which channels go first.
+        metric: evaluates that network.
+        epoch: epochs trained.
+    """
+
+    dependencies: Dependencies
+    scope: "paddle.static.Scope"
+    ranking: Ranking
+    metric: Metric
+    epoch: int
+
+
 class PruneStrategy(Record, ABC):
-    """What both strategies say."""
+    """What all strategies say."""
 
     name: str
     start_epoch: Count = 0
@@ -44,8 +66,8 @@ class PruneStrategy(Record, ABC):
     channel_multiple: Positive = 1
     """Cut layers keep a multiple of so many channels. The original had no such key."""
     reconstruct_images: Count = 0
-    """After the cut, refit what is left on so many training images, see `pruning.reconstruct`. The
-    original had no such key."""
+    """After the cut, refit what is left on so many training images, see `pruning.reconstruct`; they
+    also serve criteria that are measured. The original had no such key."""
 
     @abstractmethod
     def first_plan(self, dependencies: Dependencies) -> Plan | None:
@@ -56,13 +78,8 @@ class PruneStrategy(Record, ABC):
         """
 
     @abstractmethod
-    def plan_step(self, dependencies: Dependencies, scope, metric: Metric, epoch: int) -> Plan:
+    def plan_step(self, step: Step) -> Plan:
         """The plan of one step.
-
-        Args:
-            dependencies, scope: the network as it is.
-            metric: evaluates that network.
-            epoch: epochs trained.
 
         Raises:
             PatternError, PlanError: the strategy cannot be carried out on this network.
@@ -94,8 +111,8 @@ class UniformPruneStrategy(PruneStrategy):
         plan = search_uniform_plan(dependencies, self.pruned_params, self.target_ratio)
         return plan.rounded(self.channel_multiple)
 
-    def plan_step(self, dependencies: Dependencies, scope, metric: Metric, epoch: int) -> Plan:
-        return self.first_plan(dependencies)
+    def plan_step(self, step: Step) -> Plan:
+        return self.first_plan(step.dependencies)
 
 
 def _none_if_one(rate: Any) -> Any:
@@ -142,19 +159,37 @@ class SensitivePruneStrategy(PruneStrategy):
         }
         check_reach(dependencies, largest, self.step_ratio)
 
-    def plan_step(self, dependencies: Dependencies, scope, metric: Metric, epoch: int) -> Plan:
-        later = f".epoch{epoch}" if epoch != self.start_epoch else ""
+    def plan_step(self, step: Step) -> Plan:
+        later = f".epoch{step.epoch}" if step.epoch != self.start_epoch else ""
         sensitivities = measure_sensitivities(
-            dependencies,
-            scope,
-            dependencies.match(self.pruned_params),
+            step.dependencies,
+            step.scope,
+            step.dependencies.match(self.pruned_params),
             self.delta_rate,
-            metric,
+            step.metric,
             Path(self.sensitivities_file + later),
             {"metric": self.metric_name, "eval_rate": self.eval_rate},
-            self.criterions,
+            step.ranking.criterions,
         )
-        plan = sensitive_plan(dependencies, sensitivities, self.step_ratio)
+        plan = sensitive_plan(step.dependencies, sensitivities, self.step_ratio)
+        return plan.rounded(self.channel_multiple)
+
+
+class BudgetPruneStrategy(PruneStrategy):
+    """Cut most where the layers behind can best make up for it, see `pruning.budget`, once.
+
+    It asks for the criterion `reconstruction`. The original had no such strategy.
+    """
+
+    num_steps: ClassVar[int] = 1
+
+    def first_plan(self, dependencies: Dependencies) -> None:
+        names = dependencies.match(self.pruned_params)
+        check_reachable(dependencies, names, self.target_ratio, flops_cost(dependencies))
+
+    def plan_step(self, step: Step) -> Plan:
+        cost = flops_cost(step.dependencies)
+        plan = budget_plan(step.dependencies, step.ranking.errors, self.target_ratio, cost)
         return plan.rounded(self.channel_multiple)
 
 

@@ -43,6 +43,16 @@ def weights_digest(scope: Scope, names: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
+def copy_scope(scope: Scope, program: paddle.static.Program) -> Scope:
+    """A scope of its own with what a Program keeps from run to run."""
+    copy = paddle.static.Scope()
+    for var in program.list_vars():
+        held = scope.find_var(var.name) if var.persistable else None
+        if held is not None and held.get_tensor()._is_initialized():
+            write_tensor(copy, var.name, read_tensor(scope, var.name))
+    return copy
+
+
 @contextmanager
 def child_scope(scope: Scope) -> Iterator[Scope]:
     """A scope within another to run Programs in, whose feature maps are gone when this ends.

@@ -48,18 +48,19 @@ def sample(reader: Reader, eval_rate: float, feed_list: FeedList | None = None) 
 
 
 def first_batches(
-    reader: Reader, feed_list: FeedList | None, name: str, count: int
-) -> list[np.ndarray]:
-    """One Variable of the first batches of a reader's first epoch.
+    reader: Reader, feed_list: FeedList | None, images: int
+) -> list[dict[str, np.ndarray]]:
+    """The first batches of a reader's first epoch, kept in memory.
 
     Args:
-        name: of the Variable, such as the image's.
-        count: images wanted; as many batches are taken as hold them.
+        images: wanted; as many batches are taken as hold them.
     """
     set_epoch(reader, 0)
-    batches: list[np.ndarray] = []
+    batches: list[dict[str, np.ndarray]] = []
+    count = 0
     for feed in feeds(reader, feed_list):
-        batches.append(np.array(feed[name]))
-        if sum(map(len, batches)) >= count:
+        batches.append({name: np.array(value) for name, value in feed.items()})
+        count += len(next(iter(batches[-1].values())))
+        if count >= images:
             break
     return batches

@@ -1,0 +1,116 @@
+"""How much each layer gives, where layers are not cut alike."""
+
+from collections.abc import Callable, Mapping
+from math import prod
+
+import numpy as np
+
+from pruning.dependencies import Dependencies
+from pruning.plan import Plan, PlanError
+from pruning.search import check_target
+
+MOST = 0.9
+"""Of a layer's channels at most this share goes."""
+PIECES = 64
+"""A layer gives its channels in this many pieces."""
+
+Cost = Callable[[str, tuple[int, ...]], float]
+"""Of a convolution, by its filter's name and shape: multiply-adds, or milliseconds."""
+
+
+def flops_cost(dependencies: Dependencies) -> Cost:
+    """Multiply-adds for one image."""
+    return lambda name, shape: prod(shape) * prod(dependencies.convs[name].map_size)
+
+
+def budget_plan(
+    dependencies: Dependencies, errors: Mapping[str, np.ndarray], target_ratio: float, cost: Cost
+) -> Plan:
+    """Cut a share of the cost where that adds least to the error.
+
+    Greedily: each time that layer gives a piece which adds the least error for the cost saved, in
+    its own filter and in those that lose inputs with it.
+
+    Args:
+        errors: by filter to cut, see `Elimination.errors`.
+        target_ratio: share of the cost to save, in (0, 1).
+
+    Raises:
+        PlanError: target_ratio is out of range, or these layers cannot save as much.
+    """
+    check_reachable(dependencies, list(errors), target_ratio, cost)
+    layers = {name: _Layer(dependencies, name) for name in errors}
+    shapes = {name: list(conv.shape) for name, conv in dependencies.convs.items()}
+    left = goal = sum(cost(name, tuple(shape)) for name, shape in shapes.items())
+    goal *= 1 - target_ratio
+    while left > goal:
+        offers = [
+            (
+                (errors[name][layer.removed + layer.piece] - errors[name][layer.removed]) / saved,
+                name,
+            )
+            for name, layer in layers.items()
+            if layer.can_give and (saved := layer.saves(shapes, cost)) > 0
+        ]
+        _, name = min(offers)
+        left -= layers[name].saves(shapes, cost)
+        layers[name].give(shapes)
+    ratios = {name: layer.removed / layer.channels for name, layer in layers.items()}
+    return Plan(dependencies, ratios)
+
+
+def check_reachable(
+    dependencies: Dependencies, names: list[str], target_ratio: float, cost: Cost
+) -> None:
+    """Refuse a share of the cost that these layers do not hold.
+
+    Raises:
+        PlanError: so it is, or target_ratio is out of range.
+    """
+    check_target(target_ratio)
+    layers = [_Layer(dependencies, name) for name in names]
+    shapes = {name: list(conv.shape) for name, conv in dependencies.convs.items()}
+    unpruned = sum(cost(name, tuple(shape)) for name, shape in shapes.items())
+    for layer in layers:
+        while layer.can_give:
+            layer.give(shapes)
+    most = 1 - sum(cost(name, tuple(shape)) for name, shape in shapes.items()) / unpruned
+    if most < target_ratio:
+        raise PlanError(
+            f"target_ratio {target_ratio:g} is out of reach: {len(layers)} matched layers, each "
+            f"without {MOST:.0%} of its channels, would save {most:.2f}; match more layers or ask "
+            "for less"
+        )
+
+
+class _Layer:
+    """A filter on its way through a budget."""
+
+    def __init__(self, dependencies: Dependencies, name: str):
+        group = dependencies.groups[name]
+        self.channels = group.channels
+        self.piece = max(1, self.channels // PIECES)
+        self.removed = 0
+        self._members = [(m, axis) for m, axis in group.members if m in dependencies.convs]
+
+    @property
+    def can_give(self) -> bool:
+        return self.removed + self.piece <= MOST * self.channels
+
+    def adds(self, errors: np.ndarray) -> float:
+        """What the next piece adds to the error."""
+        return float(errors[self.removed + self.piece] - errors[self.removed])
+
+    def saves(self, shapes: dict[str, list[int]], cost: Cost) -> float:
+        """What the next piece saves."""
+        saved = 0.0
+        for member, axis in self._members:
+            shape = list(shapes[member])
+            shape[axis] -= self.piece
+            saved += cost(member, tuple(shapes[member])) - cost(member, tuple(shape))
+        return saved
+
+    def give(self, shapes: dict[str, list[int]]) -> None:
+        for member, axis in self._members:
+            shapes[member][axis] -= self.piece
+        self.removed += self.piece

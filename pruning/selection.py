@@ -1,0 +1,128 @@
+"""Which channels a network can best do without, measured on images.
+
+A channel matters as far as the layers that read it cannot make up for it with the others: behind a
+depthwise convolution, its batch norm and relu, if there are any, since that is what they see. The
+channels of a layer go in the order of `pruning.elimination`. No labels are needed.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pruning.dependencies import Conv, Dependencies
+from pruning.elimination import Elimination, Reader, eliminate
+from pruning.layer_samples import PlainConv, ScopedProgram, draw_places, first_input, plain_convs
+from ssd_model.progress import progress
+from ssd_model.scope import child_scope, read_tensor
+
+EPSILON = 1e-5
+"""Of batch norm."""
+
+
+def why_not_measured(dependencies: Dependencies, name: str) -> str | None:
+    """Why no order of a filter's channels can be measured; None if it can.
+
+    Args:
+        name: of a filter that can be cut.
+    """
+    if _readers_of(dependencies, name):
+        return None
+    return "is read by no plain convolution, so what its channels are worth cannot be measured"
+
+
+def measure_eliminations(
+    network: ScopedProgram,
+    dependencies: Dependencies,
+    names: Sequence[str],
+    batches: Sequence[np.ndarray],
+) -> dict[str, Elimination]:
+    """In which order the channels of each filter go, see `pruning.elimination`.
+
+    Args:
+        network: eval Program and scope before the pruning; they are only read.
+        names: filters, see `why_not_measured`.
+        batches: images [N, 3, S, S], a hundred or two in all.
+
+    Raises:
+        ValueError: no images, or a filter for which it cannot be measured.
+    """
+    if not batches:
+        raise ValueError("measuring what channels are worth needs images")
+    for name in names:
+        if reason := why_not_measured(dependencies, name):
+            raise ValueError(f"{name} {reason}")
+    convs = {conv.filter: conv for conv in plain_convs(network.program)}
+    readers: dict[str, dict[tuple, list[PlainConv]]] = {}
+    for name in names:
+        # Layers that see the same, as the heads on one map, are one reader.
+        alike = readers[name] = defaultdict(list)
+        for conv in (convs[reader] for reader in _readers_of(dependencies, name)):
+            alike[conv.input, conv.kernel, conv.strides, conv.paddings, conv.dilations].append(conv)
+    firsts = dict.fromkeys(group[0] for alike in readers.values() for group in alike.values())
+    maps = {conv: dependencies.convs[conv.filter].map_size for conv in firsts}
+    grams = _grams(network, maps, batches)
+    found = {}
+    for name in progress(names, "choose channels"):
+        seen = [_reader(network, dependencies, g, grams[g[0]]) for g in readers[name].values()]
+        found[name] = eliminate(seen, dependencies.groups[name].channels)
+    return found
+
+
+def _readers_of(dependencies: Dependencies, name: str) -> list[str]:
+    members = dependencies.groups[name].members
+    convs = dependencies.convs
+    return [m for m, axis in members if axis == 1 and m in convs and not convs[m].depthwise]
+
+
+def _grams(
+    network: ScopedProgram,
+    maps: Mapping[PlainConv, tuple[int, int]],
+    batches: Sequence[np.ndarray],
+) -> dict[PlainConv, np.ndarray]:
+    """Covariance of what convolutions see: the means are what batch norm or bias makes up for.
+
+    Args:
+        maps: the size of each one's output map.
+    """
+    image = first_input(network.program)
+    sums: dict[PlainConv, list] = {conv: [0.0, 0.0, 0] for conv in maps}
+    names = list(dict.fromkeys(conv.input for conv in maps))
+    with child_scope(network.scope) as inside:
+        network = ScopedProgram(network.program, inside)
+        for i, batch in enumerate(progress(batches, "look at images")):
+            values = dict(zip(names, network.run({image: batch}, names), strict=True))
+            for conv, total in sums.items():
+                places = draw_places(len(batch), maps[conv], np.random.default_rng(i))
+                seen = conv.seen(values[conv.input], places)
+                total[0] += (seen.T @ seen).astype("float64")
+                total[1] += seen.sum(axis=0, dtype="float64")
+                total[2] += len(seen)
+    return {
+        conv: square / count - np.outer(plain / count, plain / count)
+        for conv, (square, plain, count) in sums.items()
+    }
+
+
+def _reader(
+    network: ScopedProgram,
+    dependencies: Dependencies,
+    convs: Sequence[PlainConv],
+    gram: np.ndarray,
+) -> Reader:
+    """Layers that see the same, as one."""
+    weights = []
+    for conv in convs:
+        weight = read_tensor(network.scope, conv.filter).astype("float64")
+        flat = weight.reshape(len(weight), -1).T
+        weights.append(flat * _units(network, dependencies.convs[conv.filter], flat, gram))
+    return Reader(gram, np.hstack(weights))
+
+
+def _units(network: ScopedProgram, conv: Conv, weight: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    """What makes the errors of outputs comparable: what the batch norm does, else their scatter."""
+    if conv.scale:
+        scale, _, _, variance = (read_tensor(network.scope, name) for name in conv.vectors)
+        return scale / np.sqrt(variance + EPSILON)
+    scatter = np.einsum("io,ij,jo->o", weight, gram, weight, optimize=True)
+    return 1 / np.sqrt(np.maximum(scatter, np.finfo("float32").tiny))

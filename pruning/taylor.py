@@ -1,0 +1,46 @@
+"""How much a filter matters to the loss, to first order."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pruning.layer_samples import ScopedProgram
+from ssd_model.progress import progress
+from ssd_model.scope import copy_scope, empty_scope, read_tensor
+
+
+def taylor(
+    training: ScopedProgram, names: Sequence[str], batches: Sequence[Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """What the loss would change by, to first order, without each filter.
+
+    The square of the sum of gradient times weight, mean over the batches (Molchanov et al.,
+    Importance Estimation for Neural Network Pruning, arXiv 1906.10771, equation 8).
+
+    Args:
+        training: train Program, with its gradients, and scope; they are only read.
+        names: filters.
+        batches: what the Program is fed, images and ground truth.
+
+    Returns:
+        Importance [C_out] by filter.
+
+    Raises:
+        ValueError: the Program has no gradient of a filter.
+    """
+    block = training.program.global_block()
+    wanted = [f"{name}@GRAD" for name in names]
+    for name, gradient in zip(names, wanted, strict=True):
+        if not block.has_var(gradient):
+            raise ValueError(f"taylor needs the gradient of {name}: the Program does not train it")
+    weights = {name: read_tensor(training.scope, name).astype("float64") for name in names}
+    found = {name: np.zeros(len(weights[name])) for name in names}
+    # Batch norm moves its statistics: not in the scope that is only read.
+    network = ScopedProgram(training.program, copy_scope(training.scope, training.program))
+    for batch in progress(batches, "gradients"):
+        gradients = network.run(dict(batch), wanted)
+        for name, gradient in zip(names, gradients, strict=True):
+            change = (gradient * weights[name]).sum(axis=(1, 2, 3))
+            found[name] += np.square(change) / len(batches)
+    empty_scope(network.scope)
+    return found
