@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import paddle
 
 from pruning.layer_samples import ScopedProgram
 from ssd_model.progress import progress
@@ -36,7 +37,8 @@ def taylor(
     weights = {name: read_tensor(training.scope, name).astype("float64") for name in names}
     found = {name: np.zeros(len(weights[name])) for name in names}
     # Batch norm moves its statistics: not in the scope that is only read.
-    network = ScopedProgram(training.program, copy_scope(training.scope, training.program))
+    program = _without_updates(training.program)
+    network = ScopedProgram(program, copy_scope(training.scope, program))
     for batch in progress(batches, "gradients"):
         gradients = network.run(dict(batch), wanted)
         for name, gradient in zip(names, gradients, strict=True):
@@ -44,3 +46,13 @@ def taylor(
             found[name] += np.square(change) / len(batches)
     empty_scope(network.scope)
     return found
+
+
+def _without_updates(program: paddle.static.Program) -> paddle.static.Program:
+    """A copy that computes gradients and leaves the parameters as they are."""
+    copy = program.clone()
+    block = copy.global_block()
+    for i, op in reversed(list(enumerate(block.ops))):
+        if "Param" in op.input_names and "Grad" in op.input_names:
+            block._remove_op(i)
+    return copy
