@@ -1,9 +1,7 @@
 """`Compressor` of PaddleSlim 1.x: train, prune when the config says so, evaluate, remember."""
 
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,9 @@ from pruning.ranking import rank
 from pruning.reconstruct import Reconstruction
 from pruning.resume import Resume
 from pruning.strategies import PruneStrategy, Step
+from pruning.validation import Validation
 from ssd_model import kernels
-from ssd_model.data.readers import FeedList, Reader, first_batches, sample
+from ssd_model.data.readers import FeedList, Reader, first_batches
 from ssd_model.evaluation import FetchList, evaluate
 from ssd_model.training_pass import train_epoch
 
@@ -47,6 +46,9 @@ class Compressor:
         eval_fetch_list: (label, Variable name) pairs of metrics, under other labels.
         train_optimizer: minimises the loss. The learning-rate scheduler of whichever optimizer
             there is steps after every batch.
+        validation_reader: sensitivities are measured on it, so that the images of `eval_reader`
+            decide nothing; it carries its own feed list. Without it they are measured on
+            `eval_reader`, as in the original, which had no such argument.
 
     Raises:
         ValueError: something is missing, a fetch list names what is not in its Program, or two
@@ -66,6 +68,7 @@ class Compressor:
         eval_feed_list: FeedList | None = None,
         eval_fetch_list: FetchList | None = None,
         train_optimizer: paddle.optimizer.Optimizer | None = None,
+        validation_reader: Reader | None = None,
     ):
         if eval_program is None or eval_reader is None or not eval_fetch_list:
             raise ValueError("Compressor needs eval_program, eval_reader and eval_fetch_list")
@@ -84,6 +87,8 @@ class Compressor:
         kernels.use_onednn(train_program)
         kernels.use_onednn(eval_program, everywhere=True)  # to reconstruct; evaluation fuses more
         self._network = PrunedNetwork(train_program, eval_program, scope)
+        deciding = (validation_reader, None) if validation_reader else (eval_reader, eval_feed_list)
+        self._validation = Validation(self._executor, self._network, *deciding, eval_fetch_list)
         scheduler = getattr(train_program, "lr_scheduler", None)
         self._resume = Resume(self._network, scheduler, eval_fetch_list[0][0])
         self._config: CompressConfig | None = None
@@ -212,9 +217,8 @@ class Compressor:
         training = ScopedProgram(network.train, network.scope)
         names = dependencies.match(strategy.pruned_params)
         ranking = rank(strategy.criterions, names, dependencies, before, training, batches)
-        metric = self._metric(strategy)
-        step = Step(dependencies, network.scope, ranking, metric, state.epoch)
-        plan = strategy.plan_step(step)
+        metric = self._validation.metric(strategy)
+        plan = strategy.plan_step(Step(dependencies, network.scope, ranking, metric, state.epoch))
         reconstruction = None
         if batches:
             reconstruction = Reconstruction(plan, before, ranking.criterions)
@@ -229,25 +233,6 @@ class Compressor:
             images = [batch[first_input(network.train)] for batch in batches]
             reconstruction.carry_out(ScopedProgram(network.evaluation, network.scope), images)
             self._record(state, "reconstructed", started)
-
-    def _metric(self, strategy: PruneStrategy) -> Callable[[], float]:
-        """What evaluates the network as it is, on the strategy's sample of the eval set."""
-        fetch = [(k, v) for k, v in self._eval_fetch_list if k == strategy.metric_name]
-
-        @cache
-        def batches() -> tuple[Reader, FeedList | None]:
-            if strategy.eval_rate is None:
-                return self._eval_reader, self._eval_feed_list
-            return sample(self._eval_reader, strategy.eval_rate, self._eval_feed_list), None
-
-        def metric() -> float:
-            network, (reader, feed_list) = self._network, batches()
-            values = evaluate(
-                self._executor, network.evaluation, reader, fetch, feed_list, network.scope
-            )
-            return values[strategy.metric_name]
-
-        return metric
 
     def _history(self, state: RunState) -> History:
         unpruned, plan = self._network.unpruned, self._network.plan
