@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import paddle
+from paddle.base.framework import Operator
 from paddle.static import Scope
 
 from pruning.criteria import importance
@@ -31,13 +32,20 @@ def cut_positions(plan: Plan, scope: Scope, criterions: Criterions = L1_NORM) ->
         scope: holds the parameters, not yet cut.
         criterions: how to rank filters, see `pruning.criteria`.
     """
+    dependencies, gone = plan.dependencies, [np.empty(0, int)]
+    for master, ratio in plan.ratios.items():
+        criterion = criterions.get(master, criterions["*"])
+        scores = importance(criterion, dependencies.convs[master], scope)
+        blocks, of_channel = np.unique(dependencies.channels[master, 0], return_inverse=True)
+        # What can only go together, as the filters of a group, ranks by its mean.
+        scores = np.bincount(of_channel, scores) / dependencies.groups[master].sizes[0]
+        ranking = np.argsort(scores, kind="stable")
+        gone.append(blocks[ranking[: dependencies.groups[master].removed(ratio)]])
     positions: CutPositions = {}
     for master in plan.ratios:
-        criterion = criterions.get(master, criterions["*"])
-        scores = importance(criterion, plan.dependencies.convs[master], scope)
-        ranking = np.argsort(scores, kind="stable")
-        for member, axis in plan.dependencies.groups[master].members:
-            positions.setdefault(member, {})[axis] = ranking[: plan.channels_removed(master)]
+        for member, axis in dependencies.groups[master].members:
+            is_cut = np.isin(dependencies.channels[member, axis], np.concatenate(gone))
+            positions.setdefault(member, {})[axis] = np.flatnonzero(is_cut)
     return positions
 
 
@@ -116,11 +124,23 @@ def reshape_programs(
             if block.has_var(name):
                 block.var(name).desc.set_shape(shape)
         for op in block.ops:
-            if op.type in ("depthwise_conv2d", "depthwise_conv2d_grad"):
-                op._set_attr("groups", shapes[op.input("Filter")[0]][0])
-        for op in block.ops:
+            _set_counts(plan, op)
             op.desc.infer_shape(block.desc)
     return pruned
+
+
+def _set_counts(plan: Plan, op: Operator) -> None:
+    """Numbers of channels that an operator was told, and doesn't take from what it reads."""
+    if op.type.removesuffix("_grad") in ("conv2d", "depthwise_conv2d") and op.attr("groups") > 1:
+        (name,) = op.input("Filter")
+        left, before = plan.shapes[name][0], plan.dependencies.shapes[name][0]
+        op._set_attr("groups", op.attr("groups") * left // before)
+    if op.type == "reshape2" and op.output("Out")[0] in plan.dependencies.reshaped:
+        (out,), shape = op.output("Out"), list(op.attr("shape"))
+        if shape[0] == -1:  # the batch, as it comes
+            shape[0] = max(0, op.block.var(out).shape[0])
+        shape[plan.dependencies.reshaped[out]] = -1
+        op._set_attr("shape", shape)
 
 
 def _check_shapes(plan: Plan, scope: Scope) -> None:

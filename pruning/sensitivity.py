@@ -112,7 +112,7 @@ def measure_sensitivities(
     path = Path(path)
     weights = weights_digest(scope, dependencies.shapes)
     about = {**about, "weights": weights, "criterions": dict(criterions)}
-    ratios = {name: delta_ratios(delta_rate, dependencies.groups[name].channels) for name in names}
+    ratios = {name: delta_ratios(delta_rate, dependencies.groups[name].blocks) for name in names}
     wanted = [(name, ratio) for name in names for ratio in ratios[name]]
     found = Sensitivities.load(path) if path.exists() else None
     if found:
