@@ -1,21 +1,13 @@
-"""Follow the channels of feature maps through a Program, operator by operator.
+"""The channels of feature maps: who has which, and which can only go together.
 
-Every channel that a layer puts out has a number. An operator hands the numbers of its input on, as
-an activation does; lines them up, as a concat; or ties some to others, as an addition, so that they
-can only go together. What an operator does is said once, in `RULES`; what stands there not, ends
-the channels that it reads.
+Every channel that a layer puts out has a number. `pruning.channel_rules` says what operators do
+with them.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 import paddle
-from paddle.base.framework import Operator
-
-# Bits of an operator's op_role.
-BACKWARD, OPTIMIZE = 1, 2
 
 
 @dataclass(frozen=True)
@@ -28,17 +20,13 @@ class Channels:
 
 
 class Walk:
-    """What was found on the way through the operators of an eval Program.
-
-    Args:
-        program: operators of its backward pass and of an optimizer are passed over.
-    """
+    """What was found on the way through the operators of a Program."""
 
     def __init__(self, program: paddle.static.Program):
         self._block = program.global_block()
         self._parameters = {parameter.name for parameter in program.all_parameters()}
         self._found: dict[str, Channels] = {}
-        self._ties: list[tuple[np.ndarray, np.ndarray]] = []
+        self._ties: tuple[list[np.ndarray], list[np.ndarray]] = [], []
         self._strange: dict[str, str] = {}
         self._count = 0
         self.members: dict[tuple[str, int], np.ndarray] = {}
@@ -49,10 +37,13 @@ class Walk:
         """How often an image meets a matrix or a filter: multiply-adds are this by its size."""
         self.reshaped: dict[str, int] = {}
         """Outputs of reshape2 whose attribute holds a number of channels, and on which axis."""
-        ops = [op for op in self._block.ops if not op.attr("op_role") & (BACKWARD | OPTIMIZE)]
-        for op in ops:
-            RULES.get(op.type, _unknown)(self, op)
-        read = {name for op in ops if op.type != "fetch" for name in op.input_arg_names}
+
+    def finish(self, read: set[str]) -> None:
+        """End what is left over.
+
+        Args:
+            read: names of all that is read by an operator; what isn't is an output.
+        """
         for name in [name for name in self._found if name not in read | self._parameters]:
             self.end(name, "an output of the network")
         self.ends += [
@@ -64,7 +55,7 @@ class Walk:
     def tied(self) -> np.ndarray:
         """By the number of a channel, the smallest number of those that it is tied to."""
         lowest = np.arange(self._count)
-        one, other = (np.concatenate([np.empty(0, int), *side]) for side in self._sides())
+        one, other = (np.concatenate([np.empty(0, int), *side]) for side in self._ties)
         while True:
             before = lowest.copy()
             both = np.minimum(lowest[one], lowest[other])
@@ -73,9 +64,6 @@ class Walk:
             lowest = lowest[lowest]
             if np.array_equal(before, lowest):
                 return lowest
-
-    def _sides(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        return [one for one, _ in self._ties], [other for _, other in self._ties]
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Of a Variable; what varies, the batch, counts as 1."""
@@ -115,7 +103,8 @@ class Walk:
 
     def tie(self, one: np.ndarray, other: np.ndarray) -> None:
         """Channels that can only go together, position by position."""
-        self._ties.append((one, other))
+        for side, numbers in zip(self._ties, (one, other), strict=True):
+            side.append(numbers)
 
     def end(self, name: str, why: str) -> None:
         """The channels of a Variable must stay; a parameter's on each axis."""
@@ -123,273 +112,3 @@ class Walk:
             self._strange.setdefault(name, why)
         elif name in self._found:
             self.ends.append((self._found[name].numbers, f"reaches {name}, {why}"))
-
-    def pass_on(self, op: Operator, name: str) -> None:
-        """What an operator gives has the channels of what it reads."""
-        found = self.of(name)
-        if found:
-            self.put(_output(op), found.axis, found.numbers)
-
-    def spread(self, found: Channels, shape: tuple[int, ...]) -> np.ndarray:
-        """The numbers over all of a Variable's elements."""
-        column = found.numbers.reshape(-1, *[1] * (len(shape) - found.axis - 1))
-        return np.broadcast_to(column, shape)
-
-
-def _output(op: Operator) -> str:
-    """The main output of an operator."""
-    (slot,) = {"Out", "Output", "Y"}.intersection(op.output_names)
-    return op.output(slot)[0]
-
-
-def _unknown(walk: Walk, op: Operator, what: str = "") -> None:
-    what = what or "whose use of channels is not known here"
-    for name in op.input_arg_names:
-        walk.end(name, f"which goes into {op.type}, {what}")
-
-
-def _nothing(walk: Walk, op: Operator) -> None:
-    """It asks no more of a map than its height and width."""
-
-
-def _same(walk: Walk, op: Operator) -> None:
-    walk.pass_on(op, op.input("X")[0])
-
-
-def _norm(walk: Walk, op: Operator) -> None:
-    found = walk.of(op.input("X")[0])
-    for slot in ("Scale", "Bias", "Mean", "Variance"):
-        for name in op.input(slot) if slot in op.input_names and found else ():
-            walk.meet(name, 0, found.numbers)
-    walk.pass_on(op, op.input("X")[0])
-
-
-def _prelu(walk: Walk, op: Operator) -> None:
-    (x,), (name,) = op.input("X"), op.input("Alpha")
-    if op.attr("mode") == "element":
-        return _unknown(walk, op, "which has a slope for each place")
-    found = walk.of(x)
-    for axis, size in enumerate(walk.shape(name)):
-        if found and size == len(found.numbers) > 1:
-            walk.meet(name, axis, found.numbers)
-    return walk.pass_on(op, x)
-
-
-def _conv(walk: Walk, op: Operator) -> None:
-    (name,), (x,), (out,) = op.input("Filter"), op.input("Input"), op.output("Output")
-    if not walk.is_parameter(name):
-        return _unknown(walk, op, "whose filter is computed")
-    axis = 3 if op.attr("data_format") == "NHWC" else 1
-    count, groups, found = walk.shape(name)[0], op.attr("groups") or 1, walk.of(x)
-    numbers = walk.member(name, 0)
-    area = prod(walk.shape(out)[1:]) // count
-    walk.positions[name] = walk.positions.get(name, 0) + area
-    walk.put(out, axis, numbers)
-    if found and found.axis != axis:
-        return _unknown(walk, op, f"which has its channels on axis {axis}")
-    if groups == 1:
-        return walk.meet(name, 1, found.numbers) if found else None
-    first = numbers[:: count // groups]  # a group goes as a whole
-    walk.tie(np.repeat(first, count // groups), numbers)
-    if not found:
-        return walk.end(out, f"whose groups are those of {x}, which no layer here makes")
-    return walk.tie(np.repeat(first, len(found.numbers) // groups), found.numbers)
-
-
-def _conv_transpose(walk: Walk, op: Operator) -> None:
-    (name,), (x,) = op.input("Filter"), op.input("Input")
-    found = walk.of(x)
-    if (
-        not walk.is_parameter(name)
-        or op.attr("groups") > 1
-        or op.attr("data_format") == "NHWC"
-        or (found and found.axis != 1)
-    ):
-        return _unknown(walk, op, "which is followed as NCHW and without groups only")
-    if found:
-        walk.meet(name, 0, found.numbers)
-    return walk.put(_output(op), 1, walk.member(name, 1))
-
-
-def _matrix(walk: Walk, op: Operator) -> None:
-    """A fully connected layer: mul, or matmul_v2 with a parameter."""
-    (x,), (name,) = op.input("X"), op.input("Y")
-    found, shape = walk.of(x), walk.shape(x)
-    if op.type == "mul":
-        first, is_plain, row_axis = op.attr("x_num_col_dims"), op.attr("y_num_col_dims") == 1, 0
-    else:
-        turned = op.attr("trans_y")
-        first, is_plain, row_axis = len(shape) - 1, not op.attr("trans_x"), int(turned)
-    if not (walk.is_parameter(name) and len(walk.shape(name)) == 2 and is_plain and first):
-        return _unknown(walk, op, "which is followed where it multiplies by a matrix of weights")
-    walk.positions[name] = walk.positions.get(name, 0) + prod(shape[1:first])
-    walk.put(_output(op), first, walk.member(name, 1 - row_axis))
-    if found and found.axis < first:
-        return _unknown(walk, op, "where they are no columns")
-    if found:
-        rows = walk.spread(found, shape).reshape(-1, prod(shape[first:]))[0]
-        walk.meet(name, row_axis, rows)
-    return None
-
-
-def _elementwise(walk: Walk, op: Operator) -> None:
-    (x,), (y,) = op.input("X"), op.input("Y")
-    ranks = {name: len(walk.shape(name)) for name in (x, y)}
-    shift = {name: max(ranks.values()) - rank for name, rank in ranks.items()}
-    if op.attr("axis") >= 0:
-        shift[y] = op.attr("axis")
-    found = {name: walk.of(name) for name in (x, y)}
-    axes = {n: f.axis + shift[n] for n, f in found.items() if f and len(f.numbers) > 1}
-    if not axes:
-        return
-    axis, source = next((axes[name], name) for name in (x, y) if name in axes)
-    walk.put(_output(op), axis, found[source].numbers)
-    if len(set(axes.values())) > 1:
-        return _unknown(walk, op, "which joins channels on different axes")
-    for name in {x, y} - {source}:
-        at = axis - shift[name]
-        if name in axes:
-            walk.tie(found[source].numbers, found[name].numbers)
-        elif at >= 0 and walk.shape(name)[at] > 1:
-            if walk.is_parameter(name):
-                walk.meet(name, at, found[source].numbers)
-            else:
-                _unknown(walk, op, f"with {name}, whose channels no layer here makes")
-    return None
-
-
-def _sum(walk: Walk, op: Operator) -> None:
-    _together(walk, op, op.input("X"))
-
-
-def _together(walk: Walk, op: Operator, names: list[str]) -> None:
-    """Maps that must have the same channels."""
-    found = [walk.of(name) for name in names]
-    if not all(found) or len({channels.axis for channels in found}) > 1:
-        return _unknown(walk, op, "which joins them with channels that no layer here makes")
-    for channels in found[1:]:
-        walk.tie(found[0].numbers, channels.numbers)
-    return walk.pass_on(op, names[0])
-
-
-def _concat(walk: Walk, op: Operator) -> None:
-    names = op.input("X")
-    found = {name: walk.of(name) for name in names}
-    axes = {channels.axis for channels in found.values() if channels}
-    along = op.attr("axis") % len(walk.shape(names[0]))
-    if op.input("AxisTensor") or (axes and axes != {along}):
-        return _together(walk, op, names) if len(axes) == 1 else _unknown(walk, op)
-    if axes:
-        # What no layer here makes gets numbers that no layer can lose.
-        parts = [
-            found[name].numbers if found[name] else walk.new(walk.shape(name)[along])
-            for name in names
-        ]
-        walk.put(_output(op), along, np.concatenate(parts))
-    return None
-
-
-def _reshape(walk: Walk, op: Operator) -> None:
-    """Reshape, flatten, squeeze, transpose: followed where channels stay on one axis."""
-    (x,), out = op.input("X"), _output(op)
-    found, before, after = walk.of(x), walk.shape(x), walk.shape(out)
-    if not found:
-        return None
-    grid = walk.spread(found, before)
-    if op.type == "transpose2":
-        grid = grid.transpose(op.attr("axis"))
-    if any(op.input(slot) for slot in op.input_names if slot != "X") or grid.size != prod(after):
-        return _unknown(walk, op, "whose shape is known only when it runs")
-    found = _one_axis(grid.reshape(after))
-    if not found:
-        return _unknown(walk, op, "which spreads them over several axes")
-    if op.type == "reshape2" and op.attr("shape")[found.axis] > 0:
-        walk.reshaped[out] = found.axis
-    return walk.put(out, found.axis, found.numbers)
-
-
-def _one_axis(grid: np.ndarray) -> Channels | None:
-    """Channels whose numbers vary along one axis alone."""
-    for axis in range(grid.ndim):
-        lines = np.moveaxis(grid, axis, 0).reshape(grid.shape[axis], -1)
-        if (lines == lines[:, :1]).all():
-            return Channels(axis, lines[:, 0])
-    return None
-
-
-def _reduce(walk: Walk, op: Operator) -> None:
-    (x,) = op.input("X")
-    found, rank = walk.of(x), len(walk.shape(x))
-    gone = {axis % rank for axis in op.attr("dim")}
-    if found and (op.attr("reduce_all") or found.axis in gone):
-        return _unknown(walk, op, "which mixes them")
-    if found:
-        before = 0 if op.attr("keep_dim") else sum(axis < found.axis for axis in gone)
-        walk.put(_output(op), found.axis - before, found.numbers)
-    return None
-
-
-def _softmax(walk: Walk, op: Operator) -> None:
-    (x,) = op.input("X")
-    found = walk.of(x)
-    if found and op.attr("axis") % len(walk.shape(x)) == found.axis:
-        return _unknown(walk, op, "which mixes them")
-    return walk.pass_on(op, x)
-
-
-def _split(walk: Walk, op: Operator) -> None:
-    (x,) = op.input("X")
-    found = walk.of(x)
-    if found and (op.input("AxisTensor") or op.attr("axis") % len(walk.shape(x)) == found.axis):
-        return _unknown(walk, op, "which takes them apart")
-    for out in op.output("Out") if found else ():
-        walk.put(out, found.axis, found.numbers)
-    return None
-
-
-Rule = Callable[[Walk, Operator], None]
-
-
-def _alike(rule: Rule, kinds: Iterable[str]) -> dict[str, Rule]:
-    return dict.fromkeys(kinds, rule)
-
-
-RULES: dict[str, Rule] = {
-    **_alike(_conv, ("conv2d", "depthwise_conv2d")),
-    **_alike(_conv_transpose, ("conv2d_transpose",)),
-    **_alike(_matrix, ("mul", "matmul_v2")),
-    **_alike(_norm, ("batch_norm", "sync_batch_norm", "instance_norm", "affine_channel")),
-    **_alike(
-        _elementwise,
-        (f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div", "max", "min")),
-    ),
-    **_alike(_prelu, ("prelu",)),
-    **_alike(_sum, ("sum",)),
-    **_alike(_concat, ("concat",)),
-    **_alike(_split, ("split",)),
-    **_alike(_softmax, ("softmax",)),
-    **_alike(_reduce, ("reduce_mean", "reduce_max", "reduce_sum")),
-    **_alike(
-        _reshape,
-        (
-            "reshape2",
-            "flatten_contiguous_range",
-            "flatten2",
-            "squeeze2",
-            "unsqueeze2",
-            "transpose2",
-        ),
-    ),
-    **_alike(_nothing, ("prior_box", "density_prior_box", "anchor_generator", "shape", "feed")),
-    **_alike(_nothing, ("fill_constant_batch_size_like",)),
-    **_alike(
-        _same,
-        (
-            *("relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "swish", "hard_swish", "mish"),
-            *("sigmoid", "hard_sigmoid", "tanh", "softplus", "exp", "sqrt", "abs", "square"),
-            *("clip", "scale", "dropout", "cast", "assign", "pool2d", "pad3d", "roi_align"),
-            *("nearest_interp", "nearest_interp_v2", "bilinear_interp", "bilinear_interp_v2"),
-        ),
-    ),
-}
-"""What each operator does with the channels that it reads."""

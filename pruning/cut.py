@@ -6,6 +6,7 @@ tensor is cut in one piece.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import prod
 
 import numpy as np
 import paddle
@@ -136,10 +137,11 @@ def _set_counts(plan: Plan, op: Operator) -> None:
         left, before = plan.shapes[name][0], plan.dependencies.shapes[name][0]
         op._set_attr("groups", op.attr("groups") * left // before)
     if op.type == "reshape2" and op.output("Out")[0] in plan.dependencies.reshaped:
-        (out,), shape = op.output("Out"), list(op.attr("shape"))
-        if shape[0] == -1:  # the batch, as it comes
-            shape[0] = max(0, op.block.var(out).shape[0])
-        shape[plan.dependencies.reshaped[out]] = -1
+        (x,), (out,), shape = op.input("X"), op.output("Out"), list(op.attr("shape"))
+        axis = plan.dependencies.reshaped[out]
+        others = np.delete(op.block.var(out).shape, axis)
+        # As many as what it reads has by now; the batch is -1 on both sides.
+        shape[axis] = prod(op.block.var(x).shape) // prod(others.tolist())
         op._set_attr("shape", shape)
 
 

@@ -1,7 +1,7 @@
 """Which tensors are cut together when a convolution loses output channels.
 
-`pruning.channels` follows the channels through the graph; the rest of the project does arithmetic
-on what it finds.
+`pruning.channel_rules` follows the channels through the graph; the rest of the project does
+arithmetic on what it finds.
 """
 
 import re
@@ -12,6 +12,7 @@ from math import prod
 import numpy as np
 import paddle
 
+from pruning.channel_rules import follow
 from pruning.channels import Walk
 from pruning.pattern import PatternError, matching, no_match, some
 
@@ -128,7 +129,7 @@ def analyse(program: paddle.static.Program) -> Dependencies:
         conv = _conv(op, readers, parameters)
         if conv:
             convs.setdefault(conv.name, conv)
-    walk = Walk(program)
+    walk = follow(program)
     ties = _Ties(walk, convs)
     heads = _heads(block.ops, parameters)
     groups, refused = {}, {}

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import paddle
 from numpy.lib.stride_tricks import sliding_window_view
+from paddle.base.framework import Operator
 from paddle.static import Program
 
 from pruning.cut import Criterions, CutPositions, cut_positions
+from pruning.pattern import some
 from pruning.plan import Plan
 from ssd_model.progress import progress
 from ssd_model.scope import child_scope, empty_scope, read_tensor, write_tensor
@@ -69,7 +71,8 @@ def reconstruct(
     """Refit every convolution of `pruned` that lost input channels, but for the heads.
 
     Nearly all that the heads see is background: the least squared error would be had at the
-    objects' expense.
+    objects' expense. Fully connected layers, and convolutions with groups, dilation or padding
+    that differs by side, keep their weights, too.
 
     Args:
         plan, positions: what was cut from `unpruned` to get `pruned`, see `cut_positions`.
@@ -100,6 +103,7 @@ def reconstruct(
 
     image = first_input(unpruned.program)
     layers = [layer for layer in _layers(unpruned.program) if _lost_inputs(plan, layer.filter)]
+    _tell_what_stays(plan, {layer.filter for layer in layers})
     if not layers:
         return
     given = [{image: batch} for batch in batches]
@@ -147,8 +151,15 @@ class Reconstruction:
 
 
 def first_input(program: Program) -> str:
-    """Name of what the first convolution sees: the image."""
-    return _layers(program)[0].input
+    """Name of what the first convolution sees, before anything is done to it: the image."""
+    ops = program.global_block().ops
+    writers = {
+        name: op for op in reversed(ops) if op.type != "feed" for name in op.output_arg_names
+    }
+    name = next(op for op in ops if op.type in ("conv2d", "depthwise_conv2d")).input("Input")[0]
+    while name in writers:
+        name = writers[name].input_arg_names[0]
+    return name
 
 
 def _layers(program: Program) -> list[_Layer]:
@@ -161,8 +172,29 @@ def _layers(program: Program) -> list[_Layer]:
             op.attr("paddings")[0],
         )
         for op in program.global_block().ops
-        if op.type == "conv2d"
+        if op.type == "conv2d" and _is_plain(op)
     ]
+
+
+def _tell_what_stays(plan: Plan, refit: set[str]) -> None:
+    """Name what lost inputs and is not refit, though it is no head."""
+    dependencies = plan.dependencies
+    matrices = dependencies.positions.keys() - dependencies.convs.keys()
+    stays = [
+        name
+        for name in dependencies.positions.keys() - refit
+        if _lost_inputs(plan, name)
+        or (name in matrices and plan.shapes[name] != dependencies.shapes[name])
+    ]
+    if stays:
+        print(f"reconstruct: {some(sorted(stays))} stay as they are, not being plain convolutions")
+
+
+def _is_plain(op: Operator) -> bool:
+    """Whether `_seen` shows what a convolution sees; the others keep their weights."""
+    square = all(len(set(op.attr(name))) == 1 for name in ("strides", "paddings"))
+    explicit = op.attr("padding_algorithm") == "EXPLICIT" and op.attr("data_format") != "NHWC"
+    return square and explicit and op.attr("groups") == 1 and set(op.attr("dilations")) == {1}
 
 
 def _lost_inputs(plan: Plan, name: str) -> bool:
