@@ -13,6 +13,7 @@ import paddle
 from paddle.base.framework import Operator
 from paddle.static import Scope
 
+from pruning.channel_rules import follow
 from pruning.criteria import importance
 from pruning.dependencies import optimizer_state
 from pruning.plan import Plan
@@ -118,27 +119,27 @@ def reshape_programs(
     """Copies of Programs with the shapes of a plan, for a scope that already has them."""
     pruned = [program.clone() for program in programs]
     for program in pruned:
-        block = program.global_block()
+        block, reshaped = program.global_block(), follow(program).reshaped
         shapes = dict(plan.shapes)
         shapes |= {name: shapes[parameter] for name, parameter in optimizer_state(program)}
         for name, shape in shapes.items():
             if block.has_var(name):
                 block.var(name).desc.set_shape(shape)
         for op in block.ops:
-            _set_counts(plan, op)
+            _set_counts(plan, op, reshaped)
             op.desc.infer_shape(block.desc)
     return pruned
 
 
-def _set_counts(plan: Plan, op: Operator) -> None:
+def _set_counts(plan: Plan, op: Operator, reshaped: dict[str, int]) -> None:
     """Numbers of channels that an operator was told, and doesn't take from what it reads."""
     if op.type.removesuffix("_grad") in ("conv2d", "depthwise_conv2d") and op.attr("groups") > 1:
         (name,) = op.input("Filter")
         left, before = plan.shapes[name][0], plan.dependencies.shapes[name][0]
         op._set_attr("groups", op.attr("groups") * left // before)
-    if op.type == "reshape2" and op.output("Out")[0] in plan.dependencies.reshaped:
+    if op.type == "reshape2" and op.output("Out")[0] in reshaped:
         (x,), (out,), shape = op.input("X"), op.output("Out"), list(op.attr("shape"))
-        axis = plan.dependencies.reshaped[out]
+        axis = reshaped[out]
         others = np.delete(op.block.var(out).shape, axis)
         # As many as what it reads has by now; the batch is -1 on both sides.
         shape[axis] = prod(op.block.var(x).shape) // prod(others.tolist())

@@ -6,7 +6,7 @@ arithmetic on what it finds.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -76,8 +76,6 @@ class Dependencies:
     """Why the other convolutions can't be cut."""
     positions: dict[str, int]
     """How often an image meets each filter and each matrix of weights: its output positions."""
-    reshaped: dict[str, int] = field(default_factory=dict)
-    """Outputs of reshape2 that are told a number of channels, and on which axis."""
     uncounted: int = 0
     """Elements through batch norm, relu, sigmoid and pooling, which the original's FLOPs count."""
     channels: dict[tuple[str, int], np.ndarray] = field(default_factory=dict, compare=False)
@@ -119,8 +117,16 @@ class Dependencies:
         return self.refused[name]
 
 
-def analyse(program: paddle.static.Program) -> Dependencies:
-    """Follow the channels of every convolution of an eval Program."""
+def analyse(
+    program: paddle.static.Program, train_program: paddle.static.Program | None = None
+) -> Dependencies:
+    """Follow the channels of every convolution of an eval Program.
+
+    Args:
+        train_program: of the same network. What has other layers behind it there can't be cut.
+    """
+    if train_program is not None:
+        return _in_both(analyse(program), analyse(train_program))
     block = program.global_block()
     readers = {name: op for op in reversed(block.ops) for name in op.input_arg_names}
     parameters = {p.name: tuple(p.shape) for p in program.all_parameters()}
@@ -145,10 +151,22 @@ def analyse(program: paddle.static.Program) -> Dependencies:
         parameters,
         refused,
         walk.positions,
-        walk.reshaped,
         sum(_original_elements(op) for op in block.ops),
         ties.channels,
     )
+
+
+def _in_both(evaluation: Dependencies, train: Dependencies) -> Dependencies:
+    refused = dict(evaluation.refused)
+    for name, group in evaluation.groups.items():
+        if name not in train.groups:
+            why = train.refused.get(name, "is not there")
+            refused[name] = f"{why}: so it is in the train Program, unlike in the eval Program"
+        elif other := set(train.groups[name].members) ^ set(group.members):
+            shown = some(sorted(member for member, _ in other))
+            refused[name] = f"is cut with {shown} in one of the train and eval Programs alone"
+    groups = {name: group for name, group in evaluation.groups.items() if name not in refused}
+    return replace(evaluation, groups=groups, refused=refused)
 
 
 def _heads(ops: list, parameters: dict[str, tuple[int, ...]]) -> set[str]:
