@@ -4,6 +4,7 @@ from ssd_model import runtime
 
 runtime.prepare()
 
+import pruning.paddleslim_priors  # for its own Pruner, which some compare with
 from pruning.artifacts import (
     PrunedRun,
     find_history,

@@ -15,12 +15,12 @@ PIECES = 64
 """A layer gives its channels in this many pieces."""
 
 Cost = Callable[[str, tuple[int, ...]], float]
-"""Of a convolution, by its filter's name and shape: multiply-adds, or milliseconds."""
+"""Of a layer, by the name and shape of its filter or matrix: multiply-adds, or milliseconds."""
 
 
 def flops_cost(dependencies: Dependencies) -> Cost:
     """Multiply-adds for one image."""
-    return lambda name, shape: prod(shape) * prod(dependencies.convs[name].map_size)
+    return lambda name, shape: prod(shape) * dependencies.positions[name]
 
 
 def budget_plan(
@@ -40,7 +40,7 @@ def budget_plan(
     """
     check_reachable(dependencies, list(errors), target_ratio, cost)
     layers = {name: _Layer(dependencies, name) for name in errors}
-    shapes = {name: list(conv.shape) for name, conv in dependencies.convs.items()}
+    shapes = {name: list(dependencies.shapes[name]) for name in dependencies.positions}
     left = goal = sum(cost(name, tuple(shape)) for name, shape in shapes.items())
     goal *= 1 - target_ratio
     while left > goal:
@@ -69,7 +69,7 @@ def check_reachable(
     """
     check_target(target_ratio)
     layers = [_Layer(dependencies, name) for name in names]
-    shapes = {name: list(conv.shape) for name, conv in dependencies.convs.items()}
+    shapes = {name: list(dependencies.shapes[name]) for name in dependencies.positions}
     unpruned = sum(cost(name, tuple(shape)) for name, shape in shapes.items())
     for layer in layers:
         while layer.can_give:
@@ -91,7 +91,7 @@ class _Layer:
         self.channels = group.channels
         self.piece = max(1, self.channels // PIECES)
         self.removed = 0
-        self._members = [(m, axis) for m, axis in group.members if m in dependencies.convs]
+        self._members = [(m, axis) for m, axis in group.members if m in dependencies.positions]
 
     @property
     def can_give(self) -> bool:

@@ -73,12 +73,20 @@ def check_config(
                 f"{name}.reconstruct_images is {strategy.reconstruct_images}, but there is no "
                 "train_reader to take them from"
             )
+        matched = dependencies.match(strategy.pruned_params)
+        for filter_name in strategy.criterions.keys() - {"*"}:
+            if filter_name not in dependencies.groups:
+                raise ConfigError(
+                    f"{config_file}: criterions names {filter_name!r}, which is no filter that can "
+                    "be cut"
+                )
+            for leader in set(matched) & set(dependencies.groups[filter_name].filters):
+                if leader != filter_name:
+                    raise ConfigError(
+                        f"{config_file}: criterions names {filter_name!r}, which is cut with "
+                        f"{leader!r}: that one's criterion ranks both"
+                    )
         _check_measured(strategy, name, dependencies, train)
-        for filter_name in strategy.criterions.keys() - {"*"} - dependencies.groups.keys():
-            raise ConfigError(
-                f"{config_file}: criterions names {filter_name!r}, which is no filter that can be "
-                "cut"
-            )
     if config.epoch and not (has_reader and has_loss):
         raise ConfigError(
             f"{config_file}: compressor.epoch is {config.epoch}, but there is no train_reader "

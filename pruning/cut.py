@@ -6,11 +6,14 @@ tensor is cut in one piece.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import prod
 
 import numpy as np
 import paddle
+from paddle.base.framework import Operator
 from paddle.static import Scope
 
+from pruning.channel_rules import follow
 from pruning.criteria import importance
 from pruning.dependencies import optimizer_state
 from pruning.plan import Plan
@@ -31,14 +34,21 @@ def cut_positions(plan: Plan, scope: Scope, criterions: Criterions = L1_NORM) ->
         scope: holds the parameters, not yet cut.
         criterions: how to rank filters, see `pruning.criteria`.
     """
-    positions: CutPositions = {}
-    for master in plan.ratios:
+    dependencies, gone = plan.dependencies, [np.empty(0, int)]
+    for master, ratio in plan.ratios.items():
         criterion = criterions.get(master, criterions["*"])
         if isinstance(criterion, str):
-            criterion = importance(criterion, plan.dependencies.convs[master], scope)
-        ranking = np.argsort(criterion, kind="stable")
-        for member, axis in plan.dependencies.groups[master].members:
-            positions.setdefault(member, {})[axis] = ranking[: plan.channels_removed(master)]
+            criterion = importance(criterion, dependencies.convs[master], scope)
+        blocks, of_channel = np.unique(dependencies.channels[master, 0], return_inverse=True)
+        # What can only go together, as the filters of a group, ranks by its mean.
+        scores = np.bincount(of_channel, criterion) / dependencies.groups[master].sizes[0]
+        ranking = np.argsort(scores, kind="stable")
+        gone.append(blocks[ranking[: dependencies.groups[master].removed(ratio)]])
+    positions: CutPositions = {}
+    for master in plan.ratios:
+        for member, axis in dependencies.groups[master].members:
+            is_cut = np.isin(dependencies.channels[member, axis], np.concatenate(gone))
+            positions.setdefault(member, {})[axis] = np.flatnonzero(is_cut)
     return positions
 
 
@@ -110,18 +120,31 @@ def reshape_programs(
     """Copies of Programs with the shapes of a plan, for a scope that already has them."""
     pruned = [program.clone() for program in programs]
     for program in pruned:
-        block = program.global_block()
+        block, reshaped = program.global_block(), follow(program).reshaped
         shapes = dict(plan.shapes)
         shapes |= {name: shapes[parameter] for name, parameter in optimizer_state(program)}
         for name, shape in shapes.items():
             if block.has_var(name):
                 block.var(name).desc.set_shape(shape)
         for op in block.ops:
-            if op.type in ("depthwise_conv2d", "depthwise_conv2d_grad"):
-                op._set_attr("groups", shapes[op.input("Filter")[0]][0])
-        for op in block.ops:
+            _set_counts(plan, op, reshaped)
             op.desc.infer_shape(block.desc)
     return pruned
+
+
+def _set_counts(plan: Plan, op: Operator, reshaped: dict[str, int]) -> None:
+    """Numbers of channels that an operator was told, and doesn't take from what it reads."""
+    if op.type.removesuffix("_grad") in ("conv2d", "depthwise_conv2d") and op.attr("groups") > 1:
+        (name,) = op.input("Filter")
+        left, before = plan.shapes[name][0], plan.dependencies.shapes[name][0]
+        op._set_attr("groups", op.attr("groups") * left // before)
+    if op.type == "reshape2" and op.output("Out")[0] in reshaped:
+        (x,), (out,), shape = op.input("X"), op.output("Out"), list(op.attr("shape"))
+        axis = reshaped[out]
+        others = np.delete(op.block.var(out).shape, axis)
+        # As many as what it reads has by now; the batch is -1 on both sides.
+        shape[axis] = prod(op.block.var(x).shape) // prod(others.tolist())
+        op._set_attr("shape", shape)
 
 
 def _check_shapes(plan: Plan, scope: Scope) -> None:

@@ -1,29 +1,23 @@
 """Which tensors are cut together when a convolution loses output channels.
 
-paddleslim follows the channels through the graph; the rest of the project does arithmetic on
-what it finds.
+`pruning.channel_rules` follows the channels through the graph; the rest of the project does
+arithmetic on what it finds.
 """
 
-import logging
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from math import prod
 
+import numpy as np
 import paddle
-from paddleslim.prune.collections import StaticPruningCollections
-from paddleslim.prune.prune_worker import PRUNE_WORKER, PruneWorker
 
-from pruning.graph import IndexedGraph
-from pruning.pattern import PatternError, matching, no_match
+from pruning.channel_rules import follow
+from pruning.channels import Walk
+from pruning.pattern import PatternError, matching, no_match, some
 
-
-@PRUNE_WORKER.register
-class prior_box(PruneWorker):  # noqa: N801 (paddleslim finds it by the operator's name)
-    """Priors take only a map's height and width, so fewer channels change nothing."""
-
-    def _prune(self, var, pruned_axis, transforms):
-        pass
+HEAD = "is an output of the network: no layer behind it could do with fewer channels"
+DEPTHWISE = "is a depthwise filter; it loses its channels with the convolution before it"
 
 
 @dataclass(frozen=True)
@@ -36,15 +30,18 @@ class Conv:
     map_size: tuple[int, int]
     depthwise: bool
     vectors: tuple[str, ...] = ()
-    """Parameters with one number a channel: the batch norm's scale first, or a bias."""
+    """Parameters with one number a channel: a bias, or the batch norm's, its scale first."""
     scale: str | None = None
-    """The batch norm's scale; None where a bias stands instead."""
+    """The batch norm's scale; None where there is none."""
+    groups: int = 1
 
     @property
     def kind(self) -> str:
-        """'depthwise 3x3', '1x1', '3x3'."""
+        """'depthwise 3x3', '1x1', '3x3', '3x3, 32 groups'."""
         size = f"{self.shape[2]}x{self.shape[3]}"
-        return f"depthwise {size}" if self.depthwise else size
+        if self.depthwise:
+            return f"depthwise {size}"
+        return size if self.groups == 1 else f"{size}, {self.groups} groups"
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,16 @@ class Group:
     channels: int
     members: tuple[tuple[str, int], ...]
     """Parameters and the axis each is cut on, the master's own first."""
+    blocks: int
+    """What of the master can go by itself: a channel, or where a convolution has groups, one."""
+    sizes: tuple[int, ...]
+    """How many numbers on its axis each member loses with a block of the master."""
+    filters: tuple[str, ...]
+    """Those that lose the same channels, as where a residual addition joins them, in order."""
+
+    def removed(self, ratio: float) -> int:
+        """Blocks that a ratio takes, rounded as paddleslim and the original do."""
+        return round(ratio * self.blocks)
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,19 @@ class Dependencies:
     groups: dict[str, Group]
     shapes: dict[str, tuple[int, ...]]
     """Shapes of all parameters."""
-    uncounted: int = field(default=0)
-    """Elements through batch norm and relu, which the original's FLOPs count once each."""
+    refused: dict[str, str]
+    """Why the other convolutions can't be cut."""
+    positions: dict[str, int]
+    """How often an image meets each filter and each matrix of weights: its output positions."""
+    uncounted: int = 0
+    """Elements through batch norm, relu, sigmoid and pooling, which the original's FLOPs count."""
+    channels: dict[tuple[str, int], np.ndarray] = field(default_factory=dict, compare=False)
+    """By parameter and axis, a number for each channel; tied channels have the same."""
 
     def match(self, pattern: str) -> list[str]:
         """The filters a pattern selects, by `re.match` as in the original.
+
+        Of filters that are cut together the first that it matches stands for all, as in paddleslim.
 
         Raises:
             PatternError: bad syntax, no match, or a match that cannot be cut, with the reason.
@@ -84,7 +99,14 @@ class Dependencies:
             raise PatternError(
                 f"pruned_params {pattern!r} also matches what can't be cut:\n  {shown}{more}"
             )
-        return matched
+        return self.masters(matched)
+
+    def masters(self, names: Iterable[str]) -> list[str]:
+        """The first of those of some filters that are cut together."""
+        first: dict[str, str] = {}
+        for name in names:
+            first.setdefault(self.groups[name].filters[0], name)
+        return list(first.values())
 
     def why_not(self, name: str) -> str | None:
         """Why a parameter cannot be pruned by name; None if it can."""
@@ -92,58 +114,153 @@ class Dependencies:
             return None
         if name not in self.convs:
             return "is not a convolution's filter; it is cut with the layer it belongs to"
-        if self.convs[name].depthwise:
-            return "is a depthwise filter; it loses its channels with the convolution before it"
-        return "is an output of the network: its channels are the offsets or classes of the priors"
+        return self.refused[name]
 
 
-def analyse(program: paddle.static.Program) -> Dependencies:
-    """Follow the channels of every convolution of an eval Program."""
+def analyse(
+    program: paddle.static.Program, train_program: paddle.static.Program | None = None
+) -> Dependencies:
+    """Follow the channels of every convolution of an eval Program.
+
+    Args:
+        train_program: of the same network. What has other layers behind it there can't be cut.
+    """
+    if train_program is not None:
+        return _in_both(analyse(program), analyse(train_program))
     block = program.global_block()
     readers = {name: op for op in reversed(block.ops) for name in op.input_arg_names}
-    convs = {conv.name: conv for conv in (_conv(op, readers) for op in block.ops) if conv}
-    plain = [conv.name for conv in convs.values() if not conv.depthwise]
-    groups = {}
-    for collection in _collections(program, plain):
-        members = [(detail.name, detail.axis) for detail in collection.all_pruning_details()]
-        master = collection.master_name
-        groups[master] = Group(master, convs[master].shape[0], tuple(dict.fromkeys(members)))
-    elementwise = [op for op in block.ops if op.type in ("batch_norm", "relu")]
+    parameters = {p.name: tuple(p.shape) for p in program.all_parameters()}
+    convs: dict[str, Conv] = {}
+    for op in block.ops:
+        conv = _conv(op, readers, parameters)
+        if conv:
+            convs.setdefault(conv.name, conv)
+    walk = follow(program)
+    ties = _Ties(walk, convs)
+    heads = _heads(block.ops, parameters)
+    groups, refused = {}, {}
+    for conv in convs.values():
+        reason = HEAD if conv.name in heads else ties.why_not(conv.name)
+        if reason or conv.depthwise:
+            refused[conv.name] = reason or DEPTHWISE
+        else:
+            groups[conv.name] = ties.group(conv)
     return Dependencies(
         convs,
         groups,
-        {p.name: tuple(p.shape) for p in program.all_parameters()},
-        sum(_elements(block.var(op.input("X")[0])) for op in elementwise),
+        parameters,
+        refused,
+        walk.positions,
+        sum(_original_elements(op) for op in block.ops),
+        ties.channels,
     )
 
 
-def _collections(program: paddle.static.Program, params: list[str]) -> list:
-    """paddleslim's groups; it warns of each Variable that it passes over, which is expected."""
-    logger = logging.getLogger("paddleslim.prune.collections")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        return list(StaticPruningCollections(params, IndexedGraph(program)))
-    finally:
-        logger.setLevel(level)
+def _in_both(evaluation: Dependencies, train: Dependencies) -> Dependencies:
+    refused = dict(evaluation.refused)
+    for name, group in evaluation.groups.items():
+        if name not in train.groups:
+            why = train.refused.get(name, "is not there")
+            refused[name] = f"{why}: so it is in the train Program, unlike in the eval Program"
+        elif other := set(train.groups[name].members) ^ set(group.members):
+            shown = some(sorted(member for member, _ in other))
+            refused[name] = f"is cut with {shown} in one of the train and eval Programs alone"
+    groups = {name: group for name, group in evaluation.groups.items() if name not in refused}
+    return replace(evaluation, groups=groups, refused=refused)
 
 
-def _conv(op, readers: dict) -> Conv | None:
+def _heads(ops: list, parameters: dict[str, tuple[int, ...]]) -> set[str]:
+    """Filters behind which no layer stands that has a filter or a matrix of its own."""
+    leading: set[str] = set()  # Variables that lead to such a layer
+    filters: set[str] = set()  # that do
+    for op in reversed(ops):
+        has_weights = any(len(parameters.get(name, ())) > 1 for name in op.input_arg_names)
+        if leads := not leading.isdisjoint(op.output_arg_names):
+            filters.update(op.input_arg_names)
+        if has_weights or leads:
+            leading.update(op.input_arg_names)
+    return parameters.keys() - filters
+
+
+class _Ties:
+    """The channels of a network, and which go together."""
+
+    def __init__(self, walk: Walk, convs: dict[str, Conv]):
+        tied = walk.tied()
+        self._convs = convs
+        self.channels = {member: tied[numbers] for member, numbers in walk.members.items()}
+        self._why: dict[int, str] = {}
+        for numbers, why in walk.ends:
+            for number in np.unique(tied[numbers]).tolist():
+                self._why.setdefault(number, why)
+        self._sizes: dict[int, dict[tuple[str, int], int]] = {}
+        for member, numbers in self.channels.items():
+            for number, size in zip(*np.unique(numbers, return_counts=True), strict=True):
+                self._sizes.setdefault(int(number), {})[member] = int(size)
+
+    def why_not(self, name: str) -> str | None:
+        """Why a filter can't lose channels, if it cannot."""
+        numbers = np.unique(self.channels[name, 0]).tolist()
+        for number in numbers:
+            if number in self._why:
+                return self._why[number]
+        if len(numbers) == 1:
+            return "has a single channel, or its channels are all tied to one another"
+        first = self._sizes[numbers[0]]
+        uneven = next((n for n in numbers if self._sizes[n] != first), None)
+        if uneven is None:
+            return None
+        members = {member for number in numbers for member in self._sizes[number]} - {(name, 0)}
+        others = [conv for conv in self._convs if (conv, 0) in members]
+        return (
+            f"shares its channels with {some(others) or 'parts of others'}, some with this and "
+            "some with that: it is cut with them"
+        )
+
+    def group(self, conv: Conv) -> Group:
+        """What goes with a filter's channels."""
+        own = (conv.name, 0)
+        numbers = np.unique(self.channels[own])
+        sizes = self._sizes[int(numbers[0])]
+        sizes = {own: sizes[own], **sizes}
+        together = [name for name in self._convs if (name, 0) in sizes]
+        filters = tuple(name for name in together if not self._convs[name].depthwise)
+        return Group(
+            conv.name, conv.shape[0], tuple(sizes), len(numbers), tuple(sizes.values()), filters
+        )
+
+
+def _conv(op, readers: dict, parameters: dict[str, tuple[int, ...]]) -> Conv | None:
     """What an operator is, if it is a convolution; `readers` are the first to read a Variable."""
-    if op.type not in ("conv2d", "depthwise_conv2d"):
+    if op.type not in ("conv2d", "depthwise_conv2d") or op.input("Filter")[0] not in parameters:
         return None
     name, output = op.input("Filter")[0], op.output("Output")[0]
-    block, behind = op.block, readers.get(output)
-    vectors, scale = (), None
-    kind = behind.type if behind else None
-    if kind == "batch_norm":
-        vectors = tuple(behind.input(slot)[0] for slot in ("Scale", "Bias", "Mean", "Variance"))
-        scale = vectors[0]
-    elif kind == "elementwise_add":
-        vectors = tuple(behind.input("Y"))
-    map_size = tuple(block.var(output).shape[2:])
-    depthwise = op.type == "depthwise_conv2d"
-    return Conv(name, tuple(block.var(name).shape), map_size, depthwise, vectors, scale)
+    map_size = tuple(op.block.var(output).shape[2:])
+    if op.attr("data_format") == "NHWC":
+        map_size = tuple(op.block.var(output).shape[1:3])
+    vectors, scale = _vectors(output, readers, parameters)
+    shape, groups = parameters[name], op.attr("groups") or 1
+    depthwise = groups > 1 and shape[1] == 1
+    return Conv(name, shape, map_size, depthwise, vectors, scale, groups)
+
+
+def _vectors(
+    name: str, readers: dict, parameters: dict[str, tuple[int, ...]]
+) -> tuple[tuple[str, ...], str | None]:
+    """The bias and the batch norm behind a Variable, and the batch norm's scale."""
+    behind, vectors = readers.get(name), ()
+    if behind and behind.type == "elementwise_add":
+        (bias,) = behind.input("Y")
+        if bias not in parameters:  # paddle.nn.Conv2D reshapes it first
+            writers = [op for op in behind.block.ops if bias in op.output_arg_names]
+            bias = writers[0].input("X")[0] if writers and writers[0].type == "reshape2" else ""
+        if len(parameters.get(bias, ())) != 1:
+            return (), None
+        vectors, behind = (bias,), readers.get(behind.output("Out")[0])
+    if behind and behind.type == "batch_norm":
+        norm = tuple(behind.input(slot)[0] for slot in ("Scale", "Bias", "Mean", "Variance"))
+        return vectors + norm, norm[0]
+    return vectors, None
 
 
 def optimizer_state(program: paddle.static.Program) -> Iterator[tuple[str, str]]:
@@ -160,6 +277,14 @@ def optimizer_state(program: paddle.static.Program) -> Iterator[tuple[str, str]]
                         yield name, parameter
 
 
-def _elements(var) -> int:
+def _original_elements(op) -> int:
+    """What the original's FLOPs count for one image beside convolutions and matrices."""
+    if op.type == "pool2d":
+        return _elements(op, "Out") * op.attr("ksize")[0] ** 2
+    return _elements(op, "X") if op.type in ("batch_norm", "relu", "sigmoid") else 0
+
+
+def _elements(op, slot: str) -> int:
     """Elements of a Variable for one image."""
-    return prod(var.shape[1:])
+    (name,) = op.output(slot) if slot == "Out" else op.input(slot)
+    return prod(op.block.var(name).shape[1:])

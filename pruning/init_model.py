@@ -99,12 +99,14 @@ def plan_of_shapes(dependencies: Dependencies, shapes: Mapping[str, tuple[int, .
             network has, none, or others than the cut of the filters before it leaves.
     """
     ratios = {}
-    for name, group in dependencies.groups.items():
+    masters = dependencies.masters(dependencies.groups)
+    for name in masters:
+        group = dependencies.groups[name]
         kept = shapes[name][0] if shapes.get(name) else group.channels
         if kept < group.channels:
             ratios[name] = 1 - kept / group.channels
     plan = Plan(dependencies, ratios)
-    halved = Plan(dependencies, dict.fromkeys(dependencies.groups, 0.5)).shapes
+    halved = Plan(dependencies, dict.fromkeys(masters, 0.5)).shapes
     for name, planned in plan.shapes.items():
         found = shapes.get(name, planned)
         # An axis that no cut reaches may differ: it has the classes, or the kernel.

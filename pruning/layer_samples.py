@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 import paddle
 from numpy.lib.stride_tricks import sliding_window_view
+from paddle.base.framework import Operator
 from paddle.static import Program
 
 PLACES = 1500
@@ -47,7 +48,7 @@ class ScopedProgram:
 
 @dataclass(frozen=True)
 class PlainConv:
-    """A convolution that mixes channels: neither depthwise nor grouped."""
+    """A convolution that mixes all channels, and whose padding is given."""
 
     filter: str
     input: str
@@ -82,8 +83,13 @@ def plain_convs(program: Program) -> list[PlainConv]:
             tuple(op.attr("dilations")),
         )
         for op in program.global_block().ops
-        if op.type == "conv2d" and op.attr("groups") == 1
+        if op.type == "conv2d" and _is_plain(op)
     ]
+
+
+def _is_plain(op: Operator) -> bool:
+    explicit = op.attr("padding_algorithm") == "EXPLICIT" and op.attr("data_format") != "NHWC"
+    return explicit and op.attr("groups") == 1
 
 
 def _edges(paddings: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -93,8 +99,15 @@ def _edges(paddings: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def first_input(program: Program) -> str:
-    """Name of what the first convolution sees: the image."""
-    return plain_convs(program)[0].input
+    """Name of what the first convolution sees, before anything is done to it: the image."""
+    ops = program.global_block().ops
+    writers = {
+        name: op for op in reversed(ops) if op.type != "feed" for name in op.output_arg_names
+    }
+    name = next(op for op in ops if op.type in ("conv2d", "depthwise_conv2d")).input("Input")[0]
+    while name in writers:
+        name = writers[name].input_arg_names[0]
+    return name
 
 
 def draw_places(images: int, map_size: tuple[int, int], rng: np.random.Generator) -> Places:

@@ -29,6 +29,8 @@ class PatternReport:
     """Matched although more of the name follows."""
     advice: tuple[str, ...]
     """A sentence for each mistake that this pattern may hold."""
+    led: dict[str, str]
+    """Of the prunable, those that lose the same channels as one before: by which they are led."""
 
     @property
     def explicit(self) -> str:
@@ -37,15 +39,16 @@ class PatternReport:
 
     def table(self) -> pd.DataFrame:
         """One row a parameter that `re.match` or `re.search` takes, and what becomes of it."""
-        fates = dict.fromkeys(self.prunable, "cut") | {
-            n: f"refused: {w}" for n, w in self.refused.items()
-        }
+        fates = {n: f"cut with {self.led[n]}" if n in self.led else "cut" for n in self.prunable}
+        fates |= {n: f"refused: {w}" for n, w in self.refused.items()}
         fates |= dict.fromkeys(self.search_only, "not matched, but re.search would take it")
         return pd.DataFrame({"what happens": fates}).rename_axis("parameter")
 
     def __str__(self) -> str:
         lines = [f"{self.pattern} matches {len(self.prunable) + len(self.refused)} parameters"]
         lines += [f"  cut: {', '.join(self.prunable)}"] if self.prunable else []
+        pairs = [f"{name} with {leader}" for name, leader in self.led.items()]
+        lines += [f"  together: {some(pairs)}"] if pairs else []
         lines += [f"  refused: {names}: {why}" for why, names in self._by_reason().items()]
         lines += [f"  - {sentence}" for sentence in self.advice]
         lines += [f"  safest: {self.explicit}"] if self.prunable else []
@@ -70,14 +73,18 @@ def explain_pattern(dependencies: Dependencies, pattern: str) -> PatternReport:
     strict = matching(re.match, escape_dots(pattern), names)
     complete = matching(re.fullmatch, pattern, names)
     refused = {name: dependencies.why_not(name) for name in matched}
+    prunable = tuple(name for name in matched if refused[name] is None)
+    leaders = {dependencies.groups[n].filters: n for n in dependencies.masters(prunable)}
+    leader = {name: leaders[dependencies.groups[name].filters] for name in prunable}
     report = PatternReport(
         pattern=pattern,
-        prunable=tuple(name for name in matched if refused[name] is None),
+        prunable=prunable,
         refused={name: why for name, why in refused.items() if why},
         search_only=tuple(name for name in searched if name not in matched),
         dot_only=tuple(name for name in matched if name not in strict),
         open_end=tuple(name for name in matched if name not in complete),
         advice=(),
+        led={name: other for name, other in leader.items() if name != other},
     )
     advice = tuple(_advice(report) if matched else near_misses(pattern, names))
     return PatternReport(**(vars(report) | {"advice": advice}))

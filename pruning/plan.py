@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import lcm, prod
 
 import paddle
 import pandas as pd
@@ -33,12 +33,18 @@ class Plan:
     def __post_init__(self):
         for name, ratio in self.ratios.items():
             self._check(name)
-            channels = self.dependencies.groups[name].channels
-            if not 0 <= ratio < 1 or self.channels_removed(name) >= channels:
+            group = self.dependencies.groups[name]
+            if not 0 <= ratio < 1 or group.removed(ratio) >= group.blocks:
                 raise PlanError(
-                    f"ratio {ratio:g} would leave {name} none of its {channels} channels; "
-                    f"it must be 0 or more and below 1 - 0.5 / {channels}"
+                    f"ratio {ratio:g} would leave {name} none of its {group.channels} channels; "
+                    f"it must be 0 or more and below 1 - 0.5 / {group.blocks}"
                 )
+        masters = self.dependencies.masters(self.ratios)
+        for name in self.ratios.keys() - set(masters):
+            raise PlanError(
+                f"{name} is cut with another of the plan's filters: give a ratio to one of "
+                f"{', '.join(self.dependencies.groups[name].filters)}"
+            )
 
     def _check(self, name: str) -> None:
         reason = self.dependencies.why_not(name)
@@ -47,29 +53,37 @@ class Plan:
 
     def channels_removed(self, name: str) -> int:
         """Output channels that a filter loses, rounded as paddleslim and the original do."""
-        return round(self.ratios.get(name, 0) * self.dependencies.shapes[name][0])
+        if name not in self.ratios:
+            return 0
+        group = self.dependencies.groups[name]
+        return group.removed(self.ratios[name]) * group.sizes[0]
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter after the cut."""
         shapes = {name: list(shape) for name, shape in self.dependencies.shapes.items()}
-        for name in self.ratios:
-            for member, axis in self.dependencies.groups[name].members:
-                shapes[member][axis] -= self.channels_removed(name)
+        for name, ratio in self.ratios.items():
+            group = self.dependencies.groups[name]
+            for (member, axis), size in zip(group.members, group.sizes, strict=True):
+                shapes[member][axis] -= group.removed(ratio) * size
         return {name: tuple(shape) for name, shape in shapes.items()}
 
     @cached_property
     def flops(self) -> int:
-        """Multiply-adds of the convolutions for one image, as `paddleslim.analysis.flops`."""
-        return sum(self.conv_flops(name) for name in self.dependencies.convs)
+        """Multiply-adds of the convolutions and of fully connected layers for one image.
 
-    def conv_flops(self, name: str) -> int:
-        """Multiply-adds of one convolution for one image."""
-        return prod(self.shapes[name]) * prod(self.dependencies.convs[name].map_size)
+        As `paddleslim.analysis.flops` counts them.
+        """
+        return sum(map(self.layer_flops, self.dependencies.positions))
 
-    def conv_parameters(self, name: str) -> int:
-        """Numbers in a filter and in the batch norm or bias behind it."""
-        return sum(prod(self.shapes[n]) for n in (name, *self.dependencies.convs[name].vectors))
+    def layer_flops(self, name: str) -> int:
+        """Multiply-adds of one filter, or one matrix of weights, for one image."""
+        return prod(self.shapes[name]) * self.dependencies.positions[name]
+
+    def layer_parameters(self, name: str) -> int:
+        """Numbers in a filter or matrix, and in the batch norm or bias behind a filter."""
+        conv = self.dependencies.convs.get(name)
+        return sum(prod(self.shapes[n]) for n in (name, *(conv.vectors if conv else ())))
 
     @cached_property
     def parameters(self) -> int:
@@ -80,14 +94,15 @@ class Plan:
     def original_flops(self) -> float:
         """FLOPs as the original's search counted them.
 
-        Two for a multiply-add, a depthwise filter divided by its groups once too often, and one
-        for each element of batch norm and relu. Groups and elements are those before the cut.
+        Two for a multiply-add, a filter divided by its groups once too often, and one for each
+        element of batch norm, relu and sigmoid and for each that a pooling sees. Groups and
+        elements are those before the cut.
         """
-        total = float(self.dependencies.uncounted)
-        for conv in self.dependencies.convs.values():
-            groups = conv.shape[0] if conv.depthwise else 1
-            total += 2 * self.conv_flops(conv.name) / groups
-        return total
+        convs = self.dependencies.convs
+        groups = {name: convs[name].groups if name in convs else 1 for name in self.shapes}
+        return float(self.dependencies.uncounted) + sum(
+            2 * self.layer_flops(name) / groups[name] for name in self.dependencies.positions
+        )
 
     def rounded(self, channel_multiple: int) -> "Plan":
         """The nearest plan whose cut layers keep a multiple of so many channels.
@@ -104,11 +119,10 @@ class Plan:
             return self
         ratios = {}
         for name in self.ratios:
-            channels = self.dependencies.groups[name].channels
-            multiples = (
-                channels - self.channels_removed(name) + channel_multiple / 2
-            ) // channel_multiple
-            kept = min(channels, max(1, int(multiples)) * channel_multiple)
+            group = self.dependencies.groups[name]
+            channels, multiple = group.channels, lcm(channel_multiple, group.sizes[0])
+            multiples = (channels - self.channels_removed(name) + multiple / 2) // multiple
+            kept = min(channels, max(1, int(multiples)) * multiple)
             ratios[name] = 1 - kept / channels if self.channels_removed(name) else 0.0
         return Plan(self.dependencies, ratios)
 
@@ -137,28 +151,32 @@ class Plan:
         return pd.DataFrame(rows, columns=columns).set_index("tensor")
 
     def table(self) -> pd.DataFrame:
-        """One row a convolution: channels, multiply-adds and parameters before and after.
+        """One row a layer: channels, multiply-adds and parameters before and after.
 
-        The parameters are the filter's and those of the batch norm or bias behind it.
+        Layers are convolutions, and matrices of weights, 'fc'. A convolution's parameters are the
+        filter's and those of the batch norm or bias behind it.
         """
-        unpruned = self.unpruned
-        rows = [
-            {
-                "layer": conv.name,
-                "kind": conv.kind,
-                "map": "{}x{}".format(*conv.map_size),
-                "channels before": conv.shape[0],
-                "channels after": self.shapes[conv.name][0],
-                "inputs before": conv.shape[1],
-                "inputs after": self.shapes[conv.name][1],
-                "FLOPs before": unpruned.conv_flops(conv.name),
-                "FLOPs after": self.conv_flops(conv.name),
-                "parameters before": unpruned.conv_parameters(conv.name),
-                "parameters after": self.conv_parameters(conv.name),
-                "reaches": self._reach(conv.name),
+        unpruned, convs = self.unpruned, self.dependencies.convs
+        rows = []
+        for name in self.dependencies.positions:
+            # A matrix has its outputs on the second axis.
+            out, into = (0, 1) if name in convs else (1, 0)
+            before, after = unpruned.shapes[name], self.shapes[name]
+            row = {
+                "layer": name,
+                "kind": convs[name].kind if name in convs else "fc",
+                "map": "{}x{}".format(*convs[name].map_size) if name in convs else "",
+                "channels before": before[out],
+                "channels after": after[out],
+                "inputs before": before[into],
+                "inputs after": after[into],
+                "FLOPs before": unpruned.layer_flops(name),
+                "FLOPs after": self.layer_flops(name),
+                "parameters before": unpruned.layer_parameters(name),
+                "parameters after": self.layer_parameters(name),
+                "reaches": self._reach(name),
             }
-            for conv in self.dependencies.convs.values()
-        ]
+            rows.append(row)
         return pd.DataFrame(rows).set_index("layer")
 
     def _reach(self, name: str) -> str:
@@ -215,9 +233,9 @@ def total_plan(dependencies: Dependencies, prunings: Sequence[Mapping[str, float
     """
     if len(prunings) == 1:
         return Plan(dependencies, prunings[0])
-    left = {name: dependencies.shapes[name][0] for ratios in prunings for name in ratios}
+    blocks = {name: dependencies.groups[name].blocks for ratios in prunings for name in ratios}
+    left = dict(blocks)
     for ratios in prunings:
         for name, ratio in ratios.items():
             left[name] -= round(left[name] * ratio)
-    ratios = {name: 1 - kept / dependencies.shapes[name][0] for name, kept in left.items()}
-    return Plan(dependencies, ratios)
+    return Plan(dependencies, {name: 1 - kept / blocks[name] for name, kept in left.items()})

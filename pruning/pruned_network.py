@@ -23,7 +23,7 @@ class PrunedNetwork:
     def __init__(self, train: Program, evaluation: Program, scope: Scope):
         self._given = train, evaluation
         self.scope = scope
-        self.unpruned = Plan(analyse(evaluation), {})
+        self.unpruned = Plan(analyse(evaluation, train), {})
         self.restart()
 
     def restart(self) -> None:
@@ -36,7 +36,7 @@ class PrunedNetwork:
     def dependencies(self) -> Dependencies:
         """Those of the network as it is now."""
         is_pruned = self.plan is not self.unpruned
-        return analyse(self.evaluation) if is_pruned else self.unpruned.dependencies
+        return analyse(self.evaluation, self.train) if is_pruned else self.unpruned.dependencies
 
     def prune(self, plan: Plan, criterions: Criterions) -> None:
         """Carry out a plan for the network as it is now, see `apply_plan`."""

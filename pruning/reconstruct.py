@@ -24,6 +24,7 @@ from pruning.layer_samples import (
     first_input,
     plain_convs,
 )
+from pruning.pattern import some
 from pruning.plan import Plan
 from ssd_model.progress import progress
 from ssd_model.scope import child_scope, empty_scope, read_tensor, write_tensor
@@ -47,7 +48,9 @@ def reconstruct(
     pruned: ScopedProgram,
     batches: Sequence[np.ndarray],
 ) -> None:
-    """Refit every convolution of `pruned` that lost input channels.
+    """Refit every plain convolution of `pruned` that lost input channels.
+
+    Others, and fully connected layers, keep their weights; a line says so.
 
     Args:
         plan, positions: what was cut from `unpruned` to get `pruned`, see `cut_positions`.
@@ -64,6 +67,7 @@ def reconstruct(
     image = first_input(unpruned.program)
     steps = _steps(plan, unpruned.program)
     convs = [conv for step in steps for conv in step]
+    _tell_what_stays(plan, {conv.filter for conv in convs})
     if not convs:
         return
     given = [{image: batch} for batch in batches]
@@ -72,7 +76,7 @@ def reconstruct(
         rng = np.random.default_rng(i)
         outputs = unpruned.run(feed, [conv.output for conv in convs])
         for conv, output in zip(convs, outputs, strict=True):
-            gone = positions[conv.filter].get(0, [])
+            gone = positions.get(conv.filter, {}).get(0, [])
             samples[conv.filter].append(_sample(output, gone, rng))
     # Each step's inputs are kept until the next one's are computed from them.
     inputs: list[dict] = [{} for _ in given]
@@ -121,6 +125,18 @@ def _steps(plan: Plan, program: Program) -> list[list[PlainConv]]:
         if plan.shapes[conv.filter][1] < plan.dependencies.shapes[conv.filter][1]:
             steps[conv.input].append(conv)
     return sorted(steps.values(), key=lambda step: produced.get(step[0].input, -1))
+
+
+def _tell_what_stays(plan: Plan, refitted: set[str]) -> None:
+    """Name what lost inputs and is not refitted."""
+    before, convs = plan.dependencies.shapes, plan.dependencies.convs
+    stays = [
+        name
+        for name in plan.dependencies.positions.keys() - refitted
+        if plan.shapes[name][name in convs] < before[name][name in convs]  # a matrix: axis 0
+    ]
+    if stays:
+        print(f"reconstruct: {some(sorted(stays))} stay as they are, not being plain convolutions")
 
 
 def _sample(output: np.ndarray, gone: Sequence[int], rng: np.random.Generator) -> _Sample:

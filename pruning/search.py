@@ -97,7 +97,7 @@ def check_target(target_ratio: float) -> None:
 
 def largest_uniform_ratio(dependencies: Dependencies, names: Sequence[str]) -> float:
     """The uniform ratio that leaves the thinnest of some layers its last channel."""
-    return 1 - 1 / min(dependencies.groups[name].channels for name in names)
+    return 1 - 1 / min(dependencies.groups[name].blocks for name in names)
 
 
 def bisect(

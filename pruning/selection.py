@@ -26,9 +26,13 @@ def why_not_measured(dependencies: Dependencies, name: str) -> str | None:
     Args:
         name: of a filter that can be cut.
     """
-    if _readers_of(dependencies, name):
-        return None
-    return "is read by no plain convolution, so what its channels are worth cannot be measured"
+    readers = _readers_of(dependencies, name)
+    own, channels = dependencies.channels[name, 0], dependencies.channels
+    others = [reader for reader in readers if not np.array_equal(channels[reader], own)]
+    others += [reader for reader in readers if not _is_conv(dependencies, reader)]
+    if others:
+        return f"is read by {others[0][0]} otherwise than channel by channel, as a convolution does"
+    return None if readers else "is read by no plain convolution"
 
 
 def measure_eliminations(
@@ -57,7 +61,7 @@ def measure_eliminations(
     for name in names:
         # Layers that see the same, as the heads on one map, are one reader.
         alike = readers[name] = defaultdict(list)
-        for conv in (convs[reader] for reader in _readers_of(dependencies, name)):
+        for conv in (convs[reader] for reader, _ in _readers_of(dependencies, name)):
             alike[conv.input, conv.kernel, conv.strides, conv.paddings, conv.dilations].append(conv)
     firsts = dict.fromkeys(group[0] for alike in readers.values() for group in alike.values())
     maps = {conv: dependencies.convs[conv.filter].map_size for conv in firsts}
@@ -69,10 +73,20 @@ def measure_eliminations(
     return found
 
 
-def _readers_of(dependencies: Dependencies, name: str) -> list[str]:
-    members = dependencies.groups[name].members
+def _readers_of(dependencies: Dependencies, name: str) -> list[tuple[str, int]]:
+    """The filters and matrices that read a filter's channels, and the axis of their inputs."""
     convs = dependencies.convs
-    return [m for m, axis in members if axis == 1 and m in convs and not convs[m].depthwise]
+    return [
+        (member, axis)
+        for member, axis in dependencies.groups[name].members
+        if member in dependencies.positions
+        and axis == (member in convs)  # a matrix has its inputs on the first axis
+        and not (member in convs and convs[member].depthwise)
+    ]
+
+
+def _is_conv(dependencies: Dependencies, reader: tuple[str, int]) -> bool:
+    return reader[0] in dependencies.convs and dependencies.convs[reader[0]].groups == 1
 
 
 def _grams(

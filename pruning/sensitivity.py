@@ -113,7 +113,7 @@ def measure_sensitivities(
     weights = weights_digest(scope, dependencies.shapes)
     named = {key: value for key, value in criterions.items() if isinstance(value, str)}
     about = {**about, "weights": weights, "criterions": named}
-    ratios = {name: delta_ratios(delta_rate, dependencies.groups[name].channels) for name in names}
+    ratios = {name: delta_ratios(delta_rate, dependencies.groups[name].blocks) for name in names}
     wanted = [(name, ratio) for name in names for ratio in ratios[name]]
     found = Sensitivities.load(path) if path.exists() else None
     if found:

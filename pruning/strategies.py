@@ -154,7 +154,7 @@ class SensitivePruneStrategy(PruneStrategy):
 
     def first_plan(self, dependencies: Dependencies) -> None:
         largest = {
-            name: delta_ratios(self.delta_rate, dependencies.groups[name].channels)[-1]
+            name: delta_ratios(self.delta_rate, dependencies.groups[name].blocks)[-1]
             for name in dependencies.match(self.pruned_params)
         }
         check_reach(dependencies, largest, self.step_ratio)

@@ -63,8 +63,8 @@ def test_neighbours_count(dependencies):
     """Of two layers that are alike but for the inputs behind them, the one saves more."""
     errors = {name: curve(dependencies, name) for name in ("conv2d_11.w_0", "conv2d_12.w_0")}
     cost = flops_cost(dependencies)
-    before = {name: list(conv.shape) for name, conv in dependencies.convs.items()}
-    total = sum(cost(name, tuple(shape)) for name, shape in before.items())
+    before = {name: dependencies.shapes[name] for name in dependencies.positions}
+    total = sum(cost(name, shape) for name, shape in before.items())
     assert total == Plan(dependencies, {}).flops
     plan = budget_plan(dependencies, errors, 0.05, cost)
     assert sum(cost(name, plan.shapes[name]) for name in before) == plan.flops

@@ -1,4 +1,4 @@
-"""paddleslim's view of a Program, with an index of who reads and who writes each Variable."""
+"""paddleslim's view of a Program with an index: its own looks through all operators each time."""
 
 from collections import defaultdict
 
@@ -7,11 +7,7 @@ from paddleslim.core import GraphWrapper, OpWrapper, VarWrapper
 
 
 class IndexedGraph(GraphWrapper):
-    """A `GraphWrapper` of a Program that stays as it is.
-
-    The original goes through all operators whenever it is asked for those around a Variable, which
-    is nearly all of the seconds that following the channels took.
-    """
+    """A `GraphWrapper` of a Program whose operators stay as they are."""
 
     def __init__(self, program: paddle.static.Program):
         super().__init__(program)
@@ -27,19 +23,15 @@ class IndexedGraph(GraphWrapper):
                     index[name].append(op)
 
     def vars(self) -> list[VarWrapper]:
-        """All Variables."""
         return list(self._vars.values())
 
     def var(self, name: str) -> VarWrapper | None:
-        """The Variable of a name."""
         return self._vars.get(name)
 
 
 class _IndexedVar(VarWrapper):
     def inputs(self) -> list[OpWrapper]:
-        """The operators that write it."""
         return list(self._graph.writers[self.name()])
 
     def outputs(self) -> list[OpWrapper]:
-        """The operators that read it."""
         return list(self._graph.readers[self.name()])
