@@ -38,9 +38,9 @@ class ScopedProgram:
     def run(self, feed: dict[str, np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
         """Values of Variables; only what leads to them from the feed is run."""
         with warnings.catch_warnings():
-            # The image isn't needed where the other inputs given lead to all that is wanted.
-            image = re.escape(first_input(self.program))
-            warnings.filterwarnings("ignore", f"The variable {image} is not found")
+            # Not all of the feed is needed for all that may be wanted.
+            given = "|".join(map(re.escape, feed))
+            warnings.filterwarnings("ignore", f"The variable ({given}) is not found")
             return self._executor.run(
                 self.program, feed=feed, fetch_list=list(names), scope=self.scope, use_prune=True
             )

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from pruning.checks import ConfigError
-from pruning.config import load_config, write_config
+from pruning.compressor import Compressor
+from pruning.config import ConfigError, load_config, write_config
 from pruning.dependencies import analyse
 from pruning.layer_samples import ScopedProgram
 from pruning.plan import PlanError
 from pruning.selection import measure_eliminations
 from ssd_model.scope import read_tensor
-from tests.helpers.small_run import BATCHES, Interrupted, Setup, make_batch, weights
+from tests.helpers.small_run import BATCHES, CPU, Interrupted, Setup, make_batch, weights
 
 PATTERN = "conv2d_1[0-2].w_0"
 
@@ -103,9 +103,11 @@ def test_a_budget_that_is_out_of_reach(ranked):
 
 def test_taylor_needs_gradients(ranked):
     setup = Setup()
-    setup.compressor._network.train = setup.eval.program
+    program, metrics = setup.eval.program, [("map", setup.eval.map.name)]
+    readers = {"train_reader": BATCHES, "eval_program": program, "eval_reader": BATCHES}
+    untrained = Compressor(CPU, setup.scope, program, eval_fetch_list=metrics, **readers)
     with pytest.raises(ConfigError, match=r"gradient of conv2d_10.w_0"):
-        setup.compressor.config(ranked("taylor"))
+        untrained.config(ranked("taylor"))
 
 
 def test_validation_images_decide(ranked, tmp_path):
