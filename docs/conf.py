@@ -7,8 +7,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import utils  # noqa: F401  isort: skip  (sets Paddle up for autodoc)
 
-from jinja2 import Environment, StrictUndefined
 from sphinx.ext.napoleon.docstring import GoogleDocstring
+
+from docs.filling import fill_in
 
 project = "Prune a MobileNetV1-SSD"
 html_title = project
@@ -75,19 +76,13 @@ copybutton_selector = (
 WITH_NUMBERS = ("index", "report")
 
 
-def _number(value: float | None, form: str = ".3f") -> str:
-    return "not measured" if value is None else format(value, form)
-
-
 def _fill_in(app, docname: str, source: list[str]) -> None:
     """Put the numbers of report.json into a page; one that is not there is an error."""
     if docname not in WITH_NUMBERS:
         return
-    pages = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pages.filters["number"] = _number
     report = json.loads((Path(app.srcdir) / "report.json").read_text())
     results = (Path(app.srcdir) / "results" / "README.md").exists()
-    source[0] = pages.from_string(source[0]).render(report=report, results=results)
+    source[0] = fill_in(source[0], report, results)
 
 
 def _offer_notebook(app, pagename: str, templatename: str, context: dict, doctree) -> None:
