@@ -25,27 +25,38 @@ const detector = (() => {
     });
   }
 
-  /** RGBA [height, width, 4] to [size, height, 4], the width resized and the axes swapped; no alpha. */
-  function resizeAndTurn(pixels, width, height, size) {
-    const target = new Uint8Array(size * height * 4);
-    bilinearWeights(width, size).forEach(({ first, weights }, x) => {
-      for (let y = 0; y < height; y++) {
-        const start = (y * width + first) * 4;
+  /** RGBA [height, width, 4] with its width, or else its height, resized; alpha is left out. */
+  function resizeAxis(pixels, width, height, size, isWidth) {
+    const lines = isWidth ? height : width;
+    const target = new Uint8Array(lines * size * 4);
+    const [step, lineStep] = isWidth ? [4, 4 * width] : [4 * width, 4];
+    const [targetStep, targetLineStep] = isWidth ? [4, 4 * size] : [4 * width, 4];
+    const weighted = bilinearWeights(isWidth ? width : height, size);
+    for (let line = 0; line < lines; line++) {
+      weighted.forEach(({ first, weights }, i) => {
+        const start = line * lineStep + first * step;
         for (let channel = 0; channel < 3; channel++) {
           let sum = 1 << (BITS - 1);
           for (let k = 0; k < weights.length; k++) {
-            sum += weights[k] * pixels[start + 4 * k + channel];
+            sum += weights[k] * pixels[start + k * step + channel];
           }
-          target[(x * height + y) * 4 + channel] = sum >> BITS;
+          target[line * targetLineStep + i * targetStep + channel] = sum >> BITS;
         }
-      }
-    });
+      });
+    }
     return target;
   }
 
-  /** RGBA [height, width, 4] to [size, size, 4], each colour as Pillow's resize(BILINEAR); no alpha. */
-  const resize = (pixels, width, height, size) =>
-    resizeAndTurn(resizeAndTurn(pixels, width, height, size), height, size, size);
+  /** RGBA [height, width, 4] to [size, size, 4], each colour as Pillow's resize(BILINEAR). */
+  function resize(pixels, width, height, size) {
+    // Pillow 13 begins with the height if that shrinks much more than the width (its #9549).
+    if (height > size && height - size > 2 * (width - size)) {
+      const low = resizeAxis(pixels, width, height, size, false);
+      return resizeAxis(low, width, size, size, true);
+    }
+    const narrow = resizeAxis(pixels, width, height, size, true);
+    return resizeAxis(narrow, size, height, size, false);
+  }
 
   /** An ImageData as the network takes it: float32 [1, 3, size, size], BGR, about -1..1. */
   function preprocess(image, { size: [size], mean, scale }) {

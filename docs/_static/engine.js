@@ -8,7 +8,8 @@ const engine = (() => {
   let busy = Promise.resolve();
 
   /** Whether this browser can run the networks at all. */
-  const isPossible = () => typeof WebAssembly === "object" && typeof DecompressionStream === "function";
+  const isPossible = () =>
+    typeof WebAssembly === "object" && typeof DecompressionStream === "function";
 
   function addScript(name) {
     return new Promise((resolve, reject) => {

@@ -68,7 +68,8 @@ document.addEventListener("DOMContentLoaded", () => {
       const head = `target_ratio ${target}, ${names.length} filters: ${plan.summary()}`;
       result.replaceChildren(make("p", {}, head), table(plan), plot(plan));
     } catch (error) {
-      if (!(error instanceof pattern.PatternError || error instanceof planning.PlanError)) throw error;
+      if (!(error instanceof pattern.PatternError || error instanceof planning.PlanError))
+        throw error;
       result.replaceChildren(make("p", { className: "refusal" }, `${error.message}.`));
     }
   }

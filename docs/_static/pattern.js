@@ -10,9 +10,9 @@ const pattern = (() => {
     [
       /\\[dDwWsSbB.^$*+?()[\]{}|\\\/-]/, // an escape
       /\[\^?(?:[\w.]-[\w.]|[\w.,:]|\\[dwDW.])+\]/, // a class
-      /\((?:\?[:=!])?/, // the beginning of a group
+      /\((?:\?[:=!]|(?!\?))/, // the beginning of a group
       /\)/,
-      /(?:[*+?]|\{\d+(?:,\d*)?\})\??/, // a repetition
+      /(?:[*+?]|\{\d+(?:,\d*)?\})\??(?!\+)/, // a repetition
       /[\w\s.^$|,:;<>=!@#%&~"'`\/-]/, // any other character
     ]
       .map((piece) => piece.source)
@@ -63,12 +63,15 @@ const pattern = (() => {
     checkRepetitions(split(text));
     let expression;
     try {
-      expression = new RegExp(`^(?:${text})`);
+      expression = new RegExp(text, "y"); // matches at lastIndex alone
     } catch (error) {
       const reason = error.message.split(": ").pop().toLowerCase();
       throw new PatternError(`pruned_params '${text}' is no regular expression: ${reason}`);
     }
-    return names.filter((name) => expression.test(name));
+    return names.filter((name) => {
+      expression.lastIndex = 0;
+      return expression.test(name);
+    });
   }
 
   /** The filters to cut that a pattern takes; otherwise says what is in the way. */
@@ -86,7 +89,9 @@ const pattern = (() => {
       (name) => refusals[name],
     );
     if (refused.size) {
-      const lines = [...refused].map(([reason, refusedNames]) => `${some(refusedNames)}: ${reason}`);
+      const lines = [...refused].map(
+        ([reason, refusedNames]) => `${some(refusedNames)}: ${reason}`,
+      );
       throw new PatternError(
         `pruned_params '${text}' also matches what can't be cut:\n  ${lines.join("\n  ")}`,
       );

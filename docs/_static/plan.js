@@ -24,7 +24,9 @@ const planning = (() => {
       for (const [name, ratio] of Object.entries(ratios)) {
         const [channels] = dependencies.shapes[name];
         if (!(ratio >= 0 && ratio < 1) || this.channelsRemoved(name) >= channels) {
-          throw new PlanError(`ratio ${ratio} would leave ${name} none of its ${channels} channels`);
+          throw new PlanError(
+            `ratio ${ratio} would leave ${name} none of its ${channels} channels`,
+          );
         }
       }
       this.shapes = structuredClone(dependencies.shapes);

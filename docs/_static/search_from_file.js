@@ -3,7 +3,9 @@
 // Their texts are in page_texts.js then.
 if (location.protocol === "file:") {
   window.fetch = async (url) => {
-    const page = decodeURI(url).replace(/^\.\//, "").replace(/\.html$/, "");
+    const page = decodeURI(url)
+      .replace(/^\.\//, "")
+      .replace(/\.html$/, "");
     return new Response(`<div role="main">${PAGE_TEXTS[page] ?? ""}</div>`);
   };
 }

@@ -6,7 +6,15 @@ const tryit = (() => {
   const names = ABOUT.networks.map((network) => network.name);
   const LARGEST = 1000; // pixels of a canvas's longer side
   const [WARM_UP, ROUNDS] = [2, 20];
-  const state = { image: null, canvas: null, input: null, found: {}, ready: false, stream: null, asked: 0 };
+  const state = {
+    image: null,
+    canvas: null,
+    input: null,
+    found: {},
+    ready: false,
+    stream: null,
+    asked: 0,
+  };
 
   const say = (text) => ($("status").textContent = text);
   const pause = () => new Promise((resolve) => setTimeout(resolve));
@@ -133,21 +141,33 @@ const tryit = (() => {
       canvas.height = state.canvas.height;
       const context = canvas.getContext("2d");
       context.drawImage(state.canvas, 0, 0);
-      [...(found ?? [])].reverse().forEach((detection) => drawBox(context, canvas, detection));
+      const unit = Math.max(canvas.width, canvas.height) / 450;
+      for (const part of [drawBox, drawLabel]) {
+        found?.toReversed().forEach((detection) => part(context, unit, detection));
+      }
       const count = found && `${found.length} ${found.length === 1 ? "detection" : "detections"}`;
       $(`caption-${name}`).textContent = `${name}: ${count ?? "not run yet"}`;
       canvas.ariaLabel = `${name}: ${found?.map(describe).join(", ") || (count ?? "not run yet")}`;
     }
   }
 
-  function drawBox(context, { width, height }, detection) {
-    const unit = Math.max(width, height) / 450;
-    const [left, top, right, bottom] = detection.box.map((x, i) => x * (i % 2 ? height : width));
+  const colour = ({ label }) => ABOUT.colours[label % ABOUT.colours.length];
+
+  /** Corners in pixels of a canvas. */
+  const corners = ({ box }, { width, height }) => box.map((x, i) => x * (i % 2 ? height : width));
+
+  function drawBox(context, unit, detection) {
+    const [left, top, right, bottom] = corners(detection, context.canvas);
+    context.lineWidth = 2 * unit;
+    context.strokeStyle = colour(detection);
+    context.strokeRect(left, top, right - left, bottom - top);
+  }
+
+  function drawLabel(context, unit, detection) {
+    const [left, top] = corners(detection, context.canvas);
     const text = describe(detection);
     context.font = `${13 * unit}px system-ui, sans-serif`;
-    context.lineWidth = 2 * unit;
-    context.strokeStyle = context.fillStyle = ABOUT.colours[detection.label % ABOUT.colours.length];
-    context.strokeRect(left, top, right - left, bottom - top);
+    context.fillStyle = colour(detection);
     const edge = Math.max(0, top - 16 * unit);
     context.fillRect(left, edge, context.measureText(text).width + 6 * unit, 16 * unit);
     context.fillStyle = "white";

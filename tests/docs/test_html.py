@@ -9,57 +9,21 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Error, expect
 
-from tests.helpers.browser import CHROMIUM, needs_browser
+from tests.helpers.browser import HTML, needs_browser, open_page
 from utils.paths import ROOT
 from utils.run_notebooks import NOTEBOOKS
 
 pytestmark = [pytest.mark.html, needs_browser]
 
-HTML = ROOT / os.environ.get("OUTPUT", "build") / "html"
 CHAPTERS = [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
 PAGES = sorted(str(path.relative_to(HTML)) for path in HTML.rglob("*.html"))
 WIDTHS = {"phone": (390, 844), "desk": (1440, 900)}
 DARK = "document.body.dataset.theme"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not PAGES:
-        pytest.skip(f"there are no pages in {HTML}: make html")
-    with sync_playwright() as playwright:
-        # Chromium's sandbox refuses to work for root, as in a container.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser) -> Iterator[Page]:
-    """A page that remembers in `page.complaints` what went wrong."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.complaints = []
-    page.on("console", lambda m: m.type == "error" and page.complaints.append(m.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("requestfailed", lambda request: page.complaints.append(f"failed: {request.url}"))
-    page.on("request", lambda request: _note_outgoing(page, request.url))
-    yield page
-    context.close()
-
-
-def _note_outgoing(page: Page, url: str) -> None:
-    if not url.startswith(("file:", "data:", "blob:", "about:", "http://127.0.0.1:")):
-        page.complaints.append(f"outgoing: {url}")
-
-
-def open_page(page: Page, name: str) -> None:
-    page.goto((HTML / name).as_uri())
 
 
 def test_every_page_loads_in_peace(page):

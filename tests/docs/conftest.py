@@ -1,0 +1,43 @@
+"""A browser, and a page that remembers what went wrong."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.helpers.browser import CHROMIUM, HTML
+
+# The sandbox refuses to work for root, as in a container; a test pattern stands for a camera.
+ARGUMENTS = ("--no-sandbox", "--use-fake-device-for-media-stream")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Page]:
+    """A page that remembers in `page.complaints` what went wrong; it skips without built pages."""
+    if not HTML.exists():
+        pytest.skip(f"there are no pages in {HTML}: make html")
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield watch(context.new_page())
+    context.close()
+
+
+def watch(page: Page) -> Page:
+    page.complaints = []
+    page.on("console", lambda m: m.type == "error" and page.complaints.append(m.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("requestfailed", lambda request: page.complaints.append(f"failed: {request.url}"))
+    page.on("request", lambda request: _note_outgoing(page, request.url))
+    return page
+
+
+def _note_outgoing(page: Page, url: str) -> None:
+    if not url.startswith(("file:", "data:", "blob:", "about:", "http://127.0.0.1:")):
+        page.complaints.append(f"outgoing: {url}")
