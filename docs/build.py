@@ -15,6 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 from sphinx.cmd.build import build_main
 
+from docs.accessible import mend_pages
 from docs.check import find_faults
 from docs.dependencies import as_json
 from docs.tryit import NoModelError, write_script, write_tryit
@@ -28,7 +29,18 @@ DOCS = ROOT / "docs"
 BESIDE = ("ssd_model/data/scenes/README", "ssd_model/pretrained/README")
 """Pages that stand beside what they tell of."""
 PAGES = (
-    *("index", "tryit", "report", "data", "board", "glossary", "fluid", "api", "contributing", "search"),
+    *(
+        "index",
+        "tryit",
+        "report",
+        "data",
+        "board",
+        "glossary",
+        "fluid",
+        "api",
+        "contributing",
+        "search",
+    ),
     *BESIDE,
 )
 
@@ -158,6 +170,7 @@ def build(output: Path) -> int:
     )  # fmt: skip
     if status:
         return status
+    mend_pages(html)
     pages = [*PAGES, *(f"notebooks/{path.stem}" for path in NOTEBOOKS)]
     pages += ["results/README", "results/speed"] * RESULTS.exists()
     faults = [f"no page {page}.html" for page in pages if not (html / f"{page}.html").exists()]

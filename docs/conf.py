@@ -58,6 +58,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!(ssd_model|pruning|utils)\.).*|.*\.Annota
 html_theme = "furo"
 html_static_path = [str(Path(__file__).parent / "_static")]
 html_css_files = ["workbook.css"]
+html_js_files = ["reachable.js"]
 # Scripts and styles of one page alone.
 PAGE_FILES = {
     "search": ["page_texts.js", "search_from_file.js"],
@@ -76,7 +77,7 @@ html_sourcelink_suffix = ""
 html_show_sphinx = False
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
-pygments_style = "friendly"
+pygments_style = "a11y-high-contrast-light"  # of accessible-pygments, which the theme brings
 pygments_dark_style = "github-dark"
 copybutton_prompt_text = "$ "
 copybutton_selector = (

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import http.client
 import os
 import shutil
 import subprocess
@@ -70,11 +71,15 @@ def _download_by_npm(package: Package) -> bytes:
             timeout=5 * SECONDS,
         )
         if done.returncode:
-            reason = (done.stderr or done.stdout).strip() or f"npm pack ended with {done.returncode}"
+            reason = (
+                done.stderr or done.stdout
+            ).strip() or f"npm pack ended with {done.returncode}"
             raise PackageError(f"{package.name} could not be fetched: {reason}")
         return (folder / package.archive.name).read_bytes()
     except subprocess.TimeoutExpired as error:
-        raise PackageError(f"{package.name} could not be fetched: npm pack took too long") from error
+        raise PackageError(
+            f"{package.name} could not be fetched: npm pack took too long"
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -86,5 +91,5 @@ def _download(package: Package) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=SECONDS) as response:
             return response.read()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise PackageError(f"{url} could not be fetched: {error}") from error

@@ -1,4 +1,4 @@
-"""What the page "Try it" carries: the engine, both networks, test images and the facts about them."""
+"""What the page "Try it" carries: the engine, both networks, test images, and facts about them."""
 
 import base64
 import gzip
@@ -31,9 +31,10 @@ PARTS = {
 LICENCE = ROOT / "docs" / "licences" / "onnxruntime-web.txt"
 NETWORKS = ("unpruned", "pruned")
 SAMPLES = 10
-# A test image above this many bytes is made smaller for the page, to these pixels on its longer side.
 LARGEST_BYTES = 300_000
+"""Of a test image; a larger one is made smaller for the page."""
 LARGEST_SIDE = 800
+"""Pixels of its longer side then."""
 TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 
 
@@ -76,7 +77,7 @@ def write_script(path: Path, name: str, content: Any) -> None:
 
 
 def _write_engine(folder: Path, models: dict[str, Path]) -> dict[str, Any] | None:
-    """Write the engine's and the networks' files as scripts; None if the engine is not to be had."""
+    """Write the engine's and the networks' files as scripts; None if it cannot be fetched."""
     try:
         script, *files = ENGINE.read([f"dist/{name}" for name in (SCRIPT, *PARTS.values())])
     except PackageError as error:

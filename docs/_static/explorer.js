@@ -37,13 +37,13 @@ document.addEventListener("DOMContentLoaded", () => {
       (plan.convFlops(name) / 1e6).toFixed(1),
       plan.convParameters(name),
     ]);
-    const header = head.map((cell) => make(cell ? "th" : "td", { scope: "col" }, cell));
+    const header = head.map((cell) => (cell ? make("th", { scope: "col" }, cell) : make("td")));
     const body = rows.map(([name, ...cells]) =>
       make("tr", {}, make("th", { scope: "row" }, name), ...cells.map((c) => make("td", {}, c))),
     );
     const whole = make("table", {}, make("thead", {}, make("tr", {}, ...header)));
     whole.append(make("tbody", {}, ...body));
-    return make("div", { className: "text_html scrolls", tabIndex: 0 }, whole);
+    return make("div", { className: "text_html", tabIndex: 0 }, whole);
   }
 
   function plot(plan) {

@@ -6,6 +6,9 @@ const tryit = (() => {
   const names = ABOUT.networks.map((network) => network.name);
   const LARGEST = 1000; // pixels of a canvas's longer side
   const [WARM_UP, ROUNDS] = [2, 20];
+  const NO_ENGINE =
+    "These pages were made without a network, so the engine that runs the detectors is missing here. " +
+    "With a network, make html fetches it.";
   const state = {
     image: null,
     canvas: null,
@@ -39,7 +42,8 @@ const tryit = (() => {
       return;
     }
     if (turn !== state.asked) return; // another one was chosen meanwhile
-    say(state.ready ? `${name}.` : `${name}: load the networks to see what they find in it.`);
+    const next = ABOUT.engine ? "Load the networks to see what they find in it." : NO_ENGINE;
+    say(state.ready ? `${name}.` : `${name}. ${next}`);
     await show(image);
   }
 
@@ -235,10 +239,7 @@ const tryit = (() => {
     }
     if (!ABOUT.engine) {
       $("load").disabled = true;
-      say(
-        "These pages were made without a network, so the engine that runs the detectors is missing " +
-          "here. With a network, make html fetches it.",
-      );
+      say(NO_ENGINE);
     }
     $("camera").hidden = !navigator.mediaDevices;
     $("load").addEventListener("click", load);

@@ -1,11 +1,11 @@
-"""A browser, and a page that remembers what went wrong."""
+"""A browser, and a page in it."""
 
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.helpers.browser import CHROMIUM, HTML
+from tests.helpers.browser import CHROMIUM, HTML, watch
 
 # The sandbox refuses to work for root, as in a container; a test pattern stands for a camera.
 ARGUMENTS = ("--no-sandbox", "--use-fake-device-for-media-stream")
@@ -27,17 +27,3 @@ def page(browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     yield watch(context.new_page())
     context.close()
-
-
-def watch(page: Page) -> Page:
-    page.complaints = []
-    page.on("console", lambda m: m.type == "error" and page.complaints.append(m.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("requestfailed", lambda request: page.complaints.append(f"failed: {request.url}"))
-    page.on("request", lambda request: _note_outgoing(page, request.url))
-    return page
-
-
-def _note_outgoing(page: Page, url: str) -> None:
-    if not url.startswith(("file:", "data:", "blob:", "about:", "http://127.0.0.1:")):
-        page.complaints.append(f"outgoing: {url}")

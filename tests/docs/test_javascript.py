@@ -120,7 +120,7 @@ def test_pictures_have_the_same_pixels(page, tmp_path, name, content):
 
 
 def crowd(seed: int, priors: int = 60, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes [P, 4] that overlap, some of them equal, inside out or empty; scores [C, P] with ties."""
+    """Boxes [P, 4] that overlap, some equal or inside out; scores [C, P] with ties."""
     rng = np.random.default_rng(seed)
     middle, half = rng.uniform(0.2, 0.8, (priors, 2)), rng.uniform(-0.02, 0.2, (priors, 2))
     boxes = np.hstack([middle - half, middle + half])
