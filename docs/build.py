@@ -7,6 +7,7 @@ so that links between notebooks, pages and results hold in both.
 import argparse
 import ast
 import base64
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -29,18 +30,8 @@ DOCS = ROOT / "docs"
 BESIDE = ("ssd_model/data/scenes/README", "ssd_model/pretrained/README")
 """Pages that stand beside what they tell of."""
 PAGES = (
-    *(
-        "index",
-        "tryit",
-        "report",
-        "data",
-        "board",
-        "glossary",
-        "fluid",
-        "api",
-        "contributing",
-        "search",
-    ),
+    *("index", "tryit", "report", "data", "board"),
+    *("glossary", "fluid", "api", "contributing", "search"),
     *BESIDE,
 )
 
@@ -150,7 +141,9 @@ def write_scripts(work: Workspace, folder: Path) -> None:
         write_tryit(work, folder / "tryit")
     except NoModelError as error:
         raise HtmlError(str(error)) from error
-    dependencies = analyse(build_detector(work.class_num, is_train=False).program)
+    # The data may be gone since.
+    classes = json.loads(work.report_file.read_text(encoding="utf-8"))["classes"]
+    dependencies = analyse(build_detector(len(classes) + 1, is_train=False).program)
     write_script(folder / "dependencies.js", "DEPENDENCIES", as_json(dependencies))
 
 

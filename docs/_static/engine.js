@@ -9,7 +9,9 @@ const engine = (() => {
 
   /** Whether this browser can run the networks at all. */
   const isPossible = () =>
-    typeof WebAssembly === "object" && typeof DecompressionStream === "function";
+    [typeof WebAssembly, typeof DecompressionStream, typeof OffscreenCanvas].every(
+      (kind) => kind !== "undefined",
+    );
 
   function addScript(name) {
     return new Promise((resolve, reject) => {

@@ -93,10 +93,6 @@ const tryit = (() => {
   // --- the networks
 
   async function load() {
-    if (!engine.isPossible()) {
-      say("This browser has no WebAssembly, or an old one, so the networks cannot run in it.");
-      return;
-    }
     $("load").disabled = true;
     $("progress").hidden = false;
     const start = performance.now();
@@ -189,6 +185,10 @@ const tryit = (() => {
 
   /** Runs in turns, so that what slows the machine slows both networks. */
   async function measure() {
+    if (!state.input) {
+      say("Choose a picture first.");
+      return;
+    }
     stopCamera();
     $("measure").disabled = true;
     const { input } = state;
@@ -232,15 +232,17 @@ const tryit = (() => {
   }
 
   function start() {
+    if (!engine.isPossible()) {
+      say("This browser has no WebAssembly, or is too old: the networks cannot run in it.");
+      return;
+    }
     $("controls").hidden = false;
     offerSamples();
     for (const { name, bytes } of ABOUT.networks) {
       $(`megabytes-${name}`).textContent = (bytes / 1e6).toFixed(1);
     }
-    if (!ABOUT.engine) {
-      $("load").disabled = true;
-      say(NO_ENGINE);
-    }
+    $("load").disabled = !ABOUT.engine;
+    if (!ABOUT.engine) say(NO_ENGINE);
     $("camera").hidden = !navigator.mediaDevices;
     $("load").addEventListener("click", load);
     $("measure").addEventListener("click", measure);
