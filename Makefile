@@ -101,7 +101,7 @@ test: $(READY) ## run the tests
 	$(BIN)/python -m pytest
 
 test-html: $(READY) ## open the pages of make html in a browser
-	OUTPUT="$(OUTPUT)" $(BIN)/python -m pytest -m html tests/docs/test_html.py
+	OUTPUT="$(OUTPUT)" $(BIN)/python -m pytest -m html tests/docs
 
 lint: $(READY) ## check style, and that the notebooks carry no outputs
 	@$(BIN)/nbstripout --verify notebooks/*.ipynb || { echo "these notebooks carry outputs: make format removes them"; exit 1; }

@@ -7,6 +7,7 @@ so that links between notebooks, pages and results hold in both.
 import argparse
 import ast
 import base64
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -15,15 +16,22 @@ import nbformat
 from nbformat import NotebookNode
 from sphinx.cmd.build import build_main
 
+from docs.accessible import mend_pages
 from docs.check import find_faults
+from docs.dependencies import as_json
+from docs.tryit import NoModelError, write_script, write_tryit
+from pruning.dependencies import analyse
+from ssd_model.programs import build_detector
 from utils.paths import RESULTS, ROOT, relative
 from utils.run_notebooks import NOTEBOOKS
+from utils.workspace import Workspace
 
 DOCS = ROOT / "docs"
 BESIDE = ("ssd_model/data/scenes/README", "ssd_model/pretrained/README")
 """Pages that stand beside what they tell of."""
 PAGES = (
-    *("index", "report", "data", "board", "glossary", "fluid", "api", "contributing", "search"),
+    *("index", "tryit", "report", "data", "board"),
+    *("glossary", "fluid", "api", "contributing", "search"),
     *BESIDE,
 )
 
@@ -49,17 +57,32 @@ def check_notebook(notebook: NotebookNode, path: Path) -> None:
 
 
 def tidy(notebook: NotebookNode) -> None:
-    """Drop what only says how the notebook was run, unless its parameters were others."""
+    """Drop what only says how the notebook was run, unless its parameters were others.
+
+    Links to `docs/` lead to where its pages stand among the built ones.
+    """
     notebook.metadata.pop("papermill", None)
     cells = notebook.cells
     for cell in cells:
         cell.metadata.pop("papermill", None)
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("](../docs/", "](../")
     tags = [cell.metadata.get("tags", []) for cell in cells]
     injected = next((i for i, tag in enumerate(tags) if "injected-parameters" in tag), None)
     if injected is not None:
         usual = next(cell for cell, tag in zip(cells, tags, strict=True) if "parameters" in tag)
         if _values(cells[injected].source).items() <= _values(usual.source).items():
             del cells[injected]
+
+
+def read_parameters(notebook: NotebookNode) -> dict[str, object]:
+    """The parameters of `Workspace` that a notebook was run with."""
+    values: dict[str, object] = {}
+    for cell in notebook.cells:
+        if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
+            values |= _values(cell.source)
+    names = ("output", "data_dir", "profile", "seed", "options")
+    return {name: values[name] for name in names if name in values}
 
 
 def first_picture(notebook: NotebookNode) -> bytes | None:
@@ -98,12 +121,30 @@ def gather(output: Path, folder: Path) -> None:
             raise HtmlError(f"there is no {path}: make run-notebooks")
         notebook = nbformat.read(path, as_version=4)
         check_notebook(notebook, path)
+        parameters = read_parameters(notebook)
         tidy(notebook)
         nbformat.write(notebook, folder / "notebooks" / source.name)
     picture = first_picture(notebook)  # of the last one: both networks' detections
     if picture is None:
         raise HtmlError(f"{path} has no picture of the result: make run-notebooks")
     (folder / "docs" / "images" / "result.png").write_bytes(picture)
+    write_scripts(Workspace(**parameters | {"output": str(output)}), folder / "_static")
+
+
+def write_scripts(work: Workspace, folder: Path) -> None:
+    """Write what the pages compute with: the run's networks, and how their channels hang together.
+
+    Raises:
+        HtmlError: notebook 4 left no model.
+    """
+    try:
+        write_tryit(work, folder / "tryit")
+    except NoModelError as error:
+        raise HtmlError(str(error)) from error
+    # The data may be gone since.
+    classes = json.loads(work.report_file.read_text(encoding="utf-8"))["classes"]
+    dependencies = analyse(build_detector(len(classes) + 1, is_train=False).program)
+    write_script(folder / "dependencies.js", "DEPENDENCIES", as_json(dependencies))
 
 
 def build(output: Path) -> int:
@@ -122,6 +163,7 @@ def build(output: Path) -> int:
     )  # fmt: skip
     if status:
         return status
+    mend_pages(html)
     pages = [*PAGES, *(f"notebooks/{path.stem}" for path in NOTEBOOKS)]
     pages += ["results/README", "results/speed"] * RESULTS.exists()
     faults = [f"no page {page}.html" for page in pages if not (html / f"{page}.html").exists()]

@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "glossary_links",
+    "search_texts",
 ]
 templates_path = [str(Path(__file__).parent / "_templates")]
 
@@ -53,19 +54,31 @@ GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end
 default_role = "any"
 suppress_warnings = ["ref.any"]
 # Types of other libraries have their pages elsewhere, where no build without a net can look.
-nitpick_ignore_regex = [("py:.*", r"(?!(ssd_model|pruning|utils)\.).*")]
+nitpick_ignore_regex = [("py:.*", r"(?!(ssd_model|pruning|utils)\.).*|.*\.Annotated")]
 
 html_theme = "furo"
 html_static_path = [str(Path(__file__).parent / "_static")]
 html_css_files = ["workbook.css"]
-html_js_files = [("search_from_file.js", {"priority": 900})]
+html_js_files = ["reachable.js"]
+# Scripts and styles of one page alone.
+PAGE_FILES = {
+    "search": ["page_texts.js", "search_from_file.js"],
+    "tryit": [
+        *("interactive.css", "tryit/about.js"),
+        *("detector.js", "picture.js", "engine.js", "tryit.js"),
+    ],
+    "notebooks/02_write_config": [
+        *("interactive.css", "dependencies.js"),
+        *("plan.js", "pattern.js", "explorer.js"),
+    ],
+}
 html_copy_source = True
 html_show_sourcelink = False
 html_sourcelink_suffix = ""
 html_show_sphinx = False
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
-pygments_style = "friendly"
+pygments_style = "a11y-high-contrast-light"  # of accessible-pygments, which the theme brings
 pygments_dark_style = "github-dark"
 copybutton_prompt_text = "$ "
 copybutton_selector = (
@@ -73,7 +86,7 @@ copybutton_selector = (
 )
 
 # Pages that show the numbers of the run.
-WITH_NUMBERS = ("index", "report")
+WITH_NUMBERS = ("index", "report", "tryit")
 
 
 def _fill_in(app, docname: str, source: list[str]) -> None:
@@ -94,6 +107,21 @@ def _offer_notebook(app, pagename: str, templatename: str, context: dict, doctre
     context["body"] = context["body"].replace("</h1>", f"</h1>{link}", 1)
 
 
+def _add_page_files(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    for name in PAGE_FILES.get(pagename, ()):
+        if name.endswith(".css"):
+            app.add_css_file(name)
+        else:
+            app.add_js_file(name, priority=900)
+
+
+def _find_generated(app, config) -> None:
+    """What docs/build.py wrote for the pages stands beside their sources."""
+    config.html_static_path.append(str(Path(app.srcdir) / "_static"))
+
+
 def setup(app) -> None:
+    app.connect("config-inited", _find_generated)
+    app.connect("html-page-context", _add_page_files)
     app.connect("source-read", _fill_in)
     app.connect("html-page-context", _offer_notebook)

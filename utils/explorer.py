@@ -23,11 +23,12 @@ def explore(dependencies: Dependencies, pruned_params: str, target_ratio: float)
     """Show a slider for target_ratio, a box for the pattern, and the plan that follows them.
 
     `make run-notebooks` sets TQDM_DISABLE, since nobody is there to move a slider; the plan of
-    the given values stands in its place then, as it does in the rendered pages.
+    the given values stands in its place then, and the rendered pages put their own slider there.
     """
     if "TQDM_DISABLE" in os.environ:
         text, picture = describe(dependencies, pruned_params, target_ratio)
-        display(HTML(text))
+        values = f'data-pattern="{escape(pruned_params)}" data-target="{target_ratio:g}"'
+        display(HTML(f'<div id="explorer" {values}>{text}</div>'))  # for docs/_static/explorer.js
         if picture:
             display(Image(picture))
         return

@@ -12,7 +12,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from docs import build
-from docs.build import HtmlError, check_notebook, tidy
+from docs.accessible import mend
+from docs.build import HtmlError, check_notebook, read_parameters, tidy
 from docs.check import find_faults
 from utils.paths import ROOT
 
@@ -37,6 +38,26 @@ def test_parameters_are_shown_once_unless_they_differ(profile, cells):
     notebook = new_notebook(cells=[usual, injected], metadata={"papermill": {"at": "home"}})
     tidy(notebook)
     assert len(notebook.cells) == cells and not notebook.metadata
+
+
+def test_the_parameters_are_those_of_the_run():
+    usual = ran('profile = "standard"\nseed = 0\ndata_dir = ""', tags=["parameters"])
+    injected = ran('profile = "smoke"\ntarget_ratio = 0.5', tags=["injected-parameters"])
+    notebook = new_notebook(cells=[usual, ran("seed = 3"), injected])
+    assert read_parameters(notebook) == {"data_dir": "", "profile": "smoke", "seed": 0}
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("<th></th>", "<td></td>"),
+        ('<th class="head"><p></p></th>', '<td class="head"></td>'),
+        ("<th>ms</th>", "<th>ms</th>"),
+        ('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
+    ],
+)
+def test_pages_are_mended_for_those_who_hear_them(before, after):
+    assert mend(f"<html>{before}</html>") == f"<html>{after}</html>"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +103,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr("docs.build.NOTEBOOKS", [ROOT / "notebooks" / "01.ipynb"])
     monkeypatch.setattr("docs.build.PAGES", ("index", "search"))
     monkeypatch.setattr("docs.build.BESIDE", ())
+    monkeypatch.setattr("docs.build.write_scripts", lambda work, folder: None)
     return output
 
 

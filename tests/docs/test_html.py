@@ -4,62 +4,30 @@ Not part of `make test`, since it wants pages that `make html` has built.
 """
 
 import contextlib
+import json
 import os
 import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Error, expect
 
-from tests.helpers.browser import CHROMIUM, needs_browser
+from pruning.dependencies import analyse
+from pruning.search import nearest_uniform_plan
+from ssd_model.programs import build_detector
+from tests.helpers.browser import HTML, needs_browser, open_page
 from utils.paths import ROOT
 from utils.run_notebooks import NOTEBOOKS
 
 pytestmark = [pytest.mark.html, needs_browser]
 
-HTML = ROOT / os.environ.get("OUTPUT", "build") / "html"
 CHAPTERS = [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
 PAGES = sorted(str(path.relative_to(HTML)) for path in HTML.rglob("*.html"))
 WIDTHS = {"phone": (390, 844), "desk": (1440, 900)}
 DARK = "document.body.dataset.theme"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not PAGES:
-        pytest.skip(f"there are no pages in {HTML}: make html")
-    with sync_playwright() as playwright:
-        # Chromium's sandbox refuses to work for root, as in a container.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser) -> Iterator[Page]:
-    """A page that remembers in `page.complaints` what went wrong."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.complaints = []
-    page.on("console", lambda m: m.type == "error" and page.complaints.append(m.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("requestfailed", lambda request: page.complaints.append(f"failed: {request.url}"))
-    page.on("request", lambda request: _note_outgoing(page, request.url))
-    yield page
-    context.close()
-
-
-def _note_outgoing(page: Page, url: str) -> None:
-    if not url.startswith(("file:", "data:", "blob:", "about:", "http://127.0.0.1:")):
-        page.complaints.append(f"outgoing: {url}")
-
-
-def open_page(page: Page, name: str) -> None:
-    page.goto((HTML / name).as_uri())
 
 
 def test_every_page_loads_in_peace(page):
@@ -129,6 +97,81 @@ def test_search_finds(page):
         result = page.locator(f"#search-results a[href*='{target}']").first
         expect(result).to_be_visible(timeout=15_000)
     assert page.complaints == []
+
+
+def test_search_from_a_disk_shows_where_the_words_stand(page):
+    open_page(page, "search.html?q=calibration")
+    result = page.locator("#search-results li", has=page.locator("a[href*='04_save_and_verify']"))
+    expect(result.first.locator("p.context")).to_contain_text("calibration", timeout=15_000)
+    assert page.complaints == []
+
+
+def test_the_home_page_says_the_most_within_a_screen(page):
+    open_page(page, "index.html")
+    for size in WIDTHS.values():
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        within = {
+            "what it is": page.locator("article h1 ~ p").first,
+            "what it saves": page.locator("article p strong", has_text="latency").first,
+            "try it": page.locator(".actions a", has_text="Try it"),
+            "run it": page.locator(".actions a", has_text="Run it"),
+            "the picture": page.locator("article img").first,
+        }
+        for what, place in within.items():
+            box = place.bounding_box()
+            assert box["y"] >= 0 and box["y"] + box["height"] <= size[1], (what, size)
+    page.locator(".actions a", has_text="Try it").click()
+    expect(page.locator("h1")).to_contain_text("Try it")
+    open_page(page, CHAPTERS[-1])
+    page.locator("article").get_by_role("link", name="Try it").click()
+    expect(page.locator("#tryit")).to_be_visible()
+
+
+def test_the_plan_of_chapter_2_follows_its_controls(page):
+    open_page(page, CHAPTERS[1])
+    explorer = page.locator(".explorer")
+    pattern, slider = explorer.locator("input[type=text]"), explorer.locator("input[type=range]")
+    classes = json.loads((HTML.parent / "report.json").read_text())["classes"]
+    dependencies = analyse(build_detector(len(classes) + 1, is_train=False).program)
+    pattern.fill(r"conv2d_[1-9]\.w_0$")
+    slider.fill("0.35")
+    explorer.locator("select").select_option("8")
+    plan = nearest_uniform_plan(dependencies, r"conv2d_[1-9]\.w_0$", 0.35).rounded(8)
+    expect(explorer.locator("p")).to_have_text(f"target_ratio 0.35, 9 filters: {plan.summary()}")
+    rows = [row.inner_text().split("\t") for row in explorer.locator("tbody tr").all()]
+    assert [int(row[2]) for row in rows] == [plan.shapes[name][0] for name in plan.ratios]
+    assert explorer.locator(".plan-plot .bar").count() == 9
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(explorer.locator("p")).to_contain_text("target_ratio 0.36")
+    pattern.fill("conv1_weights")
+    expect(explorer.locator("p")).to_contain_text("matches none of the")
+    expect(explorer.locator("table")).to_have_count(0)
+    pattern.fill("(?i)conv")
+    expect(explorer.locator("p")).to_contain_text("this page cannot tell what Python makes of")
+    assert page.complaints == []
+
+
+def test_what_scrolls_is_reached_with_the_keyboard(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, CHAPTERS[1])
+    wide = page.locator(".explorer .text_html")
+    expect(wide).to_have_attribute("tabindex", "0")
+    wide.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('.explorer .text_html').scrollLeft > 0")
+
+
+def test_reduced_motion_is_respected(page):
+    page.emulate_media(reduced_motion="reduce")
+    moving = """() => [...document.querySelectorAll("*")].filter((element) => {
+      const style = getComputedStyle(element);
+      return style.transitionProperty !== "none" && style.transitionDuration !== "0s"
+        || style.animationName !== "none" || style.scrollBehavior !== "auto";
+    }).length"""
+    for name in ("index.html", "tryit.html", CHAPTERS[1]):
+        open_page(page, name)
+        assert page.evaluate(moving) == 0, name
 
 
 def test_dark_mode_stays(page):

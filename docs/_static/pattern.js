@@ -1,0 +1,109 @@
+"use strict";
+// Which names a pattern takes, where JavaScript's regular expressions are sure to agree with Python's.
+
+const pattern = (() => {
+  class PatternError extends Error {}
+
+  // A piece that means the same in both languages. What is not listed may not: named groups, flags,
+  // back-references, look-behind, possessive repetition, Python's \A and \Z, sets within sets.
+  const PIECE = new RegExp(
+    [
+      /\\[dDwWsSbB.^$*+?()[\]{}|\\\/-]/, // an escape
+      /\[\^?(?:[\w.]-[\w.]|[\w.,:]|\\[dwDW.])+\]/, // a class
+      /\((?:\?[:=!]|(?!\?))/, // the beginning of a group
+      /\)/,
+      /(?:[*+?]|\{\d+(?:,\d*)?\})\??(?!\+)/, // a repetition
+      /[\w\s.^$|,:;<>=!@#%&~"'`\/-]/, // any other character
+    ]
+      .map((piece) => piece.source)
+      .join("|"),
+    "uy",
+  );
+
+  /** The pieces of a pattern. */
+  function split(text) {
+    const pieces = [];
+    PIECE.lastIndex = 0;
+    while (PIECE.lastIndex < text.length) {
+      const start = PIECE.lastIndex;
+      const found = PIECE.exec(text);
+      if (!found) {
+        throw new PatternError(
+          `this page cannot tell what Python makes of ${text.slice(start)}: JavaScript reads it ` +
+            "otherwise. In JupyterLab it works",
+        );
+      }
+      pieces.push(found[0]);
+    }
+    return pieces;
+  }
+
+  /** Refuse a repetition around another one or around choices: it may try every way to split a name. */
+  function checkRepetitions(pieces) {
+    const open = [];
+    let closed = null; // the group that the piece before ended
+    for (const piece of pieces) {
+      const repeats = /^[*+{]/.test(piece);
+      if (repeats && closed?.isOpenEnded) {
+        throw new PatternError("repetitions inside repetitions can take for ever: leave them out");
+      }
+      const group = closed;
+      closed = null;
+      if (piece.startsWith("(")) open.push({ isOpenEnded: false });
+      else if (piece === ")") closed = open.pop() ?? null;
+      if ((repeats || piece === "|" || group?.isOpenEnded) && open.length) {
+        open.at(-1).isOpenEnded = true;
+      }
+      if (closed?.isOpenEnded && open.length) open.at(-1).isOpenEnded = true;
+    }
+  }
+
+  /** The names that begin with a match, as Python's re.match takes them. */
+  function match(text, names) {
+    checkRepetitions(split(text));
+    let expression;
+    try {
+      expression = new RegExp(text, "y"); // matches at lastIndex alone
+    } catch (error) {
+      const reason = error.message.split(": ").pop().toLowerCase();
+      throw new PatternError(`pruned_params '${text}' is no regular expression: ${reason}`);
+    }
+    return names.filter((name) => {
+      expression.lastIndex = 0;
+      return expression.test(name);
+    });
+  }
+
+  /** The filters to cut that a pattern takes; otherwise says what is in the way. */
+  function matchFilters(text, { shapes, groups, refusals }) {
+    const names = Object.keys(shapes);
+    const matched = match(text, names);
+    if (!matched.length) {
+      throw new PatternError(
+        `pruned_params '${text}' matches none of the ${names.length} parameters. ` +
+          `Filters that can be cut are ${Object.keys(groups).join(", ")}`,
+      );
+    }
+    const refused = Map.groupBy(
+      matched.filter((name) => name in refusals),
+      (name) => refusals[name],
+    );
+    if (refused.size) {
+      const lines = [...refused].map(
+        ([reason, refusedNames]) => `${some(refusedNames)}: ${reason}`,
+      );
+      throw new PatternError(
+        `pruned_params '${text}' also matches what can't be cut:\n  ${lines.join("\n  ")}`,
+      );
+    }
+    return matched;
+  }
+
+  /** A few names in a row, and how many more there are. */
+  function some(names, shown = 4) {
+    const more = names.length > shown ? ` and ${names.length - shown} more` : "";
+    return names.slice(0, shown).join(", ") + more;
+  }
+
+  return { PatternError, match, matchFilters };
+})();

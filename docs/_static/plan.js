@@ -1,0 +1,119 @@
+"use strict";
+// What pruning would leave, by the arithmetic of pruning/plan.py and pruning/search.py, on the
+// dependencies that Python found in the network (docs/dependencies.py).
+
+const planning = (() => {
+  class PlanError extends Error {}
+
+  const product = (numbers) => numbers.reduce((a, b) => a * b, 1);
+  const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+
+  /** As Python's round: a half goes to the even neighbour. */
+  function round(number) {
+    const below = Math.floor(number);
+    const rest = number - below;
+    if (rest === 0.5) return below + (below % 2);
+    return rest < 0.5 ? below : below + 1;
+  }
+
+  /** Channels left in every layer; `ratios` are the shares of output channels to cut, by filter. */
+  class Plan {
+    constructor(dependencies, ratios) {
+      this.dependencies = dependencies;
+      this.ratios = ratios;
+      for (const [name, ratio] of Object.entries(ratios)) {
+        const [channels] = dependencies.shapes[name];
+        if (!(ratio >= 0 && ratio < 1) || this.channelsRemoved(name) >= channels) {
+          throw new PlanError(
+            `ratio ${ratio} would leave ${name} none of its ${channels} channels`,
+          );
+        }
+      }
+      this.shapes = structuredClone(dependencies.shapes);
+      for (const name of Object.keys(ratios)) {
+        for (const [member, axis] of dependencies.groups[name]) {
+          this.shapes[member][axis] -= this.channelsRemoved(name);
+        }
+      }
+      this.flops = sum(Object.keys(dependencies.convs).map((name) => this.convFlops(name)));
+      this.parameters = sum(Object.values(this.shapes).map(product));
+    }
+
+    channelsRemoved(name) {
+      return round((this.ratios[name] ?? 0) * this.dependencies.shapes[name][0]);
+    }
+
+    convFlops(name) {
+      return product(this.shapes[name]) * product(this.dependencies.convs[name].map_size);
+    }
+
+    convParameters(name) {
+      const names = [name, ...this.dependencies.convs[name].vectors];
+      return sum(names.map((tensor) => product(this.shapes[tensor])));
+    }
+
+    get unpruned() {
+      return new Plan(this.dependencies, {});
+    }
+
+    /** The nearest plan whose cut layers keep a multiple of this many channels. */
+    rounded(multiple) {
+      if (multiple === 1) return this;
+      const ratios = {};
+      for (const name of Object.keys(this.ratios)) {
+        const [channels] = this.dependencies.shapes[name];
+        const left = channels - this.channelsRemoved(name);
+        const multiples = Math.floor((left + multiple / 2) / multiple);
+        const kept = Math.min(channels, Math.max(1, multiples) * multiple);
+        ratios[name] = this.channelsRemoved(name) ? 1 - kept / channels : 0;
+      }
+      return new Plan(this.dependencies, ratios);
+    }
+
+    summary() {
+      const { flops, parameters } = this.unpruned;
+      const change = (after, before) => {
+        const percent = 100 * (after / before - 1);
+        return `${percent < 0 ? "" : "+"}${percent.toFixed(1)}%`;
+      };
+      return (
+        `FLOPs ${(flops / 1e9).toFixed(3)} G -> ${(this.flops / 1e9).toFixed(3)} G ` +
+        `(${change(this.flops, flops)}), ` +
+        `parameters ${(parameters / 1e6).toFixed(2)} M -> ${(this.parameters / 1e6).toFixed(2)} M ` +
+        `(${change(this.parameters, parameters)})`
+      );
+    }
+  }
+
+  /** The plan that cuts one share of channels from all these filters and comes nearest to a target. */
+  function nearestUniformPlan(dependencies, names, target, tolerance = 0.001) {
+    const { flops } = new Plan(dependencies, {});
+    const uniform = (ratio) =>
+      new Plan(dependencies, Object.fromEntries(names.map((name) => [name, ratio])));
+    const share = (ratio) => 1 - uniform(ratio).flops / flops;
+    const most = share(1 - 1 / Math.min(...names.map((name) => dependencies.shapes[name][0])));
+    if (most < target - tolerance) {
+      throw new PlanError(
+        `target_ratio ${target} is out of reach: ${names.length} matched layers, cut to their last ` +
+          `channel, would save ${most.toFixed(2)} of the FLOPs; match more layers or ask for less`,
+      );
+    }
+    return uniform(bisect(share, target, tolerance));
+  }
+
+  /** Where in 0..1 a growing function comes near a target, or as near as its steps allow. */
+  function bisect(share, target, tolerance) {
+    let [low, high, nearest, distance] = [0, 1, 0, Infinity];
+    for (;;) {
+      const middle = (low + high) / 2;
+      const got = share(middle);
+      if (Math.abs(got - target) < distance) {
+        [nearest, distance] = [middle, Math.abs(got - target)];
+      }
+      if (Math.abs(got - target) < tolerance || high - low < 1e-6) return nearest;
+      [low, high] = got > target ? [low, middle] : [middle, high];
+    }
+  }
+
+  return { Plan, PlanError, nearestUniformPlan };
+})();

@@ -1,0 +1,29 @@
+"""A browser, and a page in it."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.helpers.browser import CHROMIUM, HTML, watch
+
+# The sandbox refuses to work for root, as in a container; a test pattern stands for a camera.
+ARGUMENTS = ("--no-sandbox", "--use-fake-device-for-media-stream")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser) -> Iterator[Page]:
+    """A page that remembers in `page.complaints` what went wrong; it skips without built pages."""
+    if not HTML.exists():
+        pytest.skip(f"there are no pages in {HTML}: make html")
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield watch(context.new_page())
+    context.close()
