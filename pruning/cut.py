@@ -134,8 +134,8 @@ def reshape_programs(
 
 def _set_counts(plan: Plan, op: Operator, reshaped: dict[str, int]) -> None:
     """Numbers of channels that an operator was told, and doesn't take from what it reads."""
-    if op.type.removesuffix("_grad") in ("conv2d", "depthwise_conv2d") and op.attr("groups") > 1:
-        (name,) = op.input("Filter")
+    (name,) = op.input("Filter") if "Filter" in op.input_names else ("",)
+    if name in plan.shapes and op.has_attr("groups") and op.attr("groups") > 1:
         left, before = plan.shapes[name][0], plan.dependencies.shapes[name][0]
         op._set_attr("groups", op.attr("groups") * left // before)
     if op.type == "reshape2" and op.output("Out")[0] in reshaped:
