@@ -21,9 +21,12 @@ from pruning.cut import apply_plan, silenced
 from pruning.dependencies import analyse
 from pruning.history import STAGES, History
 from pruning.latency import measure_latency
+from pruning.layer_samples import ScopedProgram
 from pruning.pattern import PatternError
 from pruning.pattern_report import explain_pattern
 from pruning.plan import Plan, PlanError, total_plan, uniform_plan
+from pruning.reconstruct import Reconstruction
 from pruning.search import nearest_uniform_plan, search_uniform_plan
+from pruning.selection import measure_eliminations
 from pruning.sensitivity import measure_sensitivities, sensitive_plan
 from pruning.target_sweep import TARGETS, between, sweep

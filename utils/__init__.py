@@ -18,6 +18,7 @@ from utils.plots import (
     plot_latency,
     plot_norms,
     plot_plan,
+    plot_ranking,
     plot_sensitivities,
     plot_truth,
 )

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pruning.elimination import Elimination
 from pruning.history import History
 from pruning.plan import Plan
 from pruning.sensitivity import Sensitivities
@@ -165,6 +166,26 @@ def plot_norms(norms: np.ndarray, cut: int, name: str) -> Figure:
     axes.bar(range(len(norms)), np.sort(norms), color=colours)
     axes.set(xlabel=f"filters of {name}, sorted", ylabel="l1 norm")
     axes.margins(x=0.01)
+    return figure
+
+
+def plot_ranking(norms: np.ndarray, elimination: Elimination, cut: int, name: str) -> Figure:
+    """A layer's channels by l1 norm [C] and by elimination, and what it costs to cut some."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    by_norm, chosen = np.argsort(norms)[:cut], elimination.order[:cut]
+    places = elimination.importance
+    for channels, label, colour in (
+        (np.delete(np.arange(len(norms)), np.union1d(by_norm, chosen)), "stays", "tab:blue"),
+        (np.setdiff1d(by_norm, chosen), "goes by its norm alone", "tab:green"),
+        (np.setdiff1d(chosen, by_norm), "goes by reconstruction alone", "tab:orange"),
+        (np.intersect1d(by_norm, chosen), "goes by both", "tab:red"),
+    ):
+        left.scatter(norms[channels], places[channels], s=12, color=colour, label=label)
+    left.set(title=f"channels of {name}", xlabel="l1 norm", ylabel="place in the order of going")
+    left.legend(fontsize="small")
+    right.plot(np.arange(len(norms)), elimination.errors)
+    right.axvline(cut, color="tab:orange")
+    right.set(title="what is lost", xlabel="channels gone", ylabel="share of the outputs behind")
     return figure
 
 

@@ -47,6 +47,7 @@ def train(
     seed: int = 0,
     keep: str = "last",
     conv_rate: float = 1.0,
+    validation: Split | None = None,
 ) -> Trained:
     """Train with a `Compressor`; goes on where it was stopped.
 
@@ -58,6 +59,7 @@ def train(
         strategy: how to prune, as arguments of `write_config`; not at all without.
         keep: which checkpoints stay, see `CompressConfig`.
         conv_rate: see `mobilenet_ssd`.
+        validation: what a strategy measures on that decides by measuring; `test` without it.
     """
     class_num = len(trainval.classes) + 1
     taught = teacher is not None
@@ -70,6 +72,11 @@ def train(
     )
     if taught:
         train_reader = taught_by(train_reader, teacher, class_num, image_size)
+    decides = {}
+    if validation is not None:
+        decides["validation_reader"] = make_loader(
+            validation, evaluation.feed_list, batch_size, **options
+        )
     compressor = Compressor(
         paddle.CPUPlace(),
         scope,
@@ -79,6 +86,7 @@ def train(
         eval_program=evaluation.program,
         eval_reader=make_loader(test, evaluation.feed_list, batch_size, **options),
         eval_fetch_list=[("map", evaluation.map.name)],
+        **decides,
     )
     config_file = folder / "train.yaml"
     write_config(config_file, epochs, folder, keep=keep, **(strategy or {}))

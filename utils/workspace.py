@@ -194,6 +194,10 @@ class Workspace:
         """The test images in order, with the Program's feed list."""
         return make_loader(self.test, detector.feed_list, EVAL_BATCH)
 
+    def validation_loader(self, detector: Detector) -> paddle.io.DataLoader:
+        """The images that decide, so that no test image does."""
+        return make_loader(self.validation, detector.feed_list, EVAL_BATCH)
+
     @property
     def _scenes(self) -> Path:
         is_smoke = self.profile.name == "smoke"
