@@ -23,7 +23,8 @@ DOCS = ROOT / "docs"
 BESIDE = ("ssd_model/data/scenes/README", "ssd_model/pretrained/README")
 """Pages that stand beside what they tell of."""
 PAGES = (
-    *("index", "report", "data", "board", "glossary", "fluid", "api", "contributing", "search"),
+    *("index", "report", "data", "board", "own_network", "glossary", "fluid", "api"),
+    *("contributing", "search"),
     *BESIDE,
 )
 
