@@ -30,7 +30,7 @@ DOCS = ROOT / "docs"
 BESIDE = ("ssd_model/data/scenes/README", "ssd_model/pretrained/README")
 """Pages that stand beside what they tell of."""
 PAGES = (
-    *("index", "tryit", "report", "data", "board"),
+    *("index", "tryit", "report", "data", "board", "own_network"),
     *("glossary", "fluid", "api", "contributing", "search"),
     *BESIDE,
 )

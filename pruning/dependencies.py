@@ -103,9 +103,9 @@ class Dependencies:
 
     def masters(self, names: Iterable[str]) -> list[str]:
         """The first of those of some filters that are cut together."""
-        first: dict[str, str] = {}
+        first: dict[tuple[str, ...], str] = {}
         for name in names:
-            first.setdefault(self.groups[name].filters[0], name)
+            first.setdefault(self.groups[name].filters, name)
         return list(first.values())
 
     def why_not(self, name: str) -> str | None:

@@ -110,6 +110,71 @@ def _batch_norm(graph: Graph, op: Operator) -> None:
     graph.add("BatchNormalization", inputs, op.output("Y")[0], epsilon=op.attr("epsilon"))
 
 
+def _pool(graph: Graph, op: Operator) -> None:
+    _only(op, "padding_algorithm", "EXPLICIT")
+    _only(op, "data_format", "NCHW", "AnyLayout")
+    inputs, (out,), size = _read(op, "X"), op.output("Out"), list(op.attr("ksize"))
+    kind = {"max": "Max", "avg": "Average"}[op.attr("pooling_type")]
+    if op.attr("global_pooling") or (op.attr("adaptive") and size == [1, 1]):
+        graph.add(f"Global{kind}Pool", inputs, out)
+        return
+    _only(op, "adaptive", False)
+    pads = op.attr("paddings")
+    top, bottom, left, right = pads if len(pads) == 4 else np.repeat(pads, 2)
+    only_average = {"count_include_pad": int(not op.attr("exclusive"))}
+    graph.add(
+        f"{kind}Pool",
+        inputs,
+        out,
+        kernel_shape=size,
+        strides=op.attr("strides"),
+        pads=[top, left, bottom, right],
+        ceil_mode=int(op.attr("ceil_mode")),
+        **(only_average if kind == "Average" else {}),
+    )
+
+
+def _matmul(graph: Graph, op: Operator) -> None:
+    _only(op, "trans_x", False)
+    _only(op, "trans_y", False)
+    graph.add("MatMul", _read(op, "X", "Y"), op.output("Out")[0])
+
+
+def _relu6(graph: Graph, op: Operator) -> None:
+    (x,), (out,) = _read(op, "X"), op.output("Out")
+    ends = (graph.constant(f"{out}.{end}", np.float32(end)) for end in (0, 6))
+    graph.add("Clip", [x, *ends], out)
+
+
+def _hard_sigmoid(graph: Graph, op: Operator) -> None:
+    slope, offset = op.attr("slope"), op.attr("offset")
+    graph.add("HardSigmoid", _read(op, "X"), op.output("Out")[0], alpha=slope, beta=offset)
+
+
+def _hard_swish(graph: Graph, op: Operator) -> None:
+    # Paddle's operator has no other threshold, scale or offset: x * clip(x + 3, 0, 6) / 6.
+    (x,), (out,) = _read(op, "X"), op.output("Out")
+    gate = graph.add("HardSigmoid", [x], f"{out}.gate", alpha=1 / 6, beta=0.5)
+    graph.add("Mul", [x, gate], out)
+
+
+def _dropout(graph: Graph, op: Operator) -> None:
+    _only(op, "is_test", True)
+    _only(op, "dropout_implementation", "upscale_in_train")
+    graph.add("Identity", _read(op, "X"), op.output("Out")[0])
+
+
+def _nearest(graph: Graph, op: Operator) -> None:
+    _only(op, "align_corners", False)
+    _only(op, "data_layout", "NCHW")
+    (x,), (out,) = _read(op, "X"), op.output("Out")
+    before, after = (op.block.var(name).shape for name in (x, out))
+    scales = np.array([1, 1, after[2] / before[2], after[3] / before[3]], "float32")
+    inputs = [x, "", graph.constant(f"{out}.scales", scales)]
+    how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    graph.add("Resize", inputs, out, mode="nearest", **how)
+
+
 def _transpose(graph: Graph, op: Operator) -> None:
     graph.add("Transpose", _read(op, "X"), op.output("Out")[0], perm=op.attr("axis"))
 
@@ -144,12 +209,22 @@ NODES: dict[str, Node] = {
     "relu": _renamed("Relu"),
     "exp": _renamed("Exp"),
     "softmax": _renamed("Softmax", "axis"),
+    "sigmoid": _renamed("Sigmoid"),
+    "leaky_relu": _renamed("LeakyRelu", "alpha"),
+    "relu6": _relu6,
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_swish": _hard_swish,
+    "dropout": _dropout,
+    "pool2d": _pool,
+    "matmul_v2": _matmul,
+    "nearest_interp_v2": _nearest,
     "concat": _renamed("Concat", "axis"),
     "elementwise_add": _elementwise("Add"),
     "elementwise_sub": _elementwise("Sub"),
     "elementwise_mul": _elementwise("Mul"),
     "transpose2": _transpose,
     "reshape2": _reshape,
+    "flatten_contiguous_range": _reshape,
     "slice": _slice,
     "assign_value": _assign_value,
 }
