@@ -9,7 +9,7 @@ import json
 import math
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,13 @@ from utils.training import Trained, train
 from utils.workspace import SIGNS_AUGMENTATION
 
 PATTERN = "conv2d_[1-9].w_0|conv2d_1[0-2].w_0"
+ALL_LAYERS = "conv2d_([0-9]|1[0-9]|2[01]).w_0"
+"""A budget is for all that can be cut: the first layer and the extra ones, too."""
 SCENES = {"trainval": 3000, "test": 1000}
 """The notebooks' scenes are the first of these."""
 DATA = BUILD / "data" / "signs-large"
+VALIDATION = 100
+"""Scenes of trainval that sensitivities are measured on."""
 BATCH_SIZE = 8
 RECIPE = {"peak_rate": FINE_TUNE_RATE, **SCENES}
 """What all trials share."""
@@ -65,6 +69,10 @@ class Trial:
     """Passes over the scenes, of a control as well."""
 
     @property
+    def pattern(self) -> str:
+        return ALL_LAYERS if self.strategy == "budget" else PATTERN
+
+    @property
     def name(self) -> str:
         if not self.target_ratio:
             words = ["control"]
@@ -80,13 +88,12 @@ class Trial:
             return {}
         config: dict[str, Any] = {
             "target_ratio": self.target_ratio,
-            "pruned_params": PATTERN,
+            "pruned_params": self.pattern,
             "strategy": f"{self.strategy.capitalize()}PruneStrategy",
             "criterion": self.criterion,
             "reconstruct_images": self.reconstruct_images,
         }
         if self.strategy == "sensitive":
-            config["eval_rate"] = 0.1
             config["sensitivities_file"] = str(trial_folder(self) / "sensitivities.json")
         return config
 
@@ -100,12 +107,26 @@ TRIALS = (
     ),
     Trial(0.35),
     Trial(0.65),
+    # Channels chosen by what the layers behind cannot make up for
+    *(
+        Trial(ratio, seed, strategy, "reconstruction")
+        for seed in SEEDS
+        for ratio in (0.5, 0.2, 0.65)
+        for strategy in ("budget", "uniform")
+    ),
+    Trial(0.8, strategy="budget", criterion="reconstruction"),
     # What helped, and what did not, after one pass
     Trial(0.0, reconstruct_images=0, epochs=1),
     Trial(0.0, reconstruct_images=0, teacher=True, epochs=1),
     Trial(0.5, reconstruct_images=0, epochs=1),
     Trial(0.5, reconstruct_images=0, teacher=True, epochs=1),
     Trial(0.5, epochs=1),
+    *(
+        Trial(0.5, epochs=1, criterion=criterion)
+        for criterion in ("geometry_median", "bn_scale", "taylor", "reconstruction")
+    ),
+    Trial(0.5, epochs=1, strategy="budget", criterion="reconstruction"),
+    Trial(0.5, epochs=1, strategy="sensitive"),
     Trial(0.5, teacher=True, epochs=1),
     Trial(0.5, teacher=True, epochs=1, strategy="sensitive"),
     Trial(0.5, teacher=True, epochs=1, criterion="geometry_median"),
@@ -130,6 +151,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
         teacher=BASELINE if trial.teacher else None,
         strategy=trial.config(),
         seed=trial.seed,
+        validation=replace(trainval, name="validation", records=trainval.records[:VALIDATION]),
     )
     history = trained.history
     plan = Plan(analyse(trained.evaluation.program), history.ratios[0] if history.ratios else {})
@@ -144,7 +166,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     images = np.stack([preprocess(record.open()) for record in test.records[:3]])
     report = make_report(
         settings,
-        PrunedRun(trial.target_ratio, PATTERN, history),
+        PrunedRun(trial.target_ratio, trial.pattern, history),
         shapes_match=in_scope == plan.shapes,
         outputs_max_abs_difference=_difference(trained, trial_folder(trial) / "heads", images),
     )
