@@ -171,7 +171,7 @@ def plot_norms(norms: np.ndarray, cut: int, name: str) -> Figure:
 
 def plot_ranking(norms: np.ndarray, elimination: Elimination, cut: int, name: str) -> Figure:
     """A layer's channels by l1 norm [C] and by elimination, and what it costs to cut some."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     by_norm, chosen = np.argsort(norms)[:cut], elimination.order[:cut]
     places = elimination.importance
     for channels, label, colour in (
@@ -181,8 +181,8 @@ def plot_ranking(norms: np.ndarray, elimination: Elimination, cut: int, name: st
         (np.intersect1d(by_norm, chosen), "goes by both", "tab:red"),
     ):
         left.scatter(norms[channels], places[channels], s=12, color=colour, label=label)
-    left.set(title=f"channels of {name}", xlabel="l1 norm", ylabel="place in the order of going")
-    left.legend(fontsize="small")
+    left.set(title=f"channels of {name}", xlabel="l1 norm", ylabel="place in the order")
+    figure.legend(loc="outside lower center", ncols=4, fontsize="small")
     right.plot(np.arange(len(norms)), elimination.errors)
     right.axvline(cut, color="tab:orange")
     right.set(title="what is lost", xlabel="channels gone", ylabel="share of the outputs behind")
