@@ -24,7 +24,11 @@ def flops_cost(dependencies: Dependencies) -> Cost:
 
 
 def budget_plan(
-    dependencies: Dependencies, errors: Mapping[str, np.ndarray], target_ratio: float, cost: Cost
+    dependencies: Dependencies,
+    errors: Mapping[str, np.ndarray],
+    target_ratio: float,
+    cost: Cost,
+    multiple: int = 1,
 ) -> Plan:
     """Cut a share of the cost where that adds least to the error.
 
@@ -34,12 +38,13 @@ def budget_plan(
     Args:
         errors: by filter to cut, see `Elimination.errors`.
         target_ratio: share of the cost to save, in (0, 1).
+        multiple: layers lose a multiple of this many channels.
 
     Raises:
         PlanError: target_ratio is out of range, or these layers cannot save as much.
     """
-    check_reachable(dependencies, list(errors), target_ratio, cost)
-    layers = {name: _Layer(dependencies, name) for name in errors}
+    check_reachable(dependencies, list(errors), target_ratio, cost, multiple)
+    layers = {name: _Layer(dependencies, name, multiple) for name in errors}
     shapes = {name: list(dependencies.shapes[name]) for name in dependencies.positions}
     left = goal = sum(cost(name, tuple(shape)) for name, shape in shapes.items())
     goal *= 1 - target_ratio
@@ -60,7 +65,7 @@ def budget_plan(
 
 
 def check_reachable(
-    dependencies: Dependencies, names: list[str], target_ratio: float, cost: Cost
+    dependencies: Dependencies, names: list[str], target_ratio: float, cost: Cost, multiple: int = 1
 ) -> None:
     """Refuse a share of the cost that these layers do not hold.
 
@@ -68,7 +73,7 @@ def check_reachable(
         PlanError: so it is, or target_ratio is out of range.
     """
     check_target(target_ratio)
-    layers = [_Layer(dependencies, name) for name in names]
+    layers = [_Layer(dependencies, name, multiple) for name in names]
     shapes = {name: list(dependencies.shapes[name]) for name in dependencies.positions}
     unpruned = sum(cost(name, tuple(shape)) for name, shape in shapes.items())
     for layer in layers:
@@ -86,10 +91,10 @@ def check_reachable(
 class _Layer:
     """A filter on its way through a budget."""
 
-    def __init__(self, dependencies: Dependencies, name: str):
+    def __init__(self, dependencies: Dependencies, name: str, multiple: int):
         group = dependencies.groups[name]
         self.channels = group.channels
-        self.piece = max(1, self.channels // PIECES)
+        self.piece = multiple * max(1, self.channels // PIECES // multiple)
         self.removed = 0
         self._members = [(m, axis) for m, axis in group.members if m in dependencies.positions]
 

@@ -218,7 +218,7 @@ class Compressor:
         names = dependencies.match(strategy.pruned_params)
         ranking = rank(strategy.criterions, names, dependencies, before, training, batches)
         metric = self._validation.metric(strategy)
-        plan = strategy.plan_step(Step(dependencies, network.scope, ranking, metric, state.epoch))
+        plan = strategy.plan_step(Step(dependencies, before, ranking, metric, state.epoch))
         reconstruction = None
         if batches:
             reconstruction = Reconstruction(plan, before, ranking.criterions)

@@ -4,15 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-import paddle
 from pydantic import BeforeValidator, Field
 
 from pruning.budget import budget_plan, check_reachable, flops_cost
 from pruning.cut import L1_NORM
 from pruning.dependencies import Dependencies
 from pruning.fields import Count, Number, Positive, Record, Share, Text, none_if_named, number_must
+from pruning.layer_latency import latency_cost
+from pruning.layer_samples import ScopedProgram
 from pruning.plan import Plan
 from pruning.ranking import Ranking
 from pruning.search import search_uniform_plan
@@ -35,14 +36,14 @@ class Step:
     """The network before a step of a strategy.
 
     Args:
-        dependencies, scope: of the network as it is.
+        dependencies, network: of the network as it is.
         ranking: which channels go first.
         metric: evaluates that network.
         epoch: epochs trained.
     """
 
     dependencies: Dependencies
-    scope: "paddle.static.Scope"
+    network: ScopedProgram
     ranking: Ranking
     metric: Metric
     epoch: int
@@ -163,7 +164,7 @@ class SensitivePruneStrategy(PruneStrategy):
         later = f".epoch{step.epoch}" if step.epoch != self.start_epoch else ""
         sensitivities = measure_sensitivities(
             step.dependencies,
-            step.scope,
+            step.network.scope,
             step.dependencies.match(self.pruned_params),
             self.delta_rate,
             step.metric,
@@ -182,15 +183,22 @@ class BudgetPruneStrategy(PruneStrategy):
     """
 
     num_steps: ClassVar[int] = 1
+    budget: Literal["flops", "milliseconds"] = "flops"
+    """What `target_ratio` is a share of: multiply-adds, or the time that layers take here."""
 
     def first_plan(self, dependencies: Dependencies) -> None:
-        names = dependencies.match(self.pruned_params)
-        check_reachable(dependencies, names, self.target_ratio, flops_cost(dependencies))
+        names, multiple = dependencies.match(self.pruned_params), self.channel_multiple
+        if self.budget == "flops":
+            cost = flops_cost(dependencies)
+            check_reachable(dependencies, names, self.target_ratio, cost, multiple)
 
     def plan_step(self, step: Step) -> Plan:
-        cost = flops_cost(step.dependencies)
-        plan = budget_plan(step.dependencies, step.ranking.errors, self.target_ratio, cost)
-        return plan.rounded(self.channel_multiple)
+        if self.budget == "flops":
+            cost = flops_cost(step.dependencies)
+        else:
+            cost = latency_cost(step.network, step.dependencies, self.channel_multiple)
+        errors, multiple = step.ranking.errors, self.channel_multiple
+        return budget_plan(step.dependencies, errors, self.target_ratio, cost, multiple)
 
 
 def _settled(rows: list[dict[str, Any]], label: str) -> bool:

@@ -69,6 +69,23 @@ def test_a_budget_cuts_layers_by_what_they_can_spare(ranked):
     assert again.compressor.run().ratios == [ratios]
 
 
+def test_a_budget_of_milliseconds(ranked, monkeypatch):
+    """Where conv2d_11 alone takes time, as told, it alone is cut, by a multiple of 8 channels."""
+
+    def cost(network, dependencies, multiple):
+        assert multiple == 8
+        return lambda name, shape: float(shape[0]) if name == "conv2d_11.w_0" else 0.0
+
+    monkeypatch.setattr("pruning.strategies.latency_cost", cost)
+    keys = {"strategy": "BudgetPruneStrategy", "budget": "milliseconds", "channel_multiple": 8}
+    setup = Setup()
+    setup.compressor.config(ranked(target=0.5, **keys))
+    (ratios,) = setup.compressor.run().ratios
+    assert {name: ratio for name, ratio in ratios.items() if ratio} == {"conv2d_11.w_0": 0.5}
+    with pytest.raises(ConfigError, match="budget"):
+        ranked(strategy="BudgetPruneStrategy", budget="hours")
+
+
 def test_a_run_that_was_stopped_resumes_with_the_same_cut(ranked):
     keys = {"strategy": "BudgetPruneStrategy", "target": 0.08, "epoch": 2}
     whole = Setup()

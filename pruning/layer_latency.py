@@ -1,0 +1,99 @@
+"""What each layer takes on this machine, in milliseconds, with the rest of the network around it.
+
+Measured alone, a layer would also be charged for bringing its maps into the form that its kernel
+wants, which in the network it is not. So whole networks are run, unpruned and evenly pruned, and
+each operator is timed in them. In between a straight line over a layer's multiply-adds stands.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from paddle.profiler import Profiler, ProfilerTarget
+from paddle.static import Program
+
+from pruning.budget import Cost
+from pruning.cut import apply_plan
+from pruning.dependencies import Dependencies
+from pruning.layer_samples import ScopedProgram, first_input
+from pruning.plan import Plan
+from ssd_model.fusion import fused
+from ssd_model.progress import progress
+from ssd_model.scope import copy_scope, empty_scope
+
+RATIOS = (0.0, 0.25, 0.5, 0.75, 0.9)
+"""Networks whose layers have all lost this share of their channels are timed."""
+RUNS = 15
+"""Runs of each network; the median counts."""
+
+
+def latency_cost(network: ScopedProgram, dependencies: Dependencies, multiple: int = 1) -> Cost:
+    """Milliseconds that a layer of this shape takes here, on one image.
+
+    Args:
+        network: eval Program and scope; they are only read.
+        multiple: the networks that are timed keep a multiple of this many channels a layer.
+    """
+    measured: dict[str, dict[int, float]] = {name: {} for name in dependencies.positions}
+    for ratio in progress(RATIOS, "time layers"):
+        masters = dependencies.masters(dependencies.groups)
+        plan = Plan(dependencies, dict.fromkeys(masters, ratio)).rounded(multiple)
+        for name, milliseconds in _time_layers(network, plan).items():
+            measured[name][plan.layer_flops(name)] = milliseconds
+    curves = {name: np.array(sorted(points.items())).T for name, points in measured.items()}
+
+    def cost(name: str, shape: tuple[int, ...]) -> float:
+        flops = np.prod(shape) * dependencies.positions[name]
+        return float(np.interp(flops, *curves[name])) if curves[name].size else 0.0
+
+    return cost
+
+
+def _time_layers(network: ScopedProgram, plan: Plan) -> dict[str, float]:
+    """Median milliseconds of each convolution, batch norm and relu inside it where they fuse."""
+    scope = copy_scope(network.scope, network.program)
+    (program,) = apply_plan(plan, [network.program], scope)
+    image = first_input(program)
+    feed = {image: np.zeros((1, *program.global_block().var(image).shape[1:]), "float32")}
+    ends = _ends(program, image)
+    with fused(program, scope, ends) as (quick, inside):
+        filters = [op.input("Filter")[0] for op in quick.global_block().ops if _is_conv(op.type)]
+        timed = ScopedProgram(quick, inside)
+        timed.run(feed, ends)  # the first is slower: kernels are chosen
+        # Without a handler it would leave a folder of logs.
+        with Profiler(targets=[ProfilerTarget.CPU], on_trace_ready=lambda _: None) as profiler:
+            for _ in range(RUNS):
+                timed.run(feed, ends)
+    empty_scope(scope)
+    medians = np.median(np.reshape(_convolutions(profiler), (RUNS, -1)), axis=0)
+    return dict(zip(filters, medians.tolist(), strict=True))
+
+
+def _ends(program: Program, image: str) -> list[str]:
+    """Variables that follow from the image alone and lead to no others that do."""
+    block = program.global_block()
+    known = {image} | {var.name for var in block.vars.values() if var.persistable}
+    ends: dict[str, None] = {}
+    for op in block.ops:
+        if known.issuperset(op.input_arg_names):
+            known.update(op.output_arg_names)
+            ends |= dict.fromkeys(op.output_arg_names)
+            for name in op.input_arg_names:
+                ends.pop(name, None)
+    return [name for name in ends if not block.var(name).persistable]
+
+
+def _convolutions(profiler: Profiler) -> list[float]:
+    """Milliseconds of the convolutions of all runs, in their order."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        profiler.export(str(path), "json")
+        events = json.loads(path.read_text())["traceEvents"]
+    found = [event for event in events if event.get("cat") == "Operator"]
+    found = [event for event in found if _is_conv(event["name"].partition("[")[0])]
+    return [event["dur"] / 1e3 for event in sorted(found, key=lambda event: event["ts"])]
+
+
+def _is_conv(kind: str) -> bool:
+    return kind in ("conv2d", "depthwise_conv2d", "fused_conv2d")
