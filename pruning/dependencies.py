@@ -84,7 +84,8 @@ class Dependencies:
     def match(self, pattern: str) -> list[str]:
         """The filters a pattern selects, by `re.match` as in the original.
 
-        Of filters that are cut together the first that it matches stands for all, as in paddleslim.
+        In the order of the Program. Of filters that are cut together the first that it matches
+        stands for all, as in paddleslim.
 
         Raises:
             PatternError: bad syntax, no match, or a match that cannot be cut, with the reason.
@@ -99,7 +100,7 @@ class Dependencies:
             raise PatternError(
                 f"pruned_params {pattern!r} also matches what can't be cut:\n  {shown}{more}"
             )
-        return self.masters(matched)
+        return self.masters(name for name in self.convs if name in matched)
 
     def masters(self, names: Iterable[str]) -> list[str]:
         """The first of those of some filters that are cut together."""
