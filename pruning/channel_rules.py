@@ -18,16 +18,18 @@ from pruning.channels import Channels, Walk
 BACKWARD, OPTIMIZE = 1, 2
 
 
-def follow(program: paddle.static.Program) -> Walk:
-    """Where the channels of an eval Program go.
+def forward_operators(program: paddle.static.Program) -> list[Operator]:
+    """Those of no backward pass and no optimizer."""
+    ops = program.global_block().ops
+    return [op for op in ops if not op.attr("op_role") & (BACKWARD | OPTIMIZE)]
 
-    Operators of a backward pass and of an optimizer are passed over.
-    """
+
+def follow(program: paddle.static.Program) -> Walk:
+    """Where the channels of a Program go on their way forward."""
     walk, read = Walk(program), set()
-    for op in program.global_block().ops:
-        if not op.attr("op_role") & (BACKWARD | OPTIMIZE):
-            RULES.get(op.type, _unknown)(walk, op)
-            read.update(op.input_arg_names if op.type != "fetch" else ())
+    for op in forward_operators(program):
+        RULES.get(op.type, _unknown)(walk, op)
+        read.update(op.input_arg_names if op.type != "fetch" else ())
     walk.finish(read)
     return walk
 

@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 import paddle
 
-from pruning.channel_rules import follow
+from pruning.channel_rules import follow, forward_operators
 from pruning.channels import Walk
 from pruning.pattern import PatternError, matching, no_match, some
 
@@ -84,7 +84,8 @@ class Dependencies:
     def match(self, pattern: str) -> list[str]:
         """The filters a pattern selects, by `re.match` as in the original.
 
-        Of filters that are cut together the first that it matches stands for all, as in paddleslim.
+        In the order of the Program. Of filters that are cut together the first that it matches
+        stands for all, as in paddleslim.
 
         Raises:
             PatternError: bad syntax, no match, or a match that cannot be cut, with the reason.
@@ -99,7 +100,7 @@ class Dependencies:
             raise PatternError(
                 f"pruned_params {pattern!r} also matches what can't be cut:\n  {shown}{more}"
             )
-        return self.masters(matched)
+        return self.masters(name for name in self.convs if name in matched)
 
     def masters(self, names: Iterable[str]) -> list[str]:
         """The first of those of some filters that are cut together."""
@@ -127,17 +128,17 @@ def analyse(
     """
     if train_program is not None:
         return _in_both(analyse(program), analyse(train_program))
-    block = program.global_block()
-    readers = {name: op for op in reversed(block.ops) for name in op.input_arg_names}
+    ops = forward_operators(program)
+    readers = {name: op for op in reversed(ops) for name in op.input_arg_names}
     parameters = {p.name: tuple(p.shape) for p in program.all_parameters()}
     convs: dict[str, Conv] = {}
-    for op in block.ops:
+    for op in ops:
         conv = _conv(op, readers, parameters)
         if conv:
             convs.setdefault(conv.name, conv)
     walk = follow(program)
     ties = _Ties(walk, convs)
-    heads = _heads(block.ops, parameters)
+    heads = _heads(ops, parameters)
     groups, refused = {}, {}
     for conv in convs.values():
         reason = HEAD if conv.name in heads else ties.why_not(conv.name)
@@ -151,7 +152,7 @@ def analyse(
         parameters,
         refused,
         walk.positions,
-        sum(_original_elements(op) for op in block.ops),
+        sum(map(_original_elements, ops)),
         ties.channels,
     )
 

@@ -73,7 +73,7 @@ def explain_pattern(dependencies: Dependencies, pattern: str) -> PatternReport:
     strict = matching(re.match, escape_dots(pattern), names)
     complete = matching(re.fullmatch, pattern, names)
     refused = {name: dependencies.why_not(name) for name in matched}
-    prunable = tuple(name for name in matched if refused[name] is None)
+    prunable = tuple(name for name in dependencies.groups if name in matched)
     leaders = {dependencies.groups[n].filters: n for n in dependencies.masters(prunable)}
     leader = {name: leaders[dependencies.groups[name].filters] for name in prunable}
     report = PatternReport(

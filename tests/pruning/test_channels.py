@@ -5,12 +5,15 @@ import random
 import numpy as np
 import paddle
 import pytest
+import yaml
 from paddle import nn
 from paddle.base.layer_helper import LayerHelper
 from paddle.nn import functional as F
 from paddleslim.analysis import flops
 
 import utils  # noqa: F401
+from pruning.checks import check_config
+from pruning.config import ConfigError, load_config, write_config
 from pruning.cut import apply_plan, cut_positions, silenced
 from pruning.dependencies import DEPTHWISE, HEAD, analyse
 from pruning.pattern import PatternError
@@ -210,6 +213,17 @@ def test_a_residual_group_goes_by_the_filter_that_is_named_first():
     report = explain_pattern(dependencies, "conv2d_[01]")
     assert report.table().loc[B, "what happens"] == "cut with conv2d_0.w_0"
     assert "together: conv2d_1.w_0 with conv2d_0.w_0" in str(report)
+
+
+def test_a_criterion_of_a_filter_that_another_leads_is_refused(tmp_path):
+    path = tmp_path / "compress.yaml"
+    write_config(path, 0, tmp_path / "checkpoints", 0.2, "conv2d_[01].w_0", metric_name="loss")
+    content = yaml.safe_load(path.read_text())
+    content["pruners"]["pruner_1"]["criterions"][B] = "bn_scale"
+    path.write_text(yaml.safe_dump(content))
+    dependencies = analyse(build(residual).evaluation)
+    with pytest.raises(ConfigError, match=r"conv2d_1\.w_0', which is cut with 'conv2d_0\.w_0'"):
+        check_config(load_config(path), path, dependencies, ["loss"], True, True)
 
 
 def test_groups_go_whole():
