@@ -57,6 +57,17 @@ def test_minutes_and_epochs_shorten_and_lengthen():
     assert all(c.epochs == 1 for c in cycles)
 
 
+def test_fine_tuning_scales_along(cats):
+    """Six images to train on."""
+
+    def epochs(profile="standard", **options):
+        return Workspace(str(cats.output), str(cats.data_dir), profile, options=options).epochs
+
+    assert (epochs(), epochs(minutes=BASELINE_MINUTES / 10), epochs("smoke")) == (1000, 100, 1)
+    assert epochs(epochs=BASELINE_IMAGES // 6 // 2) == pytest.approx(500, abs=1)
+    assert epochs(minutes=0.001) == 1
+
+
 def test_full_is_one_cycle_of_the_originals_length():
     (cycle,), _ = plan_cycles(work(5000, "full"), SECONDS)
     assert (cycle.image_size, cycle.epochs) == (300, 120)
