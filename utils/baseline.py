@@ -3,7 +3,8 @@
 One cycle of the learning rate after the other: small images first, since most of what is learnt
 does not need 300 pixels, then the network's own size, until a cycle no longer gains. How long a
 cycle is counts in images seen, not in epochs, so that a small set is passed over more often. What
-counts is mAP on a validation split, which is neither trained nor tested on.
+counts is mAP on a validation split, which is neither trained nor tested on. When all is chosen, a
+closing cycle trains on the validation split as well, since small sets have no images to spare.
 """
 
 import json
@@ -26,7 +27,7 @@ from ssd_model.programs import build_detector, new_scope
 from ssd_model.scope import empty_scope, write_tensor
 from ssd_model.weights import save_weights
 from utils.optimizers import one_cycle
-from utils.training import Trained, train
+from utils.training import Trained, fine_tune, train
 from utils.workspace import Workspace
 
 WEAK = 0.5
@@ -43,6 +44,8 @@ class Cycle:
     image_size: int
     epochs: int
     peak_rate: float
+    closing: bool = False
+    """On all images to train on, the validation split among them; the last epoch counts."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,17 @@ class _Shape:
     image_size: int
     images_seen: int
     peak_rate: float
+    closing: bool = False
 
 
-SHAPES = (_Shape(160, 16_000, 2e-3), _Shape(300, 10_000, 2e-3), _Shape(300, 6_000, 1e-3))
-"""The cycles; the last is repeated while it gains."""
-MOST = 4
-"""Cycles in all, at most."""
+SHAPES = (
+    _Shape(160, 16_000, 2e-3),
+    _Shape(300, 10_000, 2e-3),
+    _Shape(300, 6_000, 1e-3),
+    _Shape(300, 6_000, 1e-3, closing=True),
+)
+EVALUATION = 1 / 3
+"""Time to evaluate an image, as a share of the time to train on it."""
 ORIGINAL_EPOCHS = 120
 """That trained the network which the original pruned: the default of PaddleCV/ssd/train.py."""
 
@@ -70,20 +78,31 @@ def train_baseline(work: Workspace) -> None:
     check_pretrained(work.pretrained)
     cycles = list(_cycles(work, folder))
     start, best, result = work.pretrained, -1.0, folder / "best.safetensors"
-    for i, cycle in enumerate(cycles):
+    for i, cycle in enumerate(cycle for cycle in cycles if not cycle.closing):
         trained, value = _train(work, cycle, folder / cycle.name, start)
         gained, best = value - best, max(value, best)
         if gained > 0:
-            metadata = {"classes": json.dumps(work.classes), "validation map": f"{value:.4f}"}
-            save_weights(trained.evaluation.program, result, trained.scope, "float16", metadata)
+            _save(work, trained, result)
             start = result
         empty_scope(trained.scope)
-        if gained < GAIN and i >= len(SHAPES) - 1:
-            print(f"{cycle.name} gained {gained:+.3f}: no further cycle")
+        if i and gained < GAIN:
+            print(f"{cycle.name} gained {gained:+.3f}: no further cycle of this kind")
             break
+    print(f"the best: mAP {best:.3f} on {len(work.validation.records)} images of validation")
+    for cycle in (cycle for cycle in cycles if cycle.closing):
+        print("closing: trained on all images, validation too; measured on test, to no effect")
+        name = str((folder / cycle.name).relative_to(work.checkpoints))
+        trained = fine_tune(work, name, cycle.epochs, result, cycle.peak_rate)
+        result = folder / "closed.safetensors"
+        _save(work, trained, result)
+        empty_scope(trained.scope)
     work.baseline.parent.mkdir(parents=True, exist_ok=True)
     work.baseline.write_bytes(result.read_bytes())
-    print(f"baseline: mAP {best:.3f} on {len(work.validation.records)} images of validation")
+
+
+def _save(work: Workspace, trained: Trained, path: Path) -> None:
+    metadata = {"classes": json.dumps(work.classes)}
+    save_weights(trained.evaluation.program, path, trained.scope, "float16", metadata)
 
 
 def check_pretrained(path: Path) -> None:
@@ -140,9 +159,11 @@ def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
         seconds = {shape.image_size: seconds_an_image(work, shape.image_size) for shape in SHAPES}
         cycles, minutes = plan_cycles(work, seconds)
         passes = ", ".join(f"{c.epochs} epochs at {c.image_size} px" for c in cycles)
+        later = 2 * work.epochs * len(work.trainval.records) * seconds[300] / 60
         print(
             f"training a baseline on {len(work.training.records)} images: {passes} at most; that "
-            f"takes up to {minutes:.0f} minutes here. Shorter or longer: MINUTES=, EPOCHS="
+            f"takes up to {minutes:.0f} minutes here, and fine-tuning the pruned network and the "
+            f"control up to {later:.0f} after that. Shorter or longer: MINUTES=, EPOCHS="
         )
         write_json(file, [asdict(cycle) for cycle in cycles])
     return (Cycle(**cycle) for cycle in json.loads(file.read_text()))
@@ -156,15 +177,19 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
         seconds: of an image in training, by image size.
     """
     options, images = work.options, len(work.training.records)
-    shapes = [*SHAPES, *[SHAPES[-1]] * (MOST - len(SHAPES))]
+    validated, shapes = len(work.validation.records), SHAPES
     if work.profile.name == "smoke":
-        shapes = [replace(shape, images_seen=images) for shape in SHAPES[:2]]
+        shapes = [replace(shape, images_seen=images) for shape in (SHAPES[0], SHAPES[-1])]
     elif work.profile.name == "full":  # the original's, whatever the data
         shapes = [replace(SHAPES[1], images_seen=images * ORIGINAL_EPOCHS)]
-    epochs = [max(1, round(shape.images_seen / images)) for shape in shapes]
+    sets = [images + validated * shape.closing for shape in shapes]
+    epochs = [max(1, round(s.images_seen / n)) for s, n in zip(shapes, sets, strict=True)]
     if options.epochs:
         epochs = _scaled(epochs, options.epochs / sum(epochs))
-    costs = [images * seconds[shape.image_size] for shape in shapes]
+    costs = [
+        (n + EVALUATION * validated) * seconds[shape.image_size]
+        for shape, n in zip(shapes, sets, strict=True)
+    ]
     if options.minutes:
         epochs = _scaled(epochs, 60 * options.minutes / float(np.dot(epochs, costs)))
     cycles = [
@@ -173,6 +198,7 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
             shape.image_size,
             count,
             options.learning_rate or shape.peak_rate,
+            shape.closing,
         )
         for i, (shape, count) in enumerate(zip(shapes, epochs, strict=True), start=1)
     ]
@@ -196,11 +222,11 @@ def seconds_an_image(work: Workspace, image_size: int, batches: int = 3) -> floa
         augmentation=work.augmentation,
         image_size=image_size,
     )
-    times = [time.perf_counter()]
-    for feed in islice(feeds(loader), batches + 1):
-        executor.run(training.program, feed=feed, fetch_list=[training.loss], scope=scope)
-        times.append(time.perf_counter())
+    # The first pass is slower: images are decoded, memory is asked for, kernels are chosen.
+    for _ in range(2):
+        times = [time.perf_counter()]
+        for feed in islice(feeds(loader), batches):
+            executor.run(training.program, feed=feed, fetch_list=[training.loss], scope=scope)
+            times.append(time.perf_counter())
     empty_scope(scope)
-    # The first is slower: memory is asked for, kernels are chosen.
-    steps = np.diff(times)[1:] if len(times) > 2 else np.diff(times)
-    return float(np.median(steps)) / min(size, len(work.training.records))
+    return float(np.median(np.diff(times))) / min(size, len(work.training.records))

@@ -16,6 +16,7 @@ from ssd_model.data.records import Split
 from ssd_model.programs import Detector, build_detector, new_scope
 from ssd_model.teacher import taught_by
 from ssd_model.weights import load_weights
+from utils.profiles import FINE_TUNE_RATE
 from utils.workspace import Workspace
 
 
@@ -95,8 +96,10 @@ def train(
     return Trained(evaluation, compressor.eval_graph.program, scope, history)
 
 
-def fine_tune(work: Workspace, name: str, epochs: int, start: Path) -> Trained:
-    """Train a network further on the data of a workspace; its last epoch counts.
+def fine_tune(
+    work: Workspace, name: str, epochs: int, start: Path, peak_rate: float = FINE_TUNE_RATE
+) -> Trained:
+    """Train a network further on all images to train on; its last epoch counts.
 
     Args:
         name: of the folder for its checkpoints.
@@ -104,7 +107,7 @@ def fine_tune(work: Workspace, name: str, epochs: int, start: Path) -> Trained:
     return train(
         work.trainval,
         work.test,
-        work.optimizer(epochs),
+        work.optimizer(epochs, peak_rate),
         epochs,
         work.checkpoints / name,
         augmentation=work.augmentation,

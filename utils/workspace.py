@@ -113,10 +113,13 @@ class Workspace:
 
     @property
     def epochs(self) -> int:
-        """Of fine-tuning, and of the control: small sets are passed over more often."""
+        """Of fine-tuning, and of the control: small sets are passed over more often, and a longer
+        baseline asks for more."""
         if self.drawn or self.profile.name != "standard":
             return self.profile.epochs
-        return max(self.profile.epochs, round(FINE_TUNE_IMAGES / len(self.trainval.records)))
+        images = len(self.trainval.records)
+        seen = FINE_TUNE_IMAGES * self.options.length(images)
+        return max(self.profile.epochs, round(seen / images))
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -10,25 +10,39 @@ from ssd_model.weights import read_tensors
 from tests.helpers.voc_folder import add_image, object_xml, write_set
 from utils import baseline, run_notebooks
 from utils.baseline import advice, plan_cycles, train_baseline
-from utils.profiles import PROFILES, Options
+from utils.profiles import BASELINE_IMAGES, BASELINE_MINUTES, PROFILES, Options
 from utils.workspace import Workspace
 
 SECONDS = {160: 0.03, 300: 0.1}
 
 
-def work(images: int, profile: str = "standard", **options):
-    split = SimpleNamespace(records=[None] * images)
-    options = Options(**options)
-    return SimpleNamespace(training=split, profile=PROFILES[profile], options=options)
+def work(images: int, profile: str = "standard", validated: int = 0, **options):
+    splits = {
+        name: SimpleNamespace(records=[None] * count)
+        for name, count in (("training", images), ("validation", validated))
+    }
+    return SimpleNamespace(**splits, profile=PROFILES[profile], options=Options(**options))
 
 
 def test_a_small_set_is_passed_over_more_often():
-    small, minutes = plan_cycles(work(250), SECONDS)
-    large, _ = plan_cycles(work(1000), SECONDS)
-    assert [(c.image_size, c.epochs) for c in small] == [(160, 64), (300, 40), (300, 24), (300, 24)]
-    assert [c.epochs for c in large] == [16, 10, 6, 6]
-    # 250 images: 64 passes at 0.03 s each, 88 at 0.1 s
-    assert minutes == pytest.approx((64 * 250 * 0.03 + 88 * 250 * 0.1) / 60)
+    small, minutes = plan_cycles(work(200, validated=50), SECONDS)
+    large, _ = plan_cycles(work(800, validated=200), SECONDS)
+    assert [(c.image_size, c.epochs) for c in small] == [(160, 80), (300, 50), (300, 30), (300, 24)]
+    assert [c.epochs for c in large] == [20, 12, 8, 6]
+    assert [c.closing for c in small] == [False, False, False, True]
+    # 200 images, in the end 250, and a third of the time for each of the 50 of validation
+    seconds = 80 * (200 + 50 / 3) * 0.03 + (80 * (200 + 50 / 3) + 24 * (250 + 50 / 3)) * 0.1
+    assert minutes == pytest.approx(seconds / 60)
+
+
+def test_a_baseline_sees_as_many_images_as_the_options_reckon_with():
+    assert sum(shape.images_seen for shape in baseline.SHAPES) == BASELINE_IMAGES
+    cycles, _ = plan_cycles(work(250), SECONDS)
+    usual = sum(cycle.epochs for cycle in cycles)
+    assert Options(epochs=usual).length(250) == pytest.approx(1)
+    assert Options(epochs=usual // 2).length(250) == pytest.approx(0.5)
+    assert Options(minutes=2 * BASELINE_MINUTES).length(250) == 2
+    assert Options().length(250) == 1
 
 
 def test_minutes_and_epochs_shorten_and_lengthen():
@@ -41,6 +55,17 @@ def test_minutes_and_epochs_shorten_and_lengthen():
     assert {c.peak_rate for c in cycles} == {1e-4}
     cycles, _ = plan_cycles(work(250, epochs=1), SECONDS)
     assert all(c.epochs == 1 for c in cycles)
+
+
+def test_fine_tuning_scales_along(cats):
+    """Six images to train on."""
+
+    def epochs(profile="standard", **options):
+        return Workspace(str(cats.output), str(cats.data_dir), profile, options=options).epochs
+
+    assert (epochs(), epochs(minutes=BASELINE_MINUTES / 10), epochs("smoke")) == (1000, 100, 1)
+    assert epochs(epochs=BASELINE_IMAGES // 6 // 2) == pytest.approx(500, abs=1)
+    assert epochs(minutes=0.001) == 1
 
 
 def test_full_is_one_cycle_of_the_originals_length():
@@ -90,6 +115,7 @@ def test_the_best_epoch_is_saved_and_training_is_resumed(cats, monkeypatch, caps
     train_baseline(cats)
     told = capsys.readouterr().out
     assert "training a baseline on 5 images" in told and "MINUTES=" in told
+    assert told.index("the best: mAP") < told.index("closing: trained on all images")
     arrays, metadata = read_tensors(cats.baseline)
     assert json.loads(metadata["classes"]) == ["cat"]
     assert arrays["conv2d_0.w_0"].shape == (32, 3, 3, 3)
