@@ -97,8 +97,9 @@ serve: $(READY) ## show the HTML tutorial: PORT=8000
 lab: $(READY) ## open the notebooks in JupyterLab
 	JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir . notebooks
 
+# Two files at a time, on one thread each: most of the time goes into building Programs, which has one.
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-html: $(READY) ## open the pages of make html in a browser
 	OUTPUT="$(OUTPUT)" $(BIN)/python -m pytest -m html tests/docs
