@@ -10,8 +10,8 @@ from paddleslim.prune import Pruner
 from benchmark.networks import CLASS_NUM, Network
 from pruning.cut import apply_plan
 from pruning.dependencies import analyse
+from ssd_model.optimizers import one_cycle
 from ssd_model.programs import build_detector, new_scope
-from utils.optimizers import one_cycle
 from utils.profiles import FINE_TUNE_RATE
 
 

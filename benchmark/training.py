@@ -19,9 +19,9 @@ from ssd_model.data.readers import feeds
 from ssd_model.data.scenes import write_scenes
 from ssd_model.evaluation import evaluate
 from ssd_model.export.onnx_model import prior_boxes
+from ssd_model.optimizers import one_cycle
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.weights import load_weights, read_tensors
-from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD
 from utils.profiles import FINE_TUNE_RATE
 from utils.workspace import SIGNS_AUGMENTATION

@@ -21,8 +21,8 @@ from pruning.lock import LockError, lock
 from ssd_model.data.folder import read_data
 from ssd_model.data.scenes import write_scenes
 from ssd_model.files import write_file
+from ssd_model.optimizers import one_cycle
 from ssd_model.weights import save_weights
-from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD
 from utils.training import train
 from utils.workspace import SIGNS_AUGMENTATION

@@ -26,11 +26,11 @@ from ssd_model.data.loader import preprocess
 from ssd_model.data.scenes import write_scenes
 from ssd_model.export.inference_model import save_inference_model
 from ssd_model.export.predict import compare_latency, predict
+from ssd_model.optimizers import one_cycle
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.scope import empty_scope, read_tensor
 from ssd_model.weights import load_weights
 from study.machine import machine
-from utils.optimizers import one_cycle
 from utils.paths import BASELINE, BUILD, ROOT
 from utils.profiles import FINE_TUNE_RATE, RECONSTRUCT_IMAGES
 from utils.report import make_report

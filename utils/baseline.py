@@ -23,10 +23,10 @@ from ssd_model import kernels
 from ssd_model.data.loader import make_loader
 from ssd_model.data.readers import feeds
 from ssd_model.files import write_json
+from ssd_model.optimizers import one_cycle
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.scope import empty_scope, write_tensor
 from ssd_model.weights import save_weights
-from utils.optimizers import one_cycle
 from utils.training import Trained, fine_tune, train
 from utils.workspace import Workspace
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import paddle
 
-from utils.optimizers import ORIGINAL_CONV_RATE, one_cycle, original
+from ssd_model.optimizers import ORIGINAL_CONV_RATE, one_cycle, original
 
 FINE_TUNE_RATE = 4e-4
 """Peak learning rate after a cut: a trained network needs smaller steps than a new one."""

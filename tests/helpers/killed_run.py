@@ -25,10 +25,10 @@ from pruning.config import write_config
 from ssd_model.data.augment import Augmentation
 from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
+from ssd_model.optimizers import one_cycle
 from ssd_model.programs import build_detector
 from ssd_model.scope import read_tensor
 from tests.helpers.voc_folder import add_image, object_xml, write_set
-from utils.optimizers import one_cycle
 
 SIZE, EPOCHS, IMAGES, BATCH = 64, 4, 6, 2
 Run = tuple[Compressor, paddle.static.Scope]

@@ -9,13 +9,13 @@ from ssd_model.data.augment import Augmentation
 from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
 from ssd_model.evaluation import evaluate
+from ssd_model.optimizers import one_cycle
 from ssd_model.programs import build_detector
 from ssd_model.scope import read_tensor
 from ssd_model.training_pass import TrainingError
 from ssd_model.weights import read_tensors
 from tests.helpers.small_run import SIZE, Setup
 from tests.helpers.voc_folder import CAT, add_image, annotation_xml, make_voc, object_xml, write_set
-from utils.optimizers import one_cycle
 from utils.training import train
 
 CPU = paddle.CPUPlace()

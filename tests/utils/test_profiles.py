@@ -7,9 +7,9 @@ import paddle
 import pytest
 
 from ssd_model.network import mobilenet_ssd
+from ssd_model.optimizers import ORIGINAL_CONV_RATE, original
 from ssd_model.scope import read_tensor, write_tensor
 from tests.helpers import golden_values as golden
-from utils.optimizers import ORIGINAL_CONV_RATE, original
 from utils.paths import BASELINE
 from utils.profiles import PROFILES
 from utils.training import fine_tune
