@@ -22,7 +22,7 @@ def mend_pages(folder: Path) -> None:
 
 
 def mend(page: str) -> str:
-    """A page whose headings have levels and whose landmarks differ, without hollow tables and lists."""
+    """A page whose headings have levels, and whose tables and lists are what they seem."""
     for old, new in MENDED:
         page = page.replace(old, new)
     page = SIGNATURE.sub(_as_boxes, page)
