@@ -1,6 +1,7 @@
 """A browser, and a page in it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -19,11 +20,17 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(browser) -> Iterator[Page]:
-    """A page that remembers in `page.complaints` what went wrong; it skips without built pages."""
+@pytest.fixture(scope="module")
+def html() -> Path:
+    """The folder of the built pages; without them a test skips."""
     if not HTML.exists():
         pytest.skip(f"there are no pages in {HTML}: make html")
+    return HTML
+
+
+@pytest.fixture
+def page(browser, html) -> Iterator[Page]:
+    """A page that remembers in `page.complaints` what went wrong."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     yield watch(context.new_page())
     context.close()

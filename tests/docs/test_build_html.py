@@ -52,7 +52,13 @@ def test_the_parameters_are_those_of_the_run():
     [
         ("<th></th>", "<td></td>"),
         ('<th class="head"><p></p></th>', '<td class="head"></td>'),
+        ('<th class="blank">&nbsp;</th>', '<td class="blank"></td>'),
         ("<th>ms</th>", "<th>ms</th>"),
+        (
+            "<dl>\n<dd>a,</dd>\n<dd>b</dd>\n</dl>",
+            '<div class="signature">\n<div>a,</div>\n<div>b</div>\n</div>',
+        ),
+        ("<dl>\n<dt>a</dt>\n<dd>b</dd>\n</dl>", "<dl>\n<dt>a</dt>\n<dd>b</dd>\n</dl>"),
         ('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
     ],
 )

@@ -100,7 +100,7 @@ def test_search_finds(page):
 
 
 def test_search_from_a_disk_shows_where_the_words_stand(page):
-    open_page(page, "search.html?q=calibration")
+    page.goto((HTML / "search.html").as_uri() + "?q=calibration")
     result = page.locator("#search-results li", has=page.locator("a[href*='04_save_and_verify']"))
     expect(result.first.locator("p.context")).to_contain_text("calibration", timeout=15_000)
     assert page.complaints == []

@@ -37,8 +37,8 @@ LOOK = """async ([names, text]) => {
 
 
 @pytest.fixture(scope="module")
-def about() -> dict:
-    text = (HTML / "_static" / "tryit" / "about.js").read_text(encoding="utf-8")
+def about(html) -> dict:
+    text = (html / "_static" / "tryit" / "about.js").read_text(encoding="utf-8")
     return json.loads(text.splitlines()[0].removeprefix("const ABOUT = ").removesuffix(";"))
 
 
