@@ -61,7 +61,9 @@ def measure_eliminations(
     for name in names:
         # Layers that see the same, as the heads on one map, are one reader.
         alike = readers[name] = defaultdict(list)
-        for conv in (convs[reader] for reader, _ in _readers_of(dependencies, name)):
+        for reader, _ in _readers_of(dependencies, name):
+            if (conv := convs.get(reader)) is None:
+                raise ValueError(f"{name} is read by {reader}, whose padding is not explicit")
             alike[conv.input, conv.kernel, conv.strides, conv.paddings, conv.dilations].append(conv)
     firsts = dict.fromkeys(group[0] for alike in readers.values() for group in alike.values())
     maps = {conv: dependencies.convs[conv.filter].map_size for conv in firsts}
@@ -136,7 +138,7 @@ def _reader(
 def _units(network: ScopedProgram, conv: Conv, weight: np.ndarray, gram: np.ndarray) -> np.ndarray:
     """What makes the errors of outputs comparable: what the batch norm does, else their scatter."""
     if conv.scale:
-        scale, _, _, variance = (read_tensor(network.scope, name) for name in conv.vectors)
-        return scale / np.sqrt(variance + EPSILON)
+        variance = read_tensor(network.scope, conv.vectors[-1])
+        return read_tensor(network.scope, conv.scale) / np.sqrt(variance + EPSILON)
     scatter = np.einsum("io,ij,jo->o", weight, gram, weight, optimize=True)
     return 1 / np.sqrt(np.maximum(scatter, np.finfo("float32").tiny))

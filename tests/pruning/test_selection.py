@@ -87,6 +87,46 @@ def test_layers_that_see_the_same_count_together(batches):
     np.testing.assert_allclose(found.errors, expected.errors, rtol=1e-4, atol=1e-9)
 
 
+def test_a_residual_group_counts_as_what_it_adds_up_to(batches):
+    """Two convolutions whose outputs are added choose as one with the sum of their weights."""
+    apart = build(lambda x: conv(conv(x, 6) + conv(x, 6), 4))
+    together = build(lambda x: conv(conv(x, 6), 4))
+    first, second, behind = (read_tensor(apart.scope, f"conv2d_{i}.w_0") for i in range(3))
+    write_tensor(together.scope, "conv2d_0.w_0", first + second)
+    write_tensor(together.scope, "conv2d_1.w_0", behind)
+    found, expected = measure(apart, batches), measure(together, batches)
+    assert found.order.tolist() == expected.order.tolist()
+    np.testing.assert_allclose(found.errors, expected.errors, rtol=1e-4, atol=1e-9)
+
+
+def test_a_bias_before_a_batch_norm(batches):
+    def layers(x):
+        x = conv(conv(x, 6), 5, bias_attr=None)
+        return conv(paddle.static.nn.batch_norm(x, is_test=True), 2)
+
+    assert sorted(measure(build(layers), batches).order) == list(range(6))
+
+
+@pytest.mark.parametrize(
+    ("behind", "why"),
+    [
+        (lambda x: paddle.static.nn.fc(x, 3), "otherwise than channel by channel"),
+        (lambda x: conv(paddle.concat([x, x], 1), 3), "otherwise than channel by channel"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(batches, behind, why):
+    network = build(lambda x: behind(conv(x, 6)))
+    assert why in why_not_measured(analyse(network.program), "conv2d_0.w_0")
+    with pytest.raises(ValueError, match=why):
+        measure(network, batches)
+
+
+def test_padding_that_is_not_given_is_refused(batches):
+    network = build(lambda x: conv(conv(x, 6), 4, 3, padding="SAME"))
+    with pytest.raises(ValueError, match="padding is not explicit"):
+        measure(network, batches)
+
+
 def test_what_cannot_be_measured_is_said(batches):
     network = build(lambda x: conv(paddle.nn.functional.relu(conv(x, 6)), 4))
     dependencies = analyse(network.program)
