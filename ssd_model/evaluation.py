@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import paddle
-from paddle.static import Scope, Variable
+from paddle.static import Scope
 
 from ssd_model.data.readers import FeedList, Reader, feeds
 from ssd_model.detection_map import ACCUMULATED, BY_CLASS, HAS_STATE
 from ssd_model.fusion import fused
+from ssd_model.programs import Detector
 from ssd_model.progress import progress
 from ssd_model.scope import write_tensor
 
@@ -71,7 +72,7 @@ def detect(
     executor: paddle.static.Executor,
     program: paddle.static.Program,
     reader: Reader,
-    outputs: Sequence[Variable],
+    detector: Detector,
     feed_list: FeedList | None = None,
     scope: "Scope | None" = None,
 ) -> list[np.ndarray]:
@@ -79,15 +80,17 @@ def detect(
 
     Args:
         executor: its place is where to run.
-        outputs: `nmsed_out` and `counts` of the detector that the Program was made of.
+        program: the eval Program of the detector, pruned or not.
 
     Returns:
         For each image [K, 6]: label, score, box normalised to 0..1.
     """
-    scope = scope or paddle.static.global_scope()
-    batches = progress(feeds(reader, feed_list), "detect")
+    scope, image = scope or paddle.static.global_scope(), detector.image.name
+    # Paddle warns of what is fed and leads to no output.
+    batches = ({image: feed[image]} for feed in progress(feeds(reader, feed_list), "detect"))
+    outputs = [detector.nmsed_out.name, detector.counts.name]
     found: list[np.ndarray] = []
-    for _, (rows, counts) in _run(executor, program, batches, [o.name for o in outputs], scope):
+    for _, (rows, counts) in _run(executor, program, batches, outputs, scope):
         found += np.split(rows, np.cumsum(counts)[:-1])
     return found
 

@@ -8,6 +8,7 @@ closing cycle trains on the validation split as well, since small sets have no i
 """
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -158,12 +159,13 @@ def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
     if not file.exists():
         seconds = {shape.image_size: seconds_an_image(work, shape.image_size) for shape in SHAPES}
         cycles, minutes = plan_cycles(work, seconds)
-        passes = ", ".join(f"{c.epochs} epochs at {c.image_size} px" for c in cycles)
+        passes = ", ".join(f"{c.epochs} at {c.image_size} px" for c in cycles)
         later = 2 * work.epochs * len(work.trainval.records) * seconds[300] / 60
         print(
-            f"training a baseline on {len(work.training.records)} images: {passes} at most; that "
-            f"takes up to {minutes:.0f} minutes here, and fine-tuning the pruned network and the "
-            f"control up to {later:.0f} after that. Shorter or longer: MINUTES=, EPOCHS="
+            f"training a baseline on {len(work.training.records)} images: at most so many epochs: "
+            f"{passes}; that takes up to {math.ceil(minutes)} min here, and fine-tuning the pruned "
+            f"network and the control up to {math.ceil(later)} min after that. "
+            "Shorter or longer: MINUTES=, EPOCHS="
         )
         write_json(file, [asdict(cycle) for cycle in cycles])
     return (Cycle(**cycle) for cycle in json.loads(file.read_text()))
