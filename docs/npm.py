@@ -62,10 +62,11 @@ def _download_by_npm(package: Package) -> bytes:
     """The archive by npm itself, which knows the user's registry, proxy and certificates."""
     folder = CACHE / "packed"
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "pack", f"{package.name}@{package.version}", "--silent", "--fetch-retries=1"]
+    command = ["npm", "pack", f"{package.name}@{package.version}"]
+    options = ["--pack-destination", str(folder), "--loglevel=error", "--fetch-retries=1"]
     try:
         done = subprocess.run(
-            [*command, "--pack-destination", str(folder)],
+            [*command, *options],
             capture_output=True,
             text=True,
             timeout=5 * SECONDS,
