@@ -72,9 +72,8 @@ def _download_by_npm(package: Package) -> bytes:
             timeout=5 * SECONDS,
         )
         if done.returncode:
-            reason = (
-                done.stderr or done.stdout
-            ).strip() or f"npm pack ended with {done.returncode}"
+            lines = done.stderr.replace("npm error ", "").splitlines()[:4]
+            reason = "; ".join(lines) or f"npm pack ended with {done.returncode}"
             raise PackageError(f"{package.name} could not be fetched: {reason}")
         return (folder / package.archive.name).read_bytes()
     except subprocess.TimeoutExpired as error:
