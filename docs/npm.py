@@ -62,18 +62,18 @@ def _download_by_npm(package: Package) -> bytes:
     """The archive by npm itself, which knows the user's registry, proxy and certificates."""
     folder = CACHE / "packed"
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "pack", f"{package.name}@{package.version}", "--silent", "--fetch-retries=1"]
+    command = ["npm", "pack", f"{package.name}@{package.version}"]
+    options = ["--pack-destination", str(folder), "--loglevel=error", "--fetch-retries=1"]
     try:
         done = subprocess.run(
-            [*command, "--pack-destination", str(folder)],
+            [*command, *options],
             capture_output=True,
             text=True,
             timeout=5 * SECONDS,
         )
         if done.returncode:
-            reason = (
-                done.stderr or done.stdout
-            ).strip() or f"npm pack ended with {done.returncode}"
+            lines = done.stderr.replace("npm error ", "").splitlines()[:4]
+            reason = "; ".join(lines) or f"npm pack ended with {done.returncode}"
             raise PackageError(f"{package.name} could not be fetched: {reason}")
         return (folder / package.archive.name).read_bytes()
     except subprocess.TimeoutExpired as error:

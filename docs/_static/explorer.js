@@ -34,8 +34,8 @@ document.addEventListener("DOMContentLoaded", () => {
       name,
       DEPENDENCIES.shapes[name][0],
       plan.shapes[name][0],
-      (plan.convFlops(name) / 1e6).toFixed(1),
-      plan.convParameters(name),
+      (plan.layerFlops(name) / 1e6).toFixed(1),
+      plan.layerParameters(name),
     ]);
     const header = head.map((cell) => (cell ? make("th", { scope: "col" }, cell) : make("td")));
     const body = rows.map(([name, ...cells]) =>

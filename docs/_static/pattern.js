@@ -74,7 +74,11 @@ const pattern = (() => {
     });
   }
 
-  /** The filters to cut that a pattern takes; otherwise says what is in the way. */
+  /**
+   * The filters to cut that a pattern takes; otherwise says what is in the way.
+   *
+   * Of filters that are cut together the first that it takes stands for all.
+   */
   function matchFilters(text, { shapes, groups, refusals }) {
     const names = Object.keys(shapes);
     const matched = match(text, names);
@@ -96,7 +100,12 @@ const pattern = (() => {
         `pruned_params '${text}' also matches what can't be cut:\n  ${lines.join("\n  ")}`,
       );
     }
-    return matched;
+    const cut = new Set();
+    return Object.keys(groups).filter((name) => {
+      if (!matched.includes(name) || cut.has(name)) return false;
+      groups[name].filters.forEach((filter) => cut.add(filter));
+      return true;
+    });
   }
 
   /** A few names in a row, and how many more there are. */

@@ -16,39 +16,46 @@ const planning = (() => {
     return rest < 0.5 ? below : below + 1;
   }
 
+  function commonMultiple(a, b) {
+    let multiple = Math.max(a, b);
+    while (multiple % a || multiple % b) multiple++;
+    return multiple;
+  }
+
   /** Channels left in every layer; `ratios` are the shares of output channels to cut, by filter. */
   class Plan {
     constructor(dependencies, ratios) {
       this.dependencies = dependencies;
       this.ratios = ratios;
-      for (const [name, ratio] of Object.entries(ratios)) {
-        const [channels] = dependencies.shapes[name];
-        if (!(ratio >= 0 && ratio < 1) || this.channelsRemoved(name) >= channels) {
-          throw new PlanError(
-            `ratio ${ratio} would leave ${name} none of its ${channels} channels`,
-          );
-        }
-      }
       this.shapes = structuredClone(dependencies.shapes);
-      for (const name of Object.keys(ratios)) {
-        for (const [member, axis] of dependencies.groups[name]) {
-          this.shapes[member][axis] -= this.channelsRemoved(name);
+      const cut = new Set();
+      for (const [name, ratio] of Object.entries(ratios)) {
+        const { blocks, members, filters } = dependencies.groups[name];
+        const removed = this.blocksRemoved(name);
+        if (!(ratio >= 0 && ratio < 1) || removed >= blocks) {
+          throw new PlanError(`ratio ${ratio} would leave ${name} none of its channels`);
         }
+        if (filters.some((filter) => cut.has(filter))) {
+          throw new PlanError(`${name} is cut with another of the plan's filters`);
+        }
+        filters.forEach((filter) => cut.add(filter));
+        for (const [member, axis, size] of members) this.shapes[member][axis] -= removed * size;
       }
-      this.flops = sum(Object.keys(dependencies.convs).map((name) => this.convFlops(name)));
+      this.flops = sum(Object.keys(dependencies.positions).map((name) => this.layerFlops(name)));
       this.parameters = sum(Object.values(this.shapes).map(product));
     }
 
-    channelsRemoved(name) {
-      return round((this.ratios[name] ?? 0) * this.dependencies.shapes[name][0]);
+    /** What goes of a filter: channels, or where a convolution has groups, whole groups. */
+    blocksRemoved(name) {
+      return round(this.ratios[name] * this.dependencies.groups[name].blocks);
     }
 
-    convFlops(name) {
-      return product(this.shapes[name]) * product(this.dependencies.convs[name].map_size);
+    layerFlops(name) {
+      return product(this.shapes[name]) * this.dependencies.positions[name];
     }
 
-    convParameters(name) {
-      const names = [name, ...this.dependencies.convs[name].vectors];
+    layerParameters(name) {
+      const names = [name, ...(this.dependencies.vectors[name] ?? [])];
       return sum(names.map((tensor) => product(this.shapes[tensor])));
     }
 
@@ -57,15 +64,17 @@ const planning = (() => {
     }
 
     /** The nearest plan whose cut layers keep a multiple of this many channels. */
-    rounded(multiple) {
-      if (multiple === 1) return this;
+    rounded(channelMultiple) {
+      if (channelMultiple === 1) return this;
       const ratios = {};
       for (const name of Object.keys(this.ratios)) {
         const [channels] = this.dependencies.shapes[name];
-        const left = channels - this.channelsRemoved(name);
+        const [[, , size]] = this.dependencies.groups[name].members; // of a block of its own
+        const left = channels - this.blocksRemoved(name) * size;
+        const multiple = commonMultiple(channelMultiple, size);
         const multiples = Math.floor((left + multiple / 2) / multiple);
         const kept = Math.min(channels, Math.max(1, multiples) * multiple);
-        ratios[name] = this.channelsRemoved(name) ? 1 - kept / channels : 0;
+        ratios[name] = left < channels ? 1 - kept / channels : 0;
       }
       return new Plan(this.dependencies, ratios);
     }
@@ -91,7 +100,8 @@ const planning = (() => {
     const uniform = (ratio) =>
       new Plan(dependencies, Object.fromEntries(names.map((name) => [name, ratio])));
     const share = (ratio) => 1 - uniform(ratio).flops / flops;
-    const most = share(1 - 1 / Math.min(...names.map((name) => dependencies.shapes[name][0])));
+    const thinnest = Math.min(...names.map((name) => dependencies.groups[name].blocks));
+    const most = share(1 - 1 / thinnest);
     if (most < target - tolerance) {
       throw new PlanError(
         `target_ratio ${target} is out of reach: ${names.length} matched layers, cut to their last ` +

@@ -21,6 +21,7 @@ from ssd_model.data.picture import open_image
 from ssd_model.operators import multiclass_nms
 from ssd_model.programs import build_detector
 from tests.helpers.browser import needs_browser
+from tests.helpers.own_networks import build
 from tests.helpers.photographs import photograph
 from utils.paths import ROOT
 
@@ -165,15 +166,27 @@ def test_suppression_is_paddles(page, program, run, background, settings):
     assert total >= 5
 
 
-@pytest.fixture(scope="module")
-def dependencies():
+def mixed(image):
+    """A residual addition, a convolution with groups, and a matrix of weights."""
+    x = paddle.static.nn.conv2d(image, 12, 3, padding=1)
+    x = paddle.nn.functional.relu(x + paddle.static.nn.conv2d(x, 12, 3, padding=1))
+    x = paddle.static.nn.conv2d(x, 24, 3)
+    x = paddle.static.nn.conv2d(x, 18, 3, groups=6)
+    x = paddle.static.nn.conv2d(x, 20, 1)
+    return paddle.nn.Linear(20, 4)(x.mean(axis=[2, 3]))
+
+
+@pytest.fixture(scope="module", params=["detector", "mixed"])
+def dependencies(request):
+    if request.param == "mixed":
+        return analyse(build(mixed).evaluation)
     return analyse(build_detector(11, is_train=False).program)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def planner(page, dependencies):
     """Calls a function of the page, which finds the dependencies in `DEPENDENCIES`."""
-    page.add_script_tag(content=f"const DEPENDENCIES = {json.dumps(as_json(dependencies))};")
+    page.evaluate("(found) => (window.DEPENDENCIES = found)", as_json(dependencies))
 
     def call(function: str, argument):
         return json.loads(page.evaluate(f"(x) => JSON.stringify(({function})(x))", argument))
@@ -182,21 +195,24 @@ def planner(page, dependencies):
 
 
 FACTS = """(plan) => [plan.shapes, plan.flops, plan.parameters, plan.summary(),
-  Object.fromEntries(Object.keys(plan.dependencies.convs).map(
-    (name) => [name, [plan.convFlops(name), plan.convParameters(name)]]))]"""
+  Object.fromEntries(Object.keys(plan.dependencies.positions).map(
+    (name) => [name, [plan.layerFlops(name), plan.layerParameters(name)]]))]"""
 
 
 def facts(plan: Plan) -> list:
-    convs = {n: [plan.conv_flops(n), plan.conv_parameters(n)] for n in plan.dependencies.convs}
+    names = plan.dependencies.positions
+    layers = {name: [plan.layer_flops(name), plan.layer_parameters(name)] for name in names}
     shapes = {name: list(shape) for name, shape in plan.shapes.items()}
-    return [shapes, plan.flops, plan.parameters, plan.summary(), convs]
+    return [shapes, plan.flops, plan.parameters, plan.summary(), layers]
 
 
 def test_random_plans_are_pythons(planner, dependencies):
     chance = random.Random(0)
     plans = []
     for _ in range(200):
-        names = chance.sample(list(dependencies.groups), chance.randint(1, 12))
+        filters = list(dependencies.groups)
+        names = chance.sample(filters, chance.randint(1, min(12, len(filters))))
+        names = chance.choice([names, dependencies.masters(names)])
         # Eighths of 64 channels and the like: halves, too, that are rounded to the even neighbour.
         ratios = {n: chance.choice([chance.random(), chance.randrange(256) / 256]) for n in names}
         plans.append([ratios, chance.choice([1, 2, 8, 16, 48])])
@@ -219,20 +235,22 @@ def test_random_plans_are_pythons(planner, dependencies):
         except PlanError:
             expected, refused = None, refused + 1
         assert page_facts == expected, ratios
-    assert refused < 20
+    assert 0 < refused < 100
 
 
 def test_random_searches_are_pythons(planner, dependencies):
     chance = random.Random(1)
     searches = []
     for _ in range(60):
-        names = chance.sample(list(dependencies.groups), chance.randint(1, 15))
-        searches.append([sorted(names, key=list(dependencies.shapes).index), chance.random()])
+        filters = list(dependencies.groups)
+        names = chance.sample(filters, chance.randint(1, min(15, len(filters))))
+        searches.append(["|".join(f"{re.escape(name)}$" for name in names), chance.random()])
     found = planner(
-        f"""(searches) => searches.map(([names, target]) => {{
+        f"""(searches) => searches.map(([text, target]) => {{
           try {{
+            const names = pattern.matchFilters(text, DEPENDENCIES);
             const plan = planning.nearestUniformPlan(DEPENDENCIES, names, target);
-            return [Object.values(plan.ratios)[0], ...({FACTS})(plan)];
+            return [Object.entries(plan.ratios), ...({FACTS})(plan)];
           }} catch (error) {{
             return error.message;
           }}
@@ -240,11 +258,10 @@ def test_random_searches_are_pythons(planner, dependencies):
         searches,
     )
     refused = 0
-    for (names, target), page_facts in zip(searches, found, strict=True):
-        pattern = "|".join(f"{re.escape(name)}$" for name in names)
+    for (pattern, target), page_facts in zip(searches, found, strict=True):
         try:
             plan = nearest_uniform_plan(dependencies, pattern, target)
-            assert page_facts == [plan.uniform_ratio, *facts(plan)]
+            assert page_facts == [list(map(list, plan.ratios.items())), *facts(plan)]
         except PlanError as error:
             refused += 1
             # Python shortens the target.
@@ -252,9 +269,17 @@ def test_random_searches_are_pythons(planner, dependencies):
     assert 5 < refused < 55
 
 
-def pythons(pattern: str, names: list[str]) -> list[str] | None:
+NAMES = [
+    f"{layer}_{number}.{end}"
+    for layer in ("conv2d", "depthwise_conv2d", "batch_norm")
+    for number in (*range(16), 23)
+    for end in ("w_0", "b_0")
+]
+
+
+def pythons(pattern: str) -> list[str] | None:
     try:
-        return matching(re.match, pattern, names)
+        return matching(re.match, pattern, NAMES)
     except PatternError:
         return None
 
@@ -289,12 +314,11 @@ def in_page(page, patterns: list[str], names: list[str]) -> list[list[str] | str
         "$",
     ],
 )
-def test_usual_patterns_are_understood(page, dependencies, pattern):
-    names = list(dependencies.shapes)
-    assert in_page(page, [pattern], names) == [pythons(pattern, names)]
+def test_usual_patterns_are_understood(page, pattern):
+    assert in_page(page, [pattern], NAMES) == [pythons(pattern)]
 
 
-def test_the_page_never_differs_from_python(page, dependencies):
+def test_the_page_never_differs_from_python(page):
     """Random patterns: the page takes the same names, or says that it cannot tell."""
     chance = random.Random(2)
     pieces = (
@@ -304,15 +328,14 @@ def test_the_page_never_differs_from_python(page, dependencies):
         *("(?P=a)", "(?>", "(?#", "^", "$", "[[a]", "[a&&b]", "[a--b]", "[_-z]", " ", "#"),
     )
     patterns = ["".join(chance.choices(pieces, k=chance.randint(1, 6))) for _ in range(4000)]
-    names = list(dependencies.shapes)
     told = 0
-    for pattern, found in zip(patterns, in_page(page, patterns, names), strict=True):
+    for pattern, found in zip(patterns, in_page(page, patterns, NAMES), strict=True):
         if isinstance(found, list):
             told += 1
-            assert found == pythons(pattern, names), pattern
+            assert found == pythons(pattern), pattern
         elif "no regular expression" in found:
-            assert pythons(pattern, names) is None, pattern
-    assert told > 500
+            assert pythons(pattern) is None, pattern
+    assert told > 300
 
 
 @pytest.mark.parametrize("pattern", ["(conv.*)*x", "((a+)b?)+c", "(a|ab)*c", r"(\w+){2,}x"])
@@ -325,7 +348,7 @@ def test_a_pattern_that_takes_for_ever_is_refused(page, pattern):
     "pattern, message",
     [
         ("conv1_weights", "pruned_params 'conv1_weights' matches none of the "),
-        ("conv2d_1|depthwise_conv2d_2.w_0$", "also matches what can't be cut:\n  depthwise_conv2d"),
+        ("conv2d_1|.*b_0$", "also matches what can't be cut:\n  "),
         ("(?P<a>conv)", "this page cannot tell what Python makes of (?P<a>conv)"),
         ("(conv", "is no regular expression"),
     ],
