@@ -25,6 +25,7 @@ from ssd_model.detection_map import detection_label, detection_map
 from ssd_model.detection_output import decode_boxes, detection_output
 from ssd_model.distillation import distillation_loss
 from ssd_model.network import mobilenet_ssd
+from ssd_model.place import default_place
 from ssd_model.ssd_loss import ssd_loss
 
 RNG = np.random.default_rng(0)
@@ -83,7 +84,7 @@ def attempt(part: Callable) -> str:
                 for name, array in FEED.items()
             }
             out = part(data)
-            executor = paddle.static.Executor(paddle.CPUPlace())
+            executor = paddle.static.Executor(default_place())
             executor.run(startup)
             executor.run(main, feed=FEED, fetch_list=[out])
     except Exception as error:

@@ -12,6 +12,7 @@ from pruning.plan import Plan
 from pruning.search import search_uniform_plan
 from ssd_model.export.inference_model import save_inference_model
 from ssd_model.export.onnx_model import end_in_boxes, export_onnx, prior_boxes
+from ssd_model.place import default_place
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.weights import load_weights, save_weights, write_tensors
 from study.trials import PATTERN
@@ -60,7 +61,7 @@ class Network:
         save_weights(program, Path(f"{self.prefix}.safetensors"), scope)
         shape = 2, *detector.image.shape[1:]
         image = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
-        boxes, scores = paddle.static.Executor(paddle.CPUPlace()).run(
+        boxes, scores = paddle.static.Executor(default_place()).run(
             ended,
             feed={detector.image.name: image},
             fetch_list=list(outputs),

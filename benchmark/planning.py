@@ -4,13 +4,13 @@ import argparse
 import json
 import time
 
-import paddle
 from paddleslim.prune import Pruner
 
 from benchmark.networks import CLASS_NUM, Network
 from pruning.cut import apply_plan
 from pruning.dependencies import analyse
 from ssd_model.optimizers import one_cycle
+from ssd_model.place import default_place
 from ssd_model.programs import build_detector, new_scope
 from utils.profiles import FINE_TUNE_RATE
 
@@ -31,7 +31,7 @@ def main() -> None:
     else:
         # paddleslim searches nothing: the ratio is given to it.
         start = time.perf_counter()
-        cut = (scope, list(plan.ratios), list(plan.ratios.values()), paddle.CPUPlace())
+        cut = (scope, list(plan.ratios), list(plan.ratios.values()), default_place())
         # The eval Program first, for the ranks come from the scope that the second call cuts.
         Pruner().prune(evaluation.program, *cut, only_graph=True)
         Pruner().prune(training.program, *cut)

@@ -20,6 +20,7 @@ from ssd_model.data.scenes import write_scenes
 from ssd_model.evaluation import evaluate
 from ssd_model.export.onnx_model import prior_boxes
 from ssd_model.optimizers import one_cycle
+from ssd_model.place import default_place
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.weights import load_weights, read_tensors
 from utils.paths import BASELINE, BUILD
@@ -42,7 +43,7 @@ def paddle_steps(network: Network) -> dict[str, Callable[[dict], object]]:
     plan = network.plan(analyse(evaluation.program))
     train, test = apply_plan(plan, [training.program, evaluation.program], scope)
     kernels.use_onednn(train)
-    executor = paddle.static.Executor(paddle.CPUPlace())
+    executor = paddle.static.Executor(default_place())
     losses, maps = [training.loss.name], [("map", evaluation.map.name)]
     return {
         "train": lambda feed: executor.run(train, feed=feed, fetch_list=losses, scope=scope)[0],

@@ -30,3 +30,4 @@ from pruning.search import nearest_uniform_plan, search_uniform_plan
 from pruning.selection import measure_eliminations
 from pruning.sensitivity import measure_sensitivities, sensitive_plan
 from pruning.target_sweep import TARGETS, between, sweep
+from ssd_model.place import default_place

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import paddle
 from paddle.static import Executor, Program, Scope, Variable
 
 from pruning.cut import apply_plan
 from pruning.plan import Plan
 from ssd_model.export.inference_model import save_inference_model
 from ssd_model.export.predict import compare_latency
+from ssd_model.place import default_place
 from ssd_model.scope import empty_scope
 
 
@@ -40,7 +40,7 @@ def measure_latency(
     prefixes: dict[str, Path] = {}
     for plan in plans:
         scope = Scope()
-        Executor(paddle.CPUPlace()).run(startup, scope=scope)
+        Executor(default_place()).run(startup, scope=scope)
         (pruned,) = apply_plan(plan, [program], scope)
         prefixes[str(plan.flops)] = folder / f"flops-{plan.flops}"
         save_inference_model(prefixes[str(plan.flops)], pruned, image, outputs, scope)

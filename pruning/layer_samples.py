@@ -17,6 +17,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from paddle.base.framework import Operator
 from paddle.static import Program
 
+from ssd_model.place import default_place
+
 PLACES = 1500
 """Of a batch's feature maps this many places are looked at, or all if there are fewer."""
 
@@ -33,7 +35,7 @@ class ScopedProgram:
 
     @cached_property
     def _executor(self) -> paddle.static.Executor:
-        return paddle.static.Executor(paddle.CPUPlace())
+        return paddle.static.Executor(default_place())
 
     def run(self, feed: dict[str, np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
         """Values of Variables; only what leads to them from the feed is run."""

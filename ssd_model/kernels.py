@@ -2,14 +2,16 @@
 
 import platform
 
-import paddle
+from paddle.base import core
 from paddle.static import Program
+
+from ssd_model.place import on_cpu
 
 
 def has_onednn() -> bool:
-    """Whether this Paddle computes on a CPU for which it carries oneDNN."""
+    """Whether Programs run on a CPU for which this Paddle carries oneDNN."""
     on_x86 = platform.machine() in ("x86_64", "AMD64")
-    return on_x86 and not paddle.is_compiled_with_cuda()
+    return on_x86 and core.is_compiled_with_onednn() and on_cpu()
 
 
 def use_onednn(program: Program, everywhere: bool = False) -> None:

@@ -10,6 +10,7 @@ from ssd_model.detection_output import detection_counts, detection_output
 from ssd_model.distillation import distillation_loss
 from ssd_model.network import mobilenet_ssd
 from ssd_model.operators import reduce_sum
+from ssd_model.place import default_place
 from ssd_model.ssd_loss import ssd_loss
 
 TEACHER_FEEDS = ("teacher_location", "teacher_confidence")
@@ -112,7 +113,7 @@ def build_detector(
 def new_scope(*detectors: Detector) -> paddle.static.Scope:
     """A scope with the random parameters of detectors that share their names."""
     scope = paddle.static.Scope()
-    executor = paddle.static.Executor(paddle.CPUPlace())
+    executor = paddle.static.Executor(default_place())
     for detector in detectors:
         executor.run(detector.startup_program, scope=scope)
     return scope

@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import warnings
+from importlib.metadata import distributions
 from pathlib import Path
 
 SUPPORTED_PYTHON = ((3, 11), (3, 12), (3, 13))
@@ -32,16 +33,23 @@ def _is_amd() -> bool:
     return cpuinfo.exists() and "AuthenticAMD" in cpuinfo.read_text()
 
 
+def _for_gpus() -> bool:
+    """Whether Programs may run on a GPU, as far as can be told before Paddle is imported."""
+    installed = any(True for _ in distributions(name="paddlepaddle-gpu"))
+    return installed and not os.environ.get("PLACE")
+
+
 def _set_environment() -> None:
     settings = {
         # Static Programs and paddleslim's Pruner know only the old intermediate representation.
         "FLAGS_enable_pir_api": "0",
-        # One maths thread a core; the executor's own threads would only fight them.
+        # One maths thread a core; on a CPU the executor's own threads would only fight them.
         "OMP_NUM_THREADS": str(cores()),
-        "FLAGS_new_executor_serial_run": "1",
         # Keep Paddle's start-up notices out of the notebooks; its warnings and errors stay.
         "GLOG_minloglevel": "1",
     }
+    if not _for_gpus():
+        settings["FLAGS_new_executor_serial_run"] = "1"
     if _is_amd():
         # The MKL inside Paddle takes its slow path on AMD unless told that AVX2 is there.
         settings["MKL_DEBUG_CPU_TYPE"] = "5"
@@ -74,6 +82,11 @@ def _silence_known_notices() -> None:
         warnings.filterwarnings("ignore", message)
 
 
+def _told(kind: type[Exception], sentence: str) -> BaseException:
+    """An error that ends a script with its sentence, and that a notebook shows below the cell."""
+    return (kind if "ipykernel" in sys.modules else SystemExit)(sentence)
+
+
 def _import_paddle() -> None:
     """Import paddle without its two lines against the OMP_NUM_THREADS that we chose."""
     heard = io.StringIO()
@@ -84,8 +97,7 @@ def _import_paddle() -> None:
         if "libgomp" not in str(error):
             raise
         sentence = "Paddle needs libgomp, which is not installed: apt-get install libgomp1"
-        # A script ends with the sentence; a notebook shows it below the cell.
-        raise (ImportError if "ipykernel" in sys.modules else SystemExit)(sentence) from None
+        raise _told(ImportError, sentence) from None
     finally:
         lines = heard.getvalue().splitlines(keepends=True)
         sys.stderr.writelines(line for line in lines if "OMP_NUM_THREADS" not in line)
@@ -112,6 +124,8 @@ def prepare() -> None:
     Raises:
         RuntimeError: on a Python that this project is not tested with, or when paddle was
             imported before with other settings.
+        SystemExit: Paddle cannot be loaded, or PLACE in the environment is no place; in a
+            notebook ImportError and ValueError.
     """
     if python_fault():
         raise RuntimeError(python_fault())
@@ -121,3 +135,9 @@ def prepare() -> None:
     _keep_freed_memory()
     _silence_known_notices()
     _import_paddle()
+    from ssd_model.place import cpu_wanted  # which needs paddle
+
+    try:
+        cpu_wanted()
+    except ValueError as error:
+        raise _told(ValueError, str(error)) from None

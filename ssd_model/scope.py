@@ -8,6 +8,8 @@ import numpy as np
 import paddle
 from paddle.static import Scope
 
+from ssd_model.place import Place, default_place
+
 
 def read_tensor(scope: Scope, name: str) -> np.ndarray:
     """A copy of a Variable's value.
@@ -26,13 +28,17 @@ def read_tensor(scope: Scope, name: str) -> np.ndarray:
 def write_tensor(scope: Scope, name: str, array: np.ndarray) -> None:
     """Replace a Variable's value; the shape may change, the device does not."""
     old = scope.var(name).get_tensor()
-    place = paddle.CPUPlace()
-    if old._is_initialized() and old._place().is_gpu_place():
-        place = paddle.CUDAPlace(old._place().gpu_device_id())
+    place = _place_of(old) if old._is_initialized() else default_place()
     # A new tensor, since setting the old one would keep the layout that oneDNN gave it.
     new = paddle.base.core.DenseTensor()
     new.set(np.ascontiguousarray(array), place)
     old._share_data_with(new)
+
+
+def _place_of(tensor: paddle.base.core.DenseTensor) -> Place:
+    """Where a tensor lies, in the form that `set` takes."""
+    place = tensor._place()
+    return paddle.CUDAPlace(place.gpu_device_id()) if place.is_gpu_place() else paddle.CPUPlace()
 
 
 def weights_digest(scope: Scope, names: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from paddle.static import Scope
 
 from ssd_model.data.readers import Reader, feeds
 from ssd_model.fusion import fused
+from ssd_model.place import default_place
 from ssd_model.programs import TEACHER_FEEDS, Detector, build_detector, new_scope
 from ssd_model.weights import load_weights
 
@@ -31,7 +32,7 @@ class TaughtReader:
         self.batch_sampler = getattr(reader, "batch_sampler", None)
 
     def __iter__(self) -> Iterator[dict]:
-        executor = paddle.static.Executor(paddle.CPUPlace())
+        executor = paddle.static.Executor(default_place())
         with fused(self._program, self._scope, self._answers) as (program, scope):
             for feed in feeds(self._reader):
                 # use_prune: of the eval Program only what leads to the answers is run.

@@ -1,5 +1,9 @@
 """Paddle must be set up before any module imports it, whichever test runs first."""
 
+import os
+
+os.environ["PLACE"] = "cpu"  # what is tested, and where the golden values hold
+
 import utils  # noqa: F401  isort: skip
 
 from pathlib import Path

@@ -25,6 +25,7 @@ from ssd_model.data.loader import make_loader
 from ssd_model.data.readers import feeds
 from ssd_model.files import write_json
 from ssd_model.optimizers import one_cycle
+from ssd_model.place import default_place
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.scope import empty_scope, write_tensor
 from ssd_model.weights import save_weights
@@ -215,7 +216,7 @@ def seconds_an_image(work: Workspace, image_size: int, batches: int = 3) -> floa
     """Seconds that an image takes in training here, measured on a few batches."""
     training = build_detector(work.class_num, True, one_cycle(1e-6, 10), image_size)
     kernels.use_onednn(training.program)
-    scope, executor = new_scope(training), paddle.static.Executor(paddle.CPUPlace())
+    scope, executor = new_scope(training), paddle.static.Executor(default_place())
     size = work.profile.batch_size
     loader = make_loader(
         work.training,

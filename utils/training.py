@@ -13,6 +13,7 @@ from pruning.history import History
 from ssd_model.data.augment import Augmentation
 from ssd_model.data.loader import make_loader
 from ssd_model.data.records import Split
+from ssd_model.place import default_place
 from ssd_model.programs import Detector, build_detector, new_scope
 from ssd_model.teacher import taught_by
 from ssd_model.weights import load_weights
@@ -79,7 +80,7 @@ def train(
             validation, evaluation.feed_list, batch_size, **options
         )
     compressor = Compressor(
-        paddle.CPUPlace(),
+        default_place(),
         scope,
         training.program,
         train_reader=train_reader,

@@ -11,6 +11,7 @@ from ssd_model.data.augment import Augmentation
 from ssd_model.data.kept import KEPT
 from ssd_model.data.picture import open_image
 from ssd_model.data.records import Record, Split
+from ssd_model.place import default_place
 
 __all__ = [
     "FEED_NAMES",
@@ -218,7 +219,7 @@ def make_loader(
     return FeedLoader(
         dataset if num_workers else _Guarded(dataset),
         feed_list=list(feed_list),
-        places=paddle.CPUPlace(),
+        places=default_place(),
         return_list=False,
         batch_sampler=batches,
         collate_fn=collate,

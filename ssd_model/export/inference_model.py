@@ -11,6 +11,7 @@ from paddle.static import Program, Scope, Variable
 
 from ssd_model import kernels
 from ssd_model.files import write_file, write_json
+from ssd_model.place import default_place
 
 FILES = (".pdmodel", ".pdiparams")
 DESCRIPTION = ".classes.json"
@@ -57,7 +58,7 @@ def save_inference_model(
             str(prefix),
             [block.var(image.name)],
             [block.var(output.name) for output in outputs],
-            paddle.static.Executor(paddle.CPUPlace()),
+            paddle.static.Executor(default_place()),
             program=program,
         )
     _forget_call_stacks(Path(f"{prefix}.pdmodel"))

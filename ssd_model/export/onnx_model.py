@@ -14,6 +14,7 @@ from ssd_model.export.onnx_metadata import metadata
 from ssd_model.export.onnx_nodes import convert
 from ssd_model.export.onnx_suppression import suppress
 from ssd_model.files import write_file
+from ssd_model.place import default_place
 from ssd_model.programs import Detector
 
 
@@ -84,7 +85,7 @@ def end_in_boxes(
 def prior_boxes(program: Program, image: Variable, scope) -> list[np.ndarray]:
     """The priors of an eval Program and their variances, [P, 4] each."""
     (coder,) = (op for op in program.global_block().ops if op.type == "box_coder")
-    return paddle.static.Executor(paddle.CPUPlace()).run(
+    return paddle.static.Executor(default_place()).run(
         program,
         feed={image.name: np.zeros((1, *image.shape[1:]), "float32")},
         fetch_list=[coder.input("PriorBox")[0], coder.input("PriorBoxVar")[0]],
