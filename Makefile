@@ -86,7 +86,7 @@ detect: $(READY) ## draw what a saved model finds in photographs: IMAGES= MODEL=
 	  --output "$(OUTPUT)/detections"
 
 # The report is the last thing that a run leaves.
-html: $(READY) ## make the HTML tutorial of the notebooks that were run (and run them, if none were)
+html: $(READY) ## build the HTML tutorial from the notebooks that were run (and run them, if none were)
 	@test -e "$(OUTPUT)/report.json" || $(MAKE) --no-print-directory run-notebooks
 	$(BIN)/python -m docs.build --output "$(OUTPUT)"
 
@@ -109,18 +109,18 @@ lint: $(READY) ## check style, and that the notebooks carry no outputs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-format: $(READY) ## mend style, strip the notebooks' outputs
+format: $(READY) ## fix the style, strip the notebooks' outputs
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/nbstripout notebooks/*.ipynb
 
-baseline: $(READY) ## train the shipped baseline again (about two hours on two cores; goes on where it stopped)
+baseline: $(READY) ## train the shipped baseline again (about two hours on two cores; resumes where it stopped)
 	$(BIN)/python -m study.shipped_baseline
 
-results: $(READY) ## measure what pruning costs, for results/ (hours; goes on where it stopped)
+results: $(READY) ## measure what pruning costs, for results/ (hours; resumes where it stopped)
 	$(BIN)/python -m study
 
-benchmark: $(READY) ## measure how fast it all is, beside other engines and PyTorch (most of an hour, on an idle machine)
+benchmark: $(READY) ## measure how fast it all is, compared with other engines and PyTorch (most of an hour, on an idle machine)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -r benchmark/requirements.txt
 	$(BIN)/python -m benchmark
 
