@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pruning.config import load_config, write_config
+from ssd_model.scope import empty_scope
+from tests.helpers.small_run import SCOPES
 from tests.helpers.voc_folder import make_voc
 
 # Quick and the same each time, for the gate; the long one looks for what that one misses.
@@ -49,6 +51,13 @@ def run(program):
         return executor.run(program, feed=feed, fetch_list=fetch_list)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def free_scopes():
+    yield
+    while SCOPES:
+        empty_scope(SCOPES.pop())
 
 
 @pytest.fixture

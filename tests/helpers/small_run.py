@@ -25,6 +25,10 @@ def make_batch(seed: int, images: int = 2) -> dict[str, np.ndarray]:
 BATCHES = [make_batch(0), make_batch(1), make_batch(2, images=1)]
 
 
+SCOPES: list[paddle.static.Scope] = []
+"""Of all setups; each test frees its own, since Paddle keeps a scope until the process ends."""
+
+
 class Setup:
     """A network in a scope of its own, and a Compressor on it."""
 
@@ -34,6 +38,7 @@ class Setup:
         self.train = build_detector(3, True, optimizer if optimizer_inside else None, SIZE)
         self.eval = build_detector(3, False, image_size=SIZE)
         self.scope = paddle.static.Scope()
+        SCOPES.append(self.scope)
         self.executor = paddle.static.Executor(CPU)
         for detector in (self.train, self.eval):
             self.executor.run(detector.startup_program, scope=self.scope)

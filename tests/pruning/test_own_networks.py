@@ -14,7 +14,7 @@ from pruning.dependencies import DEPTHWISE, HEAD, analyse
 from pruning.plan import Plan
 from ssd_model import kernels
 from ssd_model.fusion import fused
-from ssd_model.scope import read_tensor
+from ssd_model.scope import empty_scope, read_tensor
 from tests.helpers.indexed_graph import IndexedGraph
 from tests.helpers.own_networks import CPU, WHOLE, build
 
@@ -30,7 +30,8 @@ LEFT_BY_PADDLESLIM = {
 @pytest.fixture(scope="module", params=WHOLE)
 def case(request):
     network = build(WHOLE[request.param], (3, 64, 64))
-    return request.param, network, analyse(network.evaluation)
+    yield request.param, network, analyse(network.evaluation)
+    empty_scope(network.scope)
 
 
 @pytest.fixture
