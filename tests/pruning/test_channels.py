@@ -223,7 +223,7 @@ def test_a_criterion_of_a_filter_that_another_leads_is_refused(tmp_path):
     path.write_text(yaml.safe_dump(content))
     dependencies = analyse(build(residual).evaluation)
     with pytest.raises(ConfigError, match=r"conv2d_1\.w_0', which is cut with 'conv2d_0\.w_0'"):
-        check_config(load_config(path), path, dependencies, ["loss"], True, True)
+        check_config(load_config(path), path, dependencies, ["loss"], None, True, True)
 
 
 def test_groups_go_whole():
