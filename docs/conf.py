@@ -52,7 +52,8 @@ napoleon_use_rtype = False
 GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end
 # Backticks in docstrings: a link where there is something of that name, else plain code.
 default_role = "any"
-suppress_warnings = ["ref.any"]
+# Nor does it matter which of several attributes has the name of a type, as `set`.
+suppress_warnings = ["ref.any", "ref.python"]
 # Types of other libraries have their pages elsewhere, where no build without a net can look.
 nitpick_ignore_regex = [("py:.*", r"(?!(ssd_model|pruning|utils)\.).*|.*\.Annotated")]
 
