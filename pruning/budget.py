@@ -45,15 +45,12 @@ def budget_plan(
     """
     check_reachable(dependencies, list(errors), target_ratio, cost, multiple)
     layers = {name: _Layer(dependencies, name, multiple) for name in errors}
-    shapes = {name: list(dependencies.shapes[name]) for name in dependencies.positions}
-    left = goal = sum(cost(name, tuple(shape)) for name, shape in shapes.items())
-    goal *= 1 - target_ratio
+    shapes = _shapes(dependencies)
+    left = _total(shapes, cost)
+    goal = left * (1 - target_ratio)
     while left > goal:
         offers = [
-            (
-                (errors[name][layer.removed + layer.piece] - errors[name][layer.removed]) / saved,
-                name,
-            )
+            (layer.adds(errors[name]) / saved, name)
             for name, layer in layers.items()
             if layer.can_give and (saved := layer.saves(shapes, cost)) > 0
         ]
@@ -74,18 +71,27 @@ def check_reachable(
     """
     check_target(target_ratio)
     layers = [_Layer(dependencies, name, multiple) for name in names]
-    shapes = {name: list(dependencies.shapes[name]) for name in dependencies.positions}
-    unpruned = sum(cost(name, tuple(shape)) for name, shape in shapes.items())
+    shapes = _shapes(dependencies)
+    unpruned = _total(shapes, cost)
     for layer in layers:
         while layer.can_give:
             layer.give(shapes)
-    most = 1 - sum(cost(name, tuple(shape)) for name, shape in shapes.items()) / unpruned
+    most = 1 - _total(shapes, cost) / unpruned
     if most < target_ratio:
         raise PlanError(
             f"target_ratio {target_ratio:g} is out of reach: {len(layers)} matched layers, each "
             f"without {MOST:.0%} of its channels, would save {most:.2f}; match more layers or ask "
             "for less"
         )
+
+
+def _shapes(dependencies: Dependencies) -> dict[str, list[int]]:
+    """Of what costs something, before the cut."""
+    return {name: list(dependencies.shapes[name]) for name in dependencies.positions}
+
+
+def _total(shapes: Mapping[str, list[int]], cost: Cost) -> float:
+    return sum(cost(name, tuple(shape)) for name, shape in shapes.items())
 
 
 class _Layer:

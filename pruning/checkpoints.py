@@ -18,7 +18,7 @@ import numpy as np
 import paddle
 from paddle.static import Scope
 
-from ssd_model.scope import read_tensor
+from ssd_model.scope import kept_variables, read_tensor
 from ssd_model.weights import WeightsError, read_tensors, write_tensors
 
 KEEP = ("last", "best", "all")
@@ -83,12 +83,8 @@ def save(
     """
     for partial in folder.glob(".epoch-*"):  # of a process that was killed as it wrote
         partial.unlink()
-    names = {v.name for program in programs for v in program.list_vars() if v.persistable}
-    arrays = {
-        name: read_tensor(scope, name)
-        for name in sorted(names)
-        if scope.find_var(name) is not None and scope.find_var(name).get_tensor()._is_initialized()
-    }
+    names = sorted(var.name for var in kept_variables(scope, programs))
+    arrays = {name: read_tensor(scope, name) for name in names}
     path = _path(folder, state.epoch)
     try:
         write_tensors(path, arrays, {"state": json.dumps(asdict(state))})

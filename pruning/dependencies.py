@@ -109,6 +109,10 @@ class Dependencies:
             first.setdefault(self.groups[name].filters, name)
         return list(first.values())
 
+    def input_axis(self, name: str) -> int:
+        """Where a filter, or a matrix of weights, has its inputs."""
+        return 1 if name in self.convs else 0
+
     def why_not(self, name: str) -> str | None:
         """Why a parameter cannot be pruned by name; None if it can."""
         if name in self.groups:
@@ -264,11 +268,16 @@ def _vectors(
     return vectors, None
 
 
+def is_update(op) -> bool:
+    """Whether an operator is an optimizer's step for a parameter."""
+    return "Param" in op.input_names and "Grad" in op.input_names
+
+
 def optimizer_state(program: paddle.static.Program) -> Iterator[tuple[str, str]]:
     """(name, parameter) of every velocity or moment that has its parameter's shape."""
     block = program.global_block()
     for op in block.ops:
-        if "Param" in op.input_names and "Grad" in op.input_names:
+        if is_update(op):
             parameter = op.input("Param")[0]
             shape = block.var(parameter).shape
             for slot in op.input_names:

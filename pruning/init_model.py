@@ -10,7 +10,7 @@ import paddle
 
 from pruning.dependencies import Dependencies, analyse
 from pruning.plan import Plan, PlanError
-from ssd_model.scope import read_tensor, write_tensor
+from ssd_model.scope import kept_variables, read_tensor, write_tensor
 from ssd_model.weights import (
     LoadReport,
     WeightsError,
@@ -51,10 +51,7 @@ def load_init_model(
         WeightsError: the weights cannot be read, or none fits. The scope is then as it was.
     """
     report = load_weights(programs[-1], path, scope)
-    for var in {var.name: var for program in programs for var in program.list_vars()}.values():
-        held = scope.find_var(var.name) if var.persistable else None
-        if held is None or not held.get_tensor()._is_initialized():
-            continue
+    for var in kept_variables(scope, programs):
         array = read_tensor(scope, var.name)
         if array.ndim == len(var.shape) and array.shape != tuple(var.shape):
             write_tensor(scope, var.name, array[tuple(slice(side) for side in var.shape)])

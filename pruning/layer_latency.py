@@ -5,12 +5,7 @@ wants, which in the network it is not. So whole networks are run, unpruned and e
 each operator is timed in them. In between a straight line over a layer's multiply-adds stands.
 """
 
-import json
-import tempfile
-from pathlib import Path
-
 import numpy as np
-from paddle.profiler import Profiler, ProfilerTarget
 from paddle.static import Program
 
 from pruning.budget import Cost
@@ -19,6 +14,7 @@ from pruning.dependencies import Dependencies
 from pruning.layer_samples import ScopedProgram, first_input
 from pruning.plan import Plan
 from ssd_model.fusion import fused
+from ssd_model.profiling import profile_operators
 from ssd_model.progress import progress
 from ssd_model.scope import copy_scope, empty_scope
 
@@ -36,8 +32,8 @@ def latency_cost(network: ScopedProgram, dependencies: Dependencies, multiple: i
         multiple: the networks that are timed keep a multiple of this many channels a layer.
     """
     measured: dict[str, dict[int, float]] = {name: {} for name in dependencies.positions}
+    masters = dependencies.masters(dependencies.groups)
     for ratio in progress(RATIOS, "time layers"):
-        masters = dependencies.masters(dependencies.groups)
         plan = Plan(dependencies, dict.fromkeys(masters, ratio)).rounded(multiple)
         for name, milliseconds in _time_layers(network, plan).items():
             measured[name][plan.layer_flops(name)] = milliseconds
@@ -61,12 +57,10 @@ def _time_layers(network: ScopedProgram, plan: Plan) -> dict[str, float]:
         filters = [op.input("Filter")[0] for op in quick.global_block().ops if _is_conv(op.type)]
         timed = ScopedProgram(quick, inside)
         timed.run(feed, ends)  # the first is slower: kernels are chosen
-        # Without a handler it would leave a folder of logs.
-        with Profiler(targets=[ProfilerTarget.CPU], on_trace_ready=lambda _: None) as profiler:
-            for _ in range(RUNS):
-                timed.run(feed, ends)
+        operators = profile_operators(lambda: timed.run(feed, ends), RUNS)
     empty_scope(scope)
-    medians = np.median(np.reshape(_convolutions(profiler), (RUNS, -1)), axis=0)
+    convolutions = [milliseconds for kind, milliseconds in operators if _is_conv(kind)]
+    medians = np.median(np.reshape(convolutions, (RUNS, -1)), axis=0)
     return dict(zip(filters, medians.tolist(), strict=True))
 
 
@@ -82,17 +76,6 @@ def _ends(program: Program, image: str) -> list[str]:
             for name in op.input_arg_names:
                 ends.pop(name, None)
     return [name for name in ends if not block.var(name).persistable]
-
-
-def _convolutions(profiler: Profiler) -> list[float]:
-    """Milliseconds of the convolutions of all runs, in their order."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trace.json"
-        profiler.export(str(path), "json")
-        events = json.loads(path.read_text())["traceEvents"]
-    found = [event for event in events if event.get("cat") == "Operator"]
-    found = [event for event in found if _is_conv(event["name"].partition("[")[0])]
-    return [event["dur"] / 1e3 for event in sorted(found, key=lambda event: event["ts"])]
 
 
 def _is_conv(kind: str) -> bool:

@@ -159,8 +159,8 @@ class Plan:
         unpruned, convs = self.unpruned, self.dependencies.convs
         rows = []
         for name in self.dependencies.positions:
-            # A matrix has its outputs on the second axis.
-            out, into = (0, 1) if name in convs else (1, 0)
+            into = self.dependencies.input_axis(name)
+            out = 1 - into
             before, after = unpruned.shapes[name], self.shapes[name]
             row = {
                 "layer": name,

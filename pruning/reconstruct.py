@@ -122,19 +122,20 @@ def _steps(plan: Plan, program: Program) -> list[list[PlainConv]]:
     }
     steps = defaultdict(list)
     for conv in plain_convs(program):
-        if plan.shapes[conv.filter][1] < plan.dependencies.shapes[conv.filter][1]:
+        if _lost(plan, conv.filter):
             steps[conv.input].append(conv)
     return sorted(steps.values(), key=lambda step: produced.get(step[0].input, -1))
 
 
+def _lost(plan: Plan, name: str) -> bool:
+    """Whether a filter or a matrix lost inputs."""
+    axis = plan.dependencies.input_axis(name)
+    return plan.shapes[name][axis] < plan.dependencies.shapes[name][axis]
+
+
 def _tell_what_stays(plan: Plan, refitted: set[str]) -> None:
     """Name what lost inputs and is not refitted."""
-    before, convs = plan.dependencies.shapes, plan.dependencies.convs
-    stays = [
-        name
-        for name in plan.dependencies.positions.keys() - refitted
-        if plan.shapes[name][name in convs] < before[name][name in convs]  # a matrix: axis 0
-    ]
+    stays = [name for name in plan.dependencies.positions.keys() - refitted if _lost(plan, name)]
     if stays:
         print(f"reconstruct: {some(sorted(stays))} stay as they are, not being plain convolutions")
 

@@ -8,7 +8,7 @@ from pruning import checkpoints
 from pruning.checkpoints import RunState
 from pruning.config import CompressConfig
 from pruning.pruned_network import PrunedNetwork
-from ssd_model.scope import write_tensor
+from ssd_model.scope import kept_variables, write_tensor
 
 
 class Resume:
@@ -104,11 +104,8 @@ class Resume:
 
     def _check_scope(self) -> None:
         scope = self._network.scope
-        for var in self._network.train.list_vars():
-            found = scope.find_var(var.name) if var.persistable else None
-            if found is None or not found.get_tensor()._is_initialized():
-                continue
-            shape = tuple(found.get_tensor().shape())
+        for var in kept_variables(scope, [self._network.train]):
+            shape = tuple(scope.find_var(var.name).get_tensor().shape())
             if len(shape) == len(var.shape) and shape != tuple(var.shape):
                 raise ValueError(
                     f"{var.name} has shape {shape} in the scope and {tuple(var.shape)} in the "

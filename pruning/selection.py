@@ -82,7 +82,7 @@ def _readers_of(dependencies: Dependencies, name: str) -> list[tuple[str, int]]:
         (member, axis)
         for member, axis in dependencies.groups[name].members
         if member in dependencies.positions
-        and axis == (member in convs)  # a matrix has its inputs on the first axis
+        and axis == dependencies.input_axis(member)
         and not (member in convs and convs[member].depthwise)
     ]
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import paddle
 
+from pruning.dependencies import is_update
 from pruning.layer_samples import ScopedProgram
 from ssd_model.progress import progress
 from ssd_model.scope import copy_scope, empty_scope, read_tensor
@@ -53,6 +54,6 @@ def _without_updates(program: paddle.static.Program) -> paddle.static.Program:
     copy = program.clone()
     block = copy.global_block()
     for i, op in reversed(list(enumerate(block.ops))):
-        if "Param" in op.input_names and "Grad" in op.input_names:
+        if is_update(op):
             block._remove_op(i)
     return copy

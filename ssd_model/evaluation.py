@@ -1,6 +1,5 @@
 """Metrics of an eval Program over a whole set, and what it finds there."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -105,14 +104,12 @@ def _run(
     """The images of each batch, and what was fetched."""
     # One of its own, since an Executor keeps the Programs that it has run.
     executor = paddle.static.Executor(executor.place)
-    options = {"fetch_list": fetches, "use_prune": True}
     with fused(program, scope, fetches) as (program, scope):
         for feed in batches:
-            with warnings.catch_warnings():
-                # Ground truth is fed, and not needed for all that may be fetched.
-                warnings.filterwarnings("ignore", "The variable .* is not found in program")
-                values = executor.run(program, feed=feed, scope=scope, **options)
-            yield _images(feed), values
+            yield (
+                _images(feed),
+                executor.run(program, feed=feed, fetch_list=fetches, scope=scope, use_prune=True),
+            )
 
 
 def _images(feed: dict) -> int:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import paddle
-from paddle.static import Scope
+from paddle.static import Program, Scope, Variable
 
 from ssd_model.place import Place, default_place
 
@@ -17,12 +17,11 @@ def read_tensor(scope: Scope, name: str) -> np.ndarray:
     Raises:
         ValueError: it has none.
     """
-    var = scope.find_var(name)
-    if var is None or not var.get_tensor()._is_initialized():
+    if not has_value(scope, name):
         raise ValueError(
             f"{name} has no value in the scope: run the startup program, or load weights"
         )
-    return np.array(var.get_tensor())
+    return np.array(scope.find_var(name).get_tensor())
 
 
 def write_tensor(scope: Scope, name: str, array: np.ndarray) -> None:
@@ -49,13 +48,23 @@ def weights_digest(scope: Scope, names: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def copy_scope(scope: Scope, program: paddle.static.Program) -> Scope:
+def has_value(scope: Scope, name: str) -> bool:
+    """Whether a Variable has a value in a scope."""
+    var = scope.find_var(name)
+    return var is not None and var.get_tensor()._is_initialized()
+
+
+def kept_variables(scope: Scope, programs: Iterable[Program]) -> list[Variable]:
+    """What Programs keep from run to run, as far as it has a value in the scope; each once."""
+    every = {var.name: var for program in programs for var in program.list_vars()}
+    return [var for var in every.values() if var.persistable and has_value(scope, var.name)]
+
+
+def copy_scope(scope: Scope, program: Program) -> Scope:
     """A scope of its own with what a Program keeps from run to run."""
     copy = paddle.static.Scope()
-    for var in program.list_vars():
-        held = scope.find_var(var.name) if var.persistable else None
-        if held is not None and held.get_tensor()._is_initialized():
-            write_tensor(copy, var.name, read_tensor(scope, var.name))
+    for var in kept_variables(scope, [program]):
+        write_tensor(copy, var.name, read_tensor(scope, var.name))
     return copy
 
 

@@ -74,11 +74,9 @@ def train(
     )
     if taught:
         train_reader = taught_by(train_reader, teacher, class_num, image_size)
-    decides = {}
-    if validation is not None:
-        decides["validation_reader"] = make_loader(
-            validation, evaluation.feed_list, batch_size, **options
-        )
+    deciding = None
+    if validation:
+        deciding = make_loader(validation, evaluation.feed_list, batch_size, **options)
     compressor = Compressor(
         default_place(),
         scope,
@@ -88,7 +86,7 @@ def train(
         eval_program=evaluation.program,
         eval_reader=make_loader(test, evaluation.feed_list, batch_size, **options),
         eval_fetch_list=[("map", evaluation.map.name)],
-        **decides,
+        validation_reader=deciding,
     )
     config_file = folder / "train.yaml"
     write_config(config_file, epochs, folder, keep=keep, **(strategy or {}))
