@@ -45,6 +45,8 @@ class RunState:
     """Times that each strategy has pruned, by its name."""
     history: list[dict[str, Any]] = field(default_factory=list)
     lr_scheduler: dict[str, Any] | None = None
+    workers: int = 1
+    """That have trained it."""
     finished: bool = False
 
 

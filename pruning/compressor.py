@@ -1,6 +1,7 @@
 """`Compressor` of PaddleSlim 1.x: train, prune when the config says so, evaluate, remember."""
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from pruning.reconstruct import Reconstruction
 from pruning.resume import Resume
 from pruning.strategies import PruneStrategy, Step
 from pruning.validation import Validation
-from ssd_model import kernels
-from ssd_model.data.readers import FeedList, Reader, first_batches
+from ssd_model import kernels, workers
+from ssd_model.data.readers import FeedList, Reader, check_shareable, first_batches
 from ssd_model.evaluation import FetchList, evaluate
 from ssd_model.training_pass import train_epoch
 
@@ -51,8 +52,8 @@ class Compressor:
             `eval_reader`, as in the original, which had no such argument.
 
     Raises:
-        ValueError: something is missing, a fetch list names what is not in its Program, or two
-            fetches have one label.
+        ValueError: something is missing, a fetch list names what is not in its Program, two
+            fetches have one label, or several workers cannot share the train reader.
     """
 
     def __init__(
@@ -78,6 +79,9 @@ class Compressor:
         check_labels([*train_fetch_list, *eval_fetch_list])
         check_fetches(train_program, train_fetch_list)
         check_fetches(eval_program, eval_fetch_list)
+        self._common: dict[str, Any] = {}  # what must be equal in all workers
+        if train_reader is not None and workers.size() > 1:
+            self._common = check_shareable(train_reader, workers.size())
         self._executor = paddle.static.Executor(place)
         self._train_reader, self._train_feed_list = train_reader, train_feed_list
         self._eval_reader, self._eval_feed_list = eval_reader, eval_feed_list
@@ -119,6 +123,9 @@ class Compressor:
     def run(self) -> History:
         """Carry the config out; a run that was stopped resumes from its last checkpoint.
 
+        In processes that Paddle's launcher has started, all of them train one network together,
+        and the first does the rest: see `ssd_model.workers`.
+
         A checkpoint is this run's if the config and the weights at the start are the same. The
         readers can't be compared: give other data another `checkpoint_path`.
 
@@ -132,11 +139,16 @@ class Compressor:
             WeightsError: nothing in `init_model` fits, or it is damaged.
             ValueError: the scope's tensors do not fit the Programs, or are what a run that was
                 stopped has left.
+            WorkersError: the workers don't come together, or were given different data.
         """
         if self._config is None:
             raise ValueError("call config(path) before run()")
         folder = self._config.checkpoint_path
-        with lock(folder) if folder else nullcontext():
+        locked = lock(folder) if folder and workers.is_first() else nullcontext()
+        with workers.together(), locked:
+            strategies = [strategy.model_dump(mode="json") for strategy in self._config.strategies]
+            epochs = self._config.epoch
+            workers.check_same({**self._common, "epochs": epochs, "strategies": strategies})
             state = self._resume.start(self._config)
             if state.steps:
                 first = state.ratios[-sum(state.steps.values())]
@@ -192,23 +204,37 @@ class Compressor:
         self, state: RunState, stage: str, started: float, losses: dict[str, float] | None = None
     ) -> None:
         """Evaluate the network as it is now, and put a row into the history."""
-        metrics = evaluate(
-            self._executor, self._network.evaluation, self._eval_reader, self._eval_fetch_list,
-            self._eval_feed_list, self._network.scope,
-        )  # fmt: skip
-        seconds = time.monotonic() - started
-        row = {
-            "stage": stage,
-            "epoch": state.epoch,
-            "seconds": seconds,
-            **(losses or {}),
-            **metrics,
-        }
-        state.history.append(row)
-        _print_row(row, self._config.epoch)
+
+        def measure() -> dict[str, Any]:
+            metrics = evaluate(
+                self._executor, self._network.evaluation, self._eval_reader, self._eval_fetch_list,
+                self._eval_feed_list, self._network.scope,
+            )  # fmt: skip
+            seconds = time.monotonic() - started
+            at = {"stage": stage, "epoch": state.epoch, "seconds": seconds}
+            row = {**at, **(losses or {}), **metrics}
+            _print_row(row, self._config.epoch)
+            return row
+
+        state.history.append(workers.once(measure))
 
     def _prune(self, strategy: PruneStrategy, state: RunState, started: float) -> None:
         """One step of a strategy, and what reconstructs the network after it."""
+        reconstruct = self._cut(strategy, state.epoch) if workers.is_first() else None
+        state.ratios.append(workers.once(lambda: dict(self._network.plan.ratios)))
+        self._network.spread(state.ratios)
+        if not state.steps:
+            self.plan = self._network.plan
+        state.steps[strategy.name] = state.steps.get(strategy.name, 0) + 1
+        self._record(state, "pruned", started)
+        if strategy.reconstruct_images:
+            if reconstruct:
+                reconstruct()
+            self._network.spread(state.ratios)
+            self._record(state, "reconstructed", started)
+
+    def _cut(self, strategy: PruneStrategy, epoch: int) -> Callable[[], None] | None:
+        """Plan a step and carry it out; returns what is then to reconstruct the network."""
         network, dependencies, batches = self._network, self._network.dependencies, []
         if strategy.reconstruct_images:
             count = strategy.reconstruct_images
@@ -218,21 +244,15 @@ class Compressor:
         names = dependencies.match(strategy.pruned_params)
         ranking = rank(strategy.criterions, names, dependencies, before, training, batches)
         metric = self._validation.metric(strategy)
-        plan = strategy.plan_step(Step(dependencies, before, ranking, metric, state.epoch))
-        reconstruction = None
-        if batches:
-            reconstruction = Reconstruction(plan, before, ranking.criterions)
+        plan = strategy.plan_step(Step(dependencies, before, ranking, metric, epoch))
+        reconstruction = Reconstruction(plan, before, ranking.criterions) if batches else None
         network.prune(plan, ranking.criterions)
-        if not state.steps:
-            self.plan = plan
-        state.ratios.append(dict(plan.ratios))
-        state.steps[strategy.name] = state.steps.get(strategy.name, 0) + 1
         print(plan.summary())
-        self._record(state, "pruned", started)
-        if reconstruction:
-            images = [batch[first_input(network.train)] for batch in batches]
-            reconstruction.carry_out(ScopedProgram(network.evaluation, network.scope), images)
-            self._record(state, "reconstructed", started)
+        if not reconstruction:
+            return None
+        images = [batch[first_input(network.train)] for batch in batches]
+        after = ScopedProgram(network.evaluation, network.scope)
+        return lambda: reconstruction.carry_out(after, images)
 
     def _history(self, state: RunState) -> History:
         unpruned, plan = self._network.unpruned, self._network.plan

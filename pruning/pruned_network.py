@@ -1,5 +1,6 @@
 """A network that is pruned step by step: its Programs, their scope, and what was done to them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from paddle.static import Program, Scope
@@ -8,6 +9,8 @@ from pruning.cut import Criterions, apply_plan, reshape_programs
 from pruning.dependencies import Dependencies, analyse
 from pruning.init_model import load_init_model, plan_of_weights
 from pruning.plan import Plan
+from ssd_model import workers
+from ssd_model.data_parallel import broadcast
 from ssd_model.scope import weights_digest
 from ssd_model.weights import LoadReport
 
@@ -49,6 +52,20 @@ class PrunedNetwork:
         plan = Plan(self.dependencies, ratios)
         self.train, self.evaluation = reshape_programs(plan, [self.train, self.evaluation])
         self.plan = plan
+
+    def spread(self, ratios: Sequence[dict[str, float]]) -> None:
+        """Give all workers the network that worker 0 has.
+
+        Args:
+            ratios: by which it was cut, one pruning after the other.
+        """
+        if workers.size() == 1:
+            return
+        if not workers.is_first():
+            self.restart()
+            for cut in ratios:
+                self.reshape(cut)
+        broadcast(self.scope, self.train, self.evaluation)
 
     def restart_from(self, init_model: Path | None) -> None:
         """The Programs as they were given, or with the shapes of weights to start from.

@@ -1,5 +1,6 @@
 """Where a run begins: at its start, or where its last checkpoint has left it."""
 
+from dataclasses import asdict
 from typing import Any
 
 from paddle.optimizer.lr import LRScheduler
@@ -8,6 +9,7 @@ from pruning import checkpoints
 from pruning.checkpoints import RunState
 from pruning.config import CompressConfig
 from pruning.pruned_network import PrunedNetwork
+from ssd_model import workers
 from ssd_model.scope import kept_variables, write_tensor
 
 
@@ -30,12 +32,21 @@ class Resume:
     def start(self, config: CompressConfig) -> RunState:
         """Put network and scheduler where this run is: at its start, or at its last checkpoint.
 
+        Of several workers, the first does that, and the others take over what it has.
+
         Raises:
             CheckpointError: the folder holds an unfinished run of another kind, or has no room.
             WeightsError, PlanError: `init_model` is damaged or does not fit.
             ValueError: the scope's tensors do not fit the Programs, or are what a run that was
                 stopped has left.
         """
+        state = RunState(**workers.once(lambda: asdict(self._start(config))))
+        if self._scheduler and not workers.is_first():
+            self._scheduler.set_state_dict(state.lr_scheduler or self._first_step)
+        self._network.spread(state.ratios)
+        return state
+
+    def _start(self, config: CompressConfig) -> RunState:
         network = self._network
         if network.digest() == self._left:
             raise ValueError(
@@ -58,15 +69,15 @@ class Resume:
             self._scheduler.set_state_dict(self._first_step)
         # What was cut before is the first of the cuts.
         cut_before = [dict(network.plan.ratios)] if network.plan.ratios else []
-        return RunState(fingerprint, ratios=cut_before)
+        return RunState(fingerprint, ratios=cut_before, workers=workers.size())
 
     def save(self, config: CompressConfig, state: RunState) -> None:
-        """Write a checkpoint, if the config wants them.
+        """Write a checkpoint, if the config wants them; of several workers the first does.
 
         Raises:
             CheckpointError: it cannot be written; the earlier ones are still there.
         """
-        if config.checkpoint_path is None:
+        if config.checkpoint_path is None or not workers.is_first():
             return
         state.lr_scheduler = self._scheduler.state_dict() if self._scheduler else None
         network = self._network
@@ -92,6 +103,12 @@ class Resume:
             self._scheduler.set_state_dict(state.lr_scheduler)
         ended = "this run has ended; its result is in" if state.finished else "resuming from"
         print(f"{ended} {path} ({state.epoch} epochs trained)")
+        if state.workers != workers.size() and not state.finished:
+            print(
+                f"it was trained by {state.workers} worker(s), and goes on with {workers.size()}: "
+                "the numbers will differ a little from those of a run that kept their number"
+            )
+            state.workers = workers.size()
         return state
 
     def _fingerprint(self, config: CompressConfig) -> dict[str, Any]:

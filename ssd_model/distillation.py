@@ -4,7 +4,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle.static import Variable
 
-from ssd_model.operators import reduce_sum
+from ssd_model.operators import batch_total, reduce_sum
 
 
 def distillation_loss(
@@ -34,4 +34,4 @@ def distillation_loss(
     distance = reduce_sum(F.smooth_l1_loss(location, teacher_location, reduction="none"), axis=-1)
     seen = 1 - probability[:, :, 0]
     loss = reduce_sum(divergence + seen * distance, axis=1, keepdim=True)
-    return loss / paddle.clip(reduce_sum(seen), min=1.0)
+    return loss / paddle.clip(batch_total(seen), min=1.0)

@@ -3,10 +3,24 @@
 from paddle.base.layer_helper import LayerHelper
 from paddle.static import Variable
 
+BATCH_TOTAL = "batch_total"
+"""With this begins the name of what `batch_total` gives."""
 
-def reduce_sum(x: Variable, axis: int | None = None, keepdim: bool = False) -> Variable:
+
+def batch_total(x: Variable) -> Variable:
+    """Sum over a batch, for a loss to divide by: over the whole batch, if several workers share it.
+
+    No gradient may flow into it.
+    """
+    # Programs keep names when they are copied and pruned.
+    return reduce_sum(x, name=BATCH_TOTAL)
+
+
+def reduce_sum(
+    x: Variable, axis: int | None = None, keepdim: bool = False, name: str = "reduce_sum"
+) -> Variable:
     """Sum over one axis, or over all of them."""
-    helper = LayerHelper("reduce_sum")
+    helper = LayerHelper(name)
     out = helper.create_variable_for_type_inference(x.dtype)
     helper.append_op(
         type="reduce_sum",

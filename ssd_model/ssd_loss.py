@@ -5,7 +5,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle.static import Variable
 
-from ssd_model.operators import reduce_sum
+from ssd_model.operators import batch_total, reduce_sum
 from ssd_model.prior_matching import assign_targets
 
 
@@ -84,7 +84,7 @@ def ssd_loss(
     loss = conf_loss_weight * conf_loss * conf_weight + loc_loss_weight * loc_loss * positive
     loss = reduce_sum(loss, axis=1)
     if normalize:
-        loss = loss / paddle.clip(reduce_sum(positive), min=1.0)
+        loss = loss / paddle.clip(batch_total(positive), min=1.0)
     return loss
 
 

@@ -107,7 +107,8 @@ class DetectionDataset(paddle.io.Dataset):
 class SeededBatches(paddle.io.BatchSampler):
     """Batches of (epoch, index) pairs, in an order that depends on seed and epoch only.
 
-    Call `set_epoch` before each pass; the last, smaller batch comes unless `drop_last`.
+    Call `set_epoch` before each pass; the last, smaller batch comes unless `drop_last`. Several
+    workers share every batch: each image goes to one of them.
     """
 
     def __init__(
@@ -123,19 +124,36 @@ class SeededBatches(paddle.io.BatchSampler):
         self.count = len(dataset)
         self.seed = seed
         self.epoch = 0
+        self.worker, self.workers = 0, 1
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order, and the augmentation, of the passes that follow."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, worker: int = 0, workers: int = 1) -> None:
+        """Choose the order, the augmentation and the share of the passes that follow.
+
+        Args:
+            worker: whose share of every batch comes.
+            workers: how many share; `batch_size` is that of all together.
+        """
+        self.epoch, self.worker, self.workers = epoch, worker, workers
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """For every batch, the images in this worker's share and in the whole.
+
+        Where the last batch has fewer images than there are workers, some have a share of 0: they
+        get its first image to run on, which must not count.
+        """
+        return [(len(batch[self.worker :: self.workers]), len(batch)) for batch in self._batches()]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        # A list, made at once: a later set_epoch must not change a pass that has begun.
+        return iter([batch[self.worker :: self.workers] or batch[:1] for batch in self._batches()])
+
+    def _batches(self) -> list[list[tuple[int, int]]]:
         order = np.arange(self.count)
         if self.shuffle:
             np.random.default_rng([self.seed, self.epoch]).shuffle(order)
         pairs = [(self.epoch, int(index)) for index in order]
         starts = range(0, len(self) * self.batch_size, self.batch_size)
-        # A list, made at once: a later set_epoch must not change a pass that has begun.
-        return iter([pairs[start : start + self.batch_size] for start in starts])
+        return [pairs[start : start + self.batch_size] for start in starts]
 
 
 def collate(items: Sequence[Item]) -> Item:

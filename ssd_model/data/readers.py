@@ -34,6 +34,31 @@ def set_epoch(reader: Reader, epoch: int) -> None:
         sampler.set_epoch(epoch)
 
 
+def check_shareable(reader: Reader, workers: int) -> dict[str, int]:
+    """See that several workers can share the batches of a reader.
+
+    Returns:
+        What must be equal in all of them, by name.
+
+    Raises:
+        ValueError: they can't, or not so many.
+    """
+    sampler = getattr(reader, "batch_sampler", None)
+    if not hasattr(sampler, "sizes"):
+        raise ValueError(
+            f"{workers} workers cannot share the train reader: make it with make_loader, or give "
+            "its batch_sampler what SeededBatches has (both in ssd_model.data.loader)"
+        )
+    if sampler.count < workers:
+        raise ValueError(f"{workers} workers cannot share {sampler.count} image(s) to train on")
+    if sampler.batch_size % workers:
+        raise ValueError(
+            f"{workers} workers cannot share a batch of {sampler.batch_size} images equally: "
+            f"choose a batch size that {workers} divides"
+        )
+    return {"images to train on": sampler.count, "batch size": sampler.batch_size}
+
+
 def sample(reader: Reader, eval_rate: float, feed_list: FeedList | None = None) -> list[dict]:
     """A share of a reader's batches, spread evenly and kept in memory for many evaluations.
 

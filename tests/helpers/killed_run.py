@@ -35,8 +35,8 @@ Run = tuple[Compressor, paddle.static.Scope]
 PATIENCE = 120  # seconds of computing until an attempt counts as lost
 
 
-def make_data(folder: Path) -> Path:
-    names = [f"{i:03}" for i in range(IMAGES)]
+def make_data(folder: Path, images: int = IMAGES) -> Path:
+    names = [f"{i:03}" for i in range(images)]
     for i, name in enumerate(names):
         box = object_xml(("cat", "dog")[i % 2], 5 + 5 * i, 5, 60 + 5 * i, 45)
         add_image(folder, name, box, color=(40 * i, 90, 200))
@@ -45,7 +45,7 @@ def make_data(folder: Path) -> Path:
     return folder
 
 
-def build(data: Path) -> Run:
+def build(data: Path, batch: int = BATCH) -> Run:
     steps = EPOCHS * IMAGES // BATCH
     training = build_detector(3, True, one_cycle(1e-3, steps), image_size=SIZE, seed=1)
     evaluation = build_detector(3, False, image_size=SIZE)
@@ -58,7 +58,7 @@ def build(data: Path) -> Run:
         paddle.CPUPlace(),
         scope,
         training.program,
-        train_reader=make_loader(trainval, training.feed_list, BATCH, image_size=SIZE, **augmented),
+        train_reader=make_loader(trainval, training.feed_list, batch, image_size=SIZE, **augmented),
         train_fetch_list=[("loss", training.loss.name)],
         eval_program=evaluation.program,
         eval_reader=make_loader(test, evaluation.feed_list, BATCH, image_size=SIZE),
@@ -66,9 +66,11 @@ def build(data: Path) -> Run:
     ), scope
 
 
-def compress(compressor: Compressor, scope: paddle.static.Scope, folder: Path) -> None:
-    """Prune before the second epoch of four; write all that came of it to result.json."""
-    config = folder / "compress.yaml"
+def compress(
+    compressor: Compressor, scope: paddle.static.Scope, folder: Path, called: str = "result"
+) -> None:
+    """Prune before the second epoch of four; write all that came of it to <called>.json."""
+    config = folder / f"{called}.yaml"
     strategy = {"target_ratio": 0.3, "pruned_params": "conv2d_[1-9].w_0", "reconstruct_images": 4}
     write_config(config, EPOCHS, folder / "checkpoints", **strategy)
     config.write_text(config.read_text().replace("start_epoch: 0", "start_epoch: 1"))
@@ -81,7 +83,7 @@ def compress(compressor: Compressor, scope: paddle.static.Scope, folder: Path) -
             digest.update(name.encode() + read_tensor(scope, name).tobytes())
     rows = [{k: repr(v) for k, v in row.items() if k != "seconds"} for row in history.rows]
     result = {"tensors": digest.hexdigest(), "rows": rows, "ratios": history.ratios}
-    (folder / "result.json").write_text(json.dumps(result))
+    (folder / f"{called}.json").write_text(json.dumps(result))
 
 
 def attempt(run: Run, folder: Path, kill_after: float = PATIENCE) -> tuple[int, float]:
@@ -112,8 +114,8 @@ def attempt(run: Run, folder: Path, kill_after: float = PATIENCE) -> tuple[int, 
         time.sleep(0.005)
 
 
-def result(folder: Path) -> dict:
-    return json.loads((folder / "result.json").read_text())
+def result(folder: Path, name: str = "result") -> dict:
+    return json.loads((folder / f"{name}.json").read_text())
 
 
 def main(root: Path, kills: int, seed: int) -> dict:

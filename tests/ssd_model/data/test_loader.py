@@ -200,6 +200,31 @@ def test_set_epoch_leaves_a_begun_pass_alone(split):
     assert next(begun) == [(0, 0), (0, 1)]
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("images", [3, 6, 7, 8])
+def test_workers_share_every_batch(images, workers):
+    alone = SeededBatches(range(images), 6, shuffle=True, seed=1)
+    shared = [SeededBatches(range(images), 6, shuffle=True, seed=1) for _ in range(workers)]
+    orders = []
+    for epoch in range(3):
+        alone.set_epoch(epoch)
+        for worker, batches in enumerate(shared):
+            batches.set_epoch(epoch, worker, workers)
+        sizes = [batches.sizes() for batches in shared]
+        passes = [list(batches) for batches in shared]
+        for i, whole in enumerate(alone):
+            counted = [passes[w][i][: sizes[w][i][0]] for w in range(workers)]
+            assert sorted(sum(counted, [])) == sorted(whole)  # noqa: RUF017  nothing twice
+            assert {sizes[w][i][1] for w in range(workers)} == {len(whole)}
+            assert all(passes[w][i] for w in range(workers))  # each has something to run on
+        assert all(len(batches) == i + 1 for batches in passes)
+        orders.append(passes[0])
+    assert orders[0] != orders[1]
+    shared[-1].set_epoch(0)
+    alone.set_epoch(0)
+    assert list(shared[-1]) == list(alone)
+
+
 # Batches
 
 
