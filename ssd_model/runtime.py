@@ -44,8 +44,7 @@ def _set_environment() -> None:
         # Static Programs and paddleslim's Pruner know only the old intermediate representation.
         "FLAGS_enable_pir_api": "0",
         # One maths thread a core; on a CPU the executor's own threads would only fight them.
-        # Workers that the launcher has started on this machine share its cores.
-        "OMP_NUM_THREADS": str(max(1, cores() // int(os.environ.get("PADDLE_LOCAL_SIZE", 1)))),
+        "OMP_NUM_THREADS": str(cores()),
         # Keep Paddle's start-up notices out of the notebooks; its warnings and errors stay.
         "GLOG_minloglevel": "1",
     }

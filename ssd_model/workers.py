@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import psutil
 from paddle.base import core
 
 from ssd_model.place import on_cpu
@@ -119,8 +120,9 @@ class _Star:
         self._sending = threading.Lock()
         self._sockets: dict[int, socket.socket] = {}
         self._values: dict[int, queue.SimpleQueue] = {}
-        address, port = os.environ["PADDLE_TRAINER_ENDPOINTS"].split(",")[0].rsplit(":", 1)
-        (self._wait_for_all if is_first() else self._find_first)((address, int(port)))
+        first, *_ = os.environ["PADDLE_TRAINER_ENDPOINTS"].split(",")
+        self._host, port = first.rsplit(":", 1)
+        (self._wait_for_all if is_first() else self._find_first)((self._host, int(port)))
 
     def _wait_for_all(self, address: tuple[str, int]) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -182,8 +184,10 @@ class _Star:
                     # Before the end of worker 0, which may follow at once, is heard of.
                     self._inside = False
                 self._values[peer].put(message.get("value"))
-        except (OSError, ValueError):
-            pass  # the connection broke, in the middle of a line perhaps
+        except (ConnectionResetError, ValueError):
+            pass  # it died, in the middle of a line perhaps
+        except OSError:
+            end = f"{name} no longer answers"
         self._lost = end
         if not self._inside:
             return
@@ -216,11 +220,14 @@ class _Star:
         time.sleep(1)  # by then `_listen` has heard of a death that broke a Program, and ends this
         self._inside = False
         trace = "".join(traceback.format_exception(error))
-        self._tell_all({"end": f"{self._name} failed:\n{trace}"})
+        self._tell_all({"end": f"{self._name} failed:\n{trace.rstrip()}"})
 
     def connect_gloo(self) -> None:
-        host, port = os.environ["PADDLE_MASTER"].rsplit(":", 1)
-        self._store = core.TCPStore(host, int(port), is_first(), size(), SILENCE)
+        # By itself gloo takes the address of the host's name, which is often this machine's alone.
+        own = next(iter(self._sockets.values())).getsockname()[0]
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", _interface(own))
+        port = self.gather(_free_port() if is_first() else None)[0]
+        self._store = core.TCPStore(self._host, port, is_first(), size(), SILENCE)
         core.CommContextManager.create_gloo_comm_context(self._store, "0", rank(), size())
         self.has_gloo = True
 
@@ -240,6 +247,19 @@ class _Star:
                         connection.sendall(_line(message))
                 except OSError:
                     pass  # it is gone: `_listen` hears of that
+
+
+def _interface(address: str) -> str:
+    """The network interface that has an address of this machine."""
+    for name, addresses in psutil.net_if_addrs().items():
+        if address in {entry.address for entry in addresses}:
+            return name
+    raise WorkersError(f"no network interface here has the address {address}")
+
+
+def _free_port() -> int:
+    with socket.create_server(("", 0)) as server:
+        return server.getsockname()[1]
 
 
 def _line(message: dict) -> bytes:

@@ -14,11 +14,10 @@ PATIENCE = 120  # seconds until workers count as hanging
 def start_workers(count: int, work: Callable[[], None], folder: Path) -> list[int]:
     """Fork workers, which write what they say to `folder`/worker-<rank>.txt; their process ids."""
     folder.mkdir(parents=True, exist_ok=True)
-    ports = _free_ports(count + 1)
+    ports = _free_ports(count)
     environment = {
         "PADDLE_TRAINERS_NUM": str(count),
-        "PADDLE_TRAINER_ENDPOINTS": ",".join(f"127.0.0.1:{port}" for port in ports[1:]),
-        "PADDLE_MASTER": f"127.0.0.1:{ports[0]}",
+        "PADDLE_TRAINER_ENDPOINTS": ",".join(f"127.0.0.1:{port}" for port in ports),
     }
     started = []
     for rank in range(count):

@@ -1,5 +1,7 @@
 """A script for Paddle's launcher: the small run of `tests.helpers.killed_run` in a given folder."""
 
+import utils  # noqa: F401  isort: skip
+
 import sys
 from pathlib import Path
 

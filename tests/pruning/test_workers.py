@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +68,31 @@ def test_two_workers_prune_and_fine_tune_one_network(told):
     assert whole["said"][1] == ""
 
 
+def test_two_launchers_as_on_two_machines(root, tmp_path):
+    shutil.copytree(root / "voc", tmp_path / "voc")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        master = f"127.0.0.1:{server.getsockname()[1]}"
+    command = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "1"]
+    command += ["--nnodes", "2", "--master", master]
+    script = ["tests/helpers/launched_run.py", tmp_path]
+    started = [
+        subprocess.Popen(
+            [*command, "--log_dir", tmp_path / f"log-{i}", *script],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    assert sorted("epoch 4/4: loss" in words for words in said) == [False, True]
+    first, second = ((tmp_path / f"worker-{rank}.json").read_text() for rank in (0, 1))
+    assert first == second
+
+
 def test_weights_that_differ_are_an_error(monkeypatch):
     monkeypatch.setattr(workers, "gather", lambda digest: [digest, "other", digest])
     with pytest.raises(TrainingError, match="after epoch 3 the weights of worker 1 are not those"):
@@ -106,6 +134,76 @@ def test_a_worker_that_fails_shows_its_error_everywhere(told):
     for said in told["broken"]["said"]:
         assert said.endswith("OverflowError: a fault of one worker\n")
     assert "worker 1 (process " in told["broken"]["said"][0]
+
+
+@pytest.fixture
+def two_hosts():
+    """Two network namespaces with a cable between them; commands run in one or the other."""
+    if not shutil.which("ip"):
+        pytest.skip("no network namespaces can be made here: there is no ip command")
+    names = [f"host{rank}-{os.getpid()}" for rank in (0, 1)]
+
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True, capture_output=True)
+
+    try:
+        for name in names:
+            ip("netns", "add", name)
+        ends = ["type", "veth", "peer", "name", "cable1", "netns", names[1]]
+        ip("link", "add", "cable0", "netns", names[0], *ends)
+        for rank, name in enumerate(names):
+            ip("-n", name, "address", "add", f"{HOSTS[rank]}/24", "dev", f"cable{rank}")
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "link", "set", f"cable{rank}", "up")
+        yield names
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no network namespaces can be made here: {error}")
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+HOSTS = ("10.77.0.1", "10.77.0.2")
+WAITING = """
+import utils, time
+from ssd_model import workers
+with workers.together():
+    print(workers.once(lambda: "all are here"), flush=True)
+    while True:
+        workers.once(time.time)
+        time.sleep(0.1)
+"""
+
+
+def test_a_machine_that_is_cut_off_is_named(two_hosts):
+    environment = os.environ | {
+        "PADDLE_TRAINERS_NUM": "2",
+        "PADDLE_TRAINER_ENDPOINTS": ",".join(f"{host}:7100" for host in HOSTS),
+    }
+    started = [
+        subprocess.Popen(
+            ["ip", "netns", "exec", name, sys.executable, "-c", WAITING],
+            cwd=ROOT,
+            env=environment | {"PADDLE_TRAINER_ID": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank, name in enumerate(two_hosts)
+    ]
+    try:
+        assert [process.stdout.readline() for process in started] == ["all are here\n"] * 2
+        cut = time.monotonic()
+        subprocess.run(["ip", "-n", two_hosts[1], "link", "set", "cable1", "down"], check=True)
+        said = [process.communicate(timeout=60)[1] for process in started]
+        assert time.monotonic() - cut < 10
+        for other, words in zip((1, 0), said, strict=True):
+            assert f"stops: worker {other} (process" in words
+            assert words.endswith("no longer answers\n")
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 # What is refused before anything starts
