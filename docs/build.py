@@ -30,7 +30,7 @@ DOCS = ROOT / "docs"
 BESIDE = ("ssd_model/data/scenes/README", "ssd_model/pretrained/README")
 """Pages that stand beside what they tell of."""
 PAGES = (
-    *("index", "tryit", "report", "data", "board", "own_network"),
+    *("index", "tryit", "report", "data", "board", "own_network", "workers"),
     *("glossary", "fluid", "api", "contributing", "search"),
     *BESIDE,
 )
