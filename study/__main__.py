@@ -6,6 +6,7 @@ from pathlib import Path
 from pruning.lock import LockError, lock
 from ssd_model.files import write_json
 from study.page import write_page
+from study.repairs import measure_repairs
 from study.trials import add_controls, load_rows, measure, missing, run_trial, trial_folder
 from utils.paths import RESULTS, ROOT
 
@@ -28,7 +29,7 @@ def main() -> None:
     if arguments.latency or any(row["latency_ms_after"] is None for row in rows):
         measure(rows)
     write_json(arguments.out / "results.json", rows)
-    write_page(arguments.out, rows, ROOT / "README.md")
+    write_page(arguments.out, rows, measure_repairs(arguments.out), ROOT / "README.md")
 
 
 if __name__ == "__main__":
