@@ -1,4 +1,4 @@
-"""What the reconstruction repairs without any training, for each criterion: a part of `make results`.
+"""What the reconstruction repairs without training, for each criterion: a part of `make results`.
 
 With the heads refitted, and without: nothing reads what the heads give, so the repair without them
 is the repair with their weights put back.
