@@ -103,8 +103,8 @@ def standard(rows: Rows) -> pd.DataFrame:
     """
     frame = pd.DataFrame(rows)
     ways = [
-        WAYS.get((row["strategy"], row["criterion"]), "") + _heads(row)
-        for row in frame.to_dict("records")
+        way + _heads(row) if (way := WAYS.get((row["strategy"], row["criterion"]))) else None
+        for row in rows
     ]
     order = [way + heads for way in WAYS.values() for heads in (OLD_REPAIR, "")]
     frame["way"] = pd.Categorical(ways, order, ordered=True)
