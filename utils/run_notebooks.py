@@ -84,7 +84,7 @@ def own_kernel() -> Iterator[None]:
 
 
 def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
-    """Run one notebook; the executed copy is written as the cells end.
+    """Run one notebook; what it prints is shown, and the copy is written, as the cells go on.
 
     Raises:
         NotebookError: a cell failed, or the kernel died.
@@ -97,6 +97,8 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
             cwd=notebook.parent,
             progress_bar=False,
             log_output=False,
+            # Training tells there how long it will take, and what each epoch reached.
+            stdout_file=sys.stdout,
             # Cells tell their errors themselves; the kernel calls its own end an ERROR.
             extra_arguments=["--log-level=CRITICAL"],
         )
@@ -115,6 +117,8 @@ def _last_begun(copy: Path) -> int:
 
 
 def main() -> int:
+    # The notebooks print names of the user's, which no terminal's encoding must stop.
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description="Execute the notebooks in order.")
     parser.add_argument(
         "--data-dir", default="", help="a VOC or COCO folder; default: drawn road signs"
