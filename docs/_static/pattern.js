@@ -66,7 +66,7 @@ const pattern = (() => {
       expression = new RegExp(text, "y"); // matches at lastIndex alone
     } catch (error) {
       const reason = error.message.split(": ").pop().toLowerCase();
-      throw new PatternError(`pruned_params '${text}' is no regular expression: ${reason}`);
+      throw new PatternError(`pruned_params '${text}' is not a regular expression: ${reason}`);
     }
     return names.filter((name) => {
       expression.lastIndex = 0;
