@@ -52,7 +52,7 @@ class Plan:
             raise PlanError(f"{name} {reason}")
 
     def channels_removed(self, name: str) -> int:
-        """Number of output channels that a filter loses, rounded as in paddleslim."""
+        """Number of output channels a filter loses, rounded as in paddleslim and the original."""
         if name not in self.ratios:
             return 0
         group = self.dependencies.groups[name]
