@@ -128,7 +128,7 @@ def analyse(
     """Follow the channels of every convolution of an eval Program.
 
     Args:
-        train_program: the same network's. A layer that other layers follow there can't be cut.
+        train_program: the same network's. A filter followed by different layers there can't be cut.
     """
     if train_program is not None:
         return _in_both(analyse(program), analyse(train_program))
