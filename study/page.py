@@ -74,6 +74,23 @@ def repair_table(repairs: Rows) -> Table:
     return table + [[row["criterion"], *(_number(row[key]) for key in keys)] for row in repairs]
 
 
+def budget_table(budgets: Rows) -> Table:
+    """Budgets over multiply-adds and over milliseconds, the slowest network first."""
+    table = [["budget", "target_ratio", "latency, ms", "FLOPs, M", "reconstructed"]]
+    for row in sorted(budgets, key=lambda row: -row["latency_ms_after"]):
+        after = row["latency_ms_after"]
+        table.append(
+            [
+                row["budget"],
+                f"{row['target_ratio']:g}",
+                f"{after:.1f} ({after / row['latency_ms_before']:.2f})",
+                f"{row['flops_after'] / 1e6:.0f}",
+                _number(row["map_reconstructed"]),
+            ]
+        )
+    return table
+
+
 def class_table(rows: Rows) -> Table:
     """AP of each class at `COMPARED_AT`, chosen by reconstruction, seed 0; most hurt first."""
     frame = standard(rows).query("seed == 0")
@@ -141,7 +158,7 @@ def plot_map_against(rows: Rows, column: str, label: str, unit: float = 1) -> Fi
     return figure
 
 
-def write_page(folder: Path, rows: Rows, repairs: Rows, readme: Path) -> None:
+def write_page(folder: Path, made: dict[str, Table], rows: Rows, readme: Path) -> None:
     """CSV, plots and the tables in both pages."""
     flat = pd.DataFrame(rows).drop(columns=["ap_by_class", "classes", "ratios", "versions"])
     write_file(folder / "results.csv", flat.to_csv(index=False).encode())
@@ -154,14 +171,15 @@ def write_page(folder: Path, rows: Rows, repairs: Rows, readme: Path) -> None:
         plt.close(figure)
     for page in (folder / "README.md", readme):
         text = page.read_text(encoding="utf-8")
-        write_file(page, fill(text, tables(rows, repairs)).encode())
+        write_file(page, fill(text, made).encode())
 
 
-def tables(rows: Rows, repairs: Rows) -> dict[str, Table]:
+def tables(rows: Rows, repairs: Rows, budgets: Rows) -> dict[str, Table]:
     """Every table of the two pages, by its mark."""
     return {
         "ratios": main_table(rows),
         "repairs": repair_table(repairs),
+        "budgets": budget_table(budgets),
         "methods": method_table(rows),
         "classes": class_table(rows),
     }

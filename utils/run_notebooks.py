@@ -84,7 +84,7 @@ def own_kernel() -> Iterator[None]:
 
 
 def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
-    """Run one notebook, and write the executed copy after each cell.
+    """Run one notebook; show what it prints, and write the executed copy after each cell.
 
     Raises:
         NotebookError: a cell failed, or the kernel died.
@@ -97,6 +97,8 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
             cwd=notebook.parent,
             progress_bar=False,
             log_output=False,
+            # Training prints how long it will take, and what each epoch reached.
+            stdout_file=sys.stdout,
             # Cells report their errors themselves; the kernel logs its own end as an ERROR.
             extra_arguments=["--log-level=CRITICAL"],
         )
@@ -115,6 +117,8 @@ def _last_begun(copy: Path) -> int:
 
 
 def main() -> int:
+    # The notebooks print names of the user's, which no terminal's encoding must stop.
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description="Execute the notebooks in order.")
     parser.add_argument(
         "--data-dir", default="", help="a VOC or COCO folder; default: drawn road signs"

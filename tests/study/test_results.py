@@ -18,14 +18,10 @@ def rows():
     return json.loads((RESULTS / "results.json").read_text())
 
 
-@pytest.fixture
-def repairs():
-    return json.loads((RESULTS / "repairs.json").read_text())
-
-
 @pytest.mark.parametrize("page", [ROOT / "README.md", RESULTS / "README.md"])
-def test_pages_show_the_results(page, rows, repairs):
-    text, made = page.read_text(), tables(rows, repairs)
+def test_pages_show_the_results(page, rows):
+    others = [json.loads((RESULTS / f"{name}.json").read_text()) for name in ("repairs", "budgets")]
+    text, made = page.read_text(), tables(rows, *others)
     assert any(f"<!-- {name} -->" in text for name in made)
     assert fill(text, made) == text, "write_page of study/page.py makes the tables anew"
 
