@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from sphinx.locale import _
 
 
 def fill_in(page: str, report: dict[str, Any], results: bool) -> str:
@@ -18,7 +19,7 @@ def fill_in(page: str, report: dict[str, Any], results: bool) -> str:
 
 
 def _number(value: float | None, form: str = ".3f") -> str:
-    return "not measured" if value is None else format(value, form)
+    return _("not measured") if value is None else format(value, form)
 
 
 def _plain(text: str) -> str:

@@ -73,7 +73,8 @@ def own_kernel() -> Iterator[None]:
     """Kernels of this interpreter, whatever a user's kernel spec called python3 names."""
     before = os.environ.get("JUPYTER_PATH")
     with tempfile.TemporaryDirectory() as folder:
-        write_kernel_spec(Path(folder) / "kernels" / "python3")
+        paths = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        write_kernel_spec(Path(folder) / "kernels" / "python3", {"env": {"PYTHONPATH": paths}})
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, before]))
         try:
             yield
@@ -98,7 +99,7 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
             progress_bar=False,
             log_output=False,
             # Cells tell their errors themselves; the kernel calls its own end an ERROR.
-            extra_arguments=["--log-level=CRITICAL"],
+            extra_arguments=["--log-level=CRITICAL", "--ext=docs.plot_words"],
         )
     except PapermillExecutionError as error:
         message = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
