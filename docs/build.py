@@ -20,7 +20,7 @@ from docs.accessible import mend_pages
 from docs.catalogues import LOCALE
 from docs.check import find_faults
 from docs.dependencies import as_json
-from docs.translated import finish, translate_pages, write_words
+from docs.translated import finish, lacking_words, translate_pages, write_words
 from docs.tryit import NoModelError, write_script, write_tryit
 from pruning.dependencies import analyse
 from ssd_model.programs import build_detector
@@ -138,6 +138,16 @@ def write_result(folder: Path) -> None:
     (folder / "docs" / "images" / "result.png").write_bytes(picture)
 
 
+def plot_faults(folder: Path) -> list[str]:
+    """What plots say that has no translation; names of classes need none."""
+    classes = json.loads((folder / "report.json").read_text(encoding="utf-8"))["classes"]
+    return [
+        f"{source.name}: plots.po has no translation of {line!r}"
+        for source in NOTEBOOKS
+        for line in sorted(lacking_words(folder / "notebooks" / source.name, classes))
+    ]
+
+
 def write_scripts(work: Workspace, folder: Path) -> None:
     """Write what the pages compute with: the run's networks, and how their channels hang together.
 
@@ -158,14 +168,14 @@ def run_sphinx(folder: Path, html: Path, *options: str) -> int:
     """Build pages from a folder of gathered ones; returns the exit status."""
     return build_main(
         ["-c", str(DOCS), "-W", "--keep-going", "-n", "-q", "-E", *options,
-         "-d", str(folder.with_name("doctrees")), str(folder), str(html)]
+         "-d", f"{folder}-doctrees", str(folder), str(html)]
     )  # fmt: skip
 
 
 def build(output: Path) -> int:
     """Build `output`/html, and in it the same pages in Chinese; returns the exit status."""
     folder, html = output / "docs", output / "html"
-    chinese = output / LOCALE / "docs"
+    chinese = output / f"docs-{LOCALE}"
     try:
         gather(output, folder)
     except HtmlError as error:
@@ -187,7 +197,7 @@ def build(output: Path) -> int:
     pages += ["results/README", "results/speed"] * RESULTS.exists()
     pages += [f"{LOCALE}/{page}" for page in pages]
     faults = [f"no page {page}.html" for page in pages if not (html / f"{page}.html").exists()]
-    faults += find_faults(html)
+    faults += [*find_faults(html), *plot_faults(folder)]
     print(*faults, sep="\n", end="\n" if faults else "")
     print(f"{len(list(html.rglob('*.html')))} pages: {relative(html / 'index.html')}")
     return 1 if faults else 0

@@ -49,7 +49,8 @@ def translate(source: str, translations: Mapping[str, str]) -> str:
     """A page in another language; what has no translation stays as it is."""
     pieces, done = [], 0
     for message in find_messages(source):
-        pieces += [source[done : message.start], translations.get(message.text) or message.text]
+        own = source[message.start : message.end]
+        pieces += [source[done : message.start], translations.get(message.text) or own]
         done = message.end
     return "".join([*pieces, source[done:]])
 

@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,33 +29,32 @@ LABELS = (
 )
 
 
+def translated(path: Path, known: Mapping[str, str]) -> str:
+    """A page or a notebook, prose and plots translated; code and other outputs are as they were."""
+    if path.suffix != ".ipynb":
+        return translate(path.read_text(encoding="utf-8"), known)
+    notebook = nbformat.read(path, as_version=4)
+    translate_notebook(notebook, known)
+    for data in _plots(notebook):
+        data["image/png"] = data.pop(TYPE)["image/png"]
+    return nbformat.writes(notebook) + "\n"
+
+
 def translate_pages(folder: Path, target: Path) -> None:
-    """Copy a folder of gathered pages, prose and all but code and outputs translated."""
+    """Copy a folder of gathered pages, those translated that have a catalogue."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(folder, target, ignore=shutil.ignore_patterns("_static"))
     for source in SOURCES:
         name = page_name(source)
-        path, known = target / f"{name}{source.suffix}", translations(name)
-        if not path.exists():
-            continue
-        if source.suffix == ".ipynb":
-            notebook = nbformat.read(path, as_version=4)
-            translate_notebook(notebook, known)
-            show_translated_plots(notebook)
-            nbformat.write(notebook, path)
-        else:
-            path.write_text(translate(path.read_text(encoding="utf-8"), known), encoding="utf-8")
+        path = target / f"{name}{source.suffix}"
+        if path.exists():
+            path.write_text(translated(path, translations(name)), encoding="utf-8")
 
 
-def show_translated_plots(notebook: NotebookNode) -> None:
-    """Put the plots whose words are Chinese in the place of the others, where a run made them."""
-    for data in _plots(notebook):
-        data["image/png"] = data.pop(TYPE)["image/png"]
-
-
-def lacking_words(notebook: NotebookNode, classes: Sequence[str]) -> set[str]:
-    """What the plots of a notebook say that has no translation, names of classes left out."""
-    lacking = {line for data in _plots(notebook) for line in data[TYPE]["lacking"]}
+def lacking_words(path: Path, classes: Sequence[str]) -> set[str]:
+    """What the plots of an executed notebook say that has no translation, but names of classes."""
+    plots = _plots(nbformat.read(path, as_version=4))
+    lacking = {line for data in plots for line in data[TYPE]["lacking"]}
     names = {template(name) for name in classes}
     return lacking - names - {f"{name} {{}}" for name in names}
 
