@@ -52,7 +52,7 @@ def check_notebook(notebook: NotebookNode, path: Path) -> None:
         if cell.cell_type != "code":
             continue
         if cell.execution_count is None:
-            raise HtmlError(f"{path}, cell {number} was not run: make run-notebooks")
+            raise HtmlError(f"{path}, cell {number} was not run: run `make run-notebooks`")
         for output in cell.outputs:
             if output.output_type == "error":
                 raise HtmlError(f"{path}, cell {number} failed: {output.ename}: {output.evalue}")

@@ -4,6 +4,7 @@ And once more with `language` set, on the same pages in Chinese, which come to l
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,10 +14,14 @@ import utils  # noqa: F401  isort: skip  (sets Paddle up for autodoc)
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.locale import _
 
+from docs.elsewhere import kernels
 from docs.filling import fill_in
 
 project = "Prune a MobileNetV1-SSD"
 html_title = project
+# On GitHub, as owner/name: chapters then get links that open them where a kernel runs. A fork's
+# workflow says it by itself; without it there are no links.
+repository = os.environ.get("GITHUB_REPOSITORY", "")
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
@@ -112,7 +117,7 @@ def _fill_in(app, docname: str, source: list[str]) -> None:
         return
     report = json.loads((Path(app.srcdir) / "report.json").read_text())
     results = (Path(app.srcdir) / "results" / "README.md").exists()
-    source[0] = fill_in(source[0], report, results)
+    source[0] = fill_in(source[0], report, results, repository)
 
 
 def _offer_notebook(app, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -120,9 +125,11 @@ def _offer_notebook(app, pagename: str, templatename: str, context: dict, doctre
     if not pagename.startswith("notebooks/"):
         return
     source = context["pathto"](f"_sources/{context['sourcename']}", 1)
-    words = _("Download this notebook")
-    link = f'<p class="download"><a href="{source}" download>{words}</a></p>'
-    context["body"] = context["body"].replace("</h1>", f"</h1>{link}", 1)
+    links = [f'<a href="{source}" download>{_("Download this notebook")}</a>']
+    for name, url in kernels(repository, pagename).items():
+        links.append(f'<a href="{url}">{_(name)}</a>')
+    paragraph = f'<p class="download">{" · ".join(links)}</p>'
+    context["body"] = context["body"].replace("</h1>", f"</h1>{paragraph}", 1)
 
 
 def _add_page_files(app, pagename: str, templatename: str, context: dict, doctree) -> None:

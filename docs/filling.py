@@ -7,15 +7,16 @@ from jinja2 import Environment, StrictUndefined
 from sphinx.locale import _
 
 
-def fill_in(page: str, report: dict[str, Any], results: bool) -> str:
+def fill_in(page: str, report: dict[str, Any], results: bool, repository: str = "") -> str:
     """A page with the numbers of a report.json; one that is not there is an error.
 
     Args:
         results: whether the pages of results/ are shown, too.
+        repository: on GitHub, as owner/name; empty if there is none.
     """
     pages = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     pages.filters |= {"number": _number, "plain": _plain}
-    return pages.from_string(page).render(report=report, results=results)
+    return pages.from_string(page).render(report=report, results=results, repository=repository)
 
 
 def _number(value: float | None, form: str = ".3f") -> str:

@@ -103,7 +103,7 @@ def _spans(source: str) -> Iterator[tuple[int, int, bool]]:
             yield from ((place + m.start(), place + m.end(), True) for m in _CELL.finditer(text))
         elif start is None:
             start, end, indent = first, place + len(text), column
-            if text.lstrip().startswith(("<", "|")):
+            if text.lstrip().startswith(("<", "|", "#")):
                 yield start, end, False
                 start = None
         else:

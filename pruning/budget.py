@@ -1,5 +1,6 @@
 """How much each layer gives, where layers are not cut alike."""
 
+import math
 from collections.abc import Callable, Mapping
 from math import prod
 
@@ -50,9 +51,9 @@ def budget_plan(
     goal = left * (1 - target_ratio)
     while left > goal:
         offers = [
-            (layer.adds(errors[name]) / saved, name)
+            (layer.price(errors[name], shapes, cost), name)
             for name, layer in layers.items()
-            if layer.can_give and (saved := layer.saves(shapes, cost)) > 0
+            if layer.can_give
         ]
         _, name = min(offers)
         left -= layers[name].saves(shapes, cost)
@@ -108,9 +109,14 @@ class _Layer:
     def can_give(self) -> bool:
         return self.removed + self.piece <= MOST * self.channels
 
-    def adds(self, errors: np.ndarray) -> float:
-        """What the next piece adds to the error."""
-        return float(errors[self.removed + self.piece] - errors[self.removed])
+    def price(self, errors: np.ndarray, shapes: dict[str, list[int]], cost: Cost) -> float:
+        """What the next piece adds to the error for each unit of cost that it saves.
+
+        Milliseconds may grow with a smaller layer: a piece that saves nothing comes last.
+        """
+        saved = self.saves(shapes, cost)
+        added = float(errors[self.removed + self.piece] - errors[self.removed])
+        return added / saved if saved > 0 else math.inf
 
     def saves(self, shapes: dict[str, list[int]], cost: Cost) -> float:
         """What the next piece saves."""

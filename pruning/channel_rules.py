@@ -48,7 +48,7 @@ def _pass_on(walk: Walk, op: Operator, name: str) -> None:
 
 
 def _unknown(walk: Walk, op: Operator, what: str = "") -> None:
-    what = what or "whose use of channels is not known here"
+    what = what or "whose use of channels is unknown here"
     for name in op.input_arg_names:
         walk.end(name, f"which goes into {op.type}, {what}")
 
@@ -130,7 +130,7 @@ def _matrix(walk: Walk, op: Operator) -> None:
     walk.positions[name] = walk.positions.get(name, 0) + prod(shape[1:first])
     walk.put(_output(op), first, walk.member(name, 1 - row_axis))
     if found and found.axis < first:
-        return _unknown(walk, op, "where they are no columns")
+        return _unknown(walk, op, "where they are not its columns")
     if found:
         rows = _spread(found, shape).reshape(-1, prod(shape[first:]))[0]
         walk.meet(name, row_axis, rows)

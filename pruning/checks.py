@@ -77,8 +77,8 @@ def check_config(
         for filter_name in strategy.criterions.keys() - {"*"}:
             if filter_name not in dependencies.groups:
                 raise ConfigError(
-                    f"{config_file}: criterions names {filter_name!r}, which is no filter that can "
-                    "be cut"
+                    f"{config_file}: criterions names {filter_name!r}, which is not a filter that "
+                    "can be cut"
                 )
             for leader in set(matched) & set(dependencies.groups[filter_name].filters):
                 if leader != filter_name:
@@ -108,7 +108,7 @@ def _check_measured(
     for criterion, filters in asked.items():
         if filters and not strategy.reconstruct_images:
             raise ConfigError(
-                f"{name}: the criterion {criterion} is measured on training images; say on how "
+                f"{name}: the criterion {criterion} is measured on training images; say how "
                 "many, as reconstruct_images: 160"
             )
     for filter_name in asked["reconstruction"]:

@@ -150,7 +150,7 @@ def load_single_strategy(path: Path) -> tuple[CompressConfig, PruneStrategy]:
     config = load_config(path)
     if len(config.strategies) != 1 or not config.epoch:
         raise ConfigError(
-            f"{path}: the notebooks want one strategy and an epoch or more, but here are "
+            f"{path}: the notebooks want one strategy and an epoch or more, but this one has "
             f"{len(config.strategies)} and {config.epoch}"
         )
     return config, config.strategies[0]

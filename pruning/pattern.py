@@ -19,7 +19,7 @@ def matching(method: Callable, pattern: str, names: Iterable[str]) -> list[str]:
     """Names that `re.match`, `re.search` or `re.fullmatch` takes.
 
     Raises:
-        PatternError: it is no regular expression, or takes more than `MATCH_SECONDS`.
+        PatternError: it is not a regular expression, or takes more than `MATCH_SECONDS`.
     """
     try:
         with time_limit(MATCH_SECONDS):
@@ -29,7 +29,7 @@ def matching(method: Callable, pattern: str, names: Iterable[str]) -> list[str]:
         if re.search(r"(^|[|(])[*+?]", str(pattern)):
             advice = "* repeats what stands before it: for any text write .*"
         raise PatternError(
-            f"pruned_params {pattern!r} is no regular expression: {error}. {advice}"
+            f"pruned_params {pattern!r} is not a regular expression: {error}. {advice}"
         ) from None
     except TimeoutError:
         raise PatternError(
@@ -58,7 +58,7 @@ def near_misses(pattern: str, names: Iterable[str]) -> list[str]:
     inside = matching(re.search, pattern, names)
     if inside:
         found.append(
-            f"names are matched from their beginning, and {some(inside)} only hold it further in: "
+            f"names are matched from their beginning; {some(inside)} only hold it further in: "
             "spell the beginning out"
         )
     if "*" in pattern and fnmatch.filter(names, pattern):
@@ -82,7 +82,7 @@ def syntax_traps(pattern: str) -> list[str]:
             "[1-9] and 1[0-2], with | between"
         )
     if re.search(r"[\s,]", pattern):
-        found.append("names are separated by | alone, without blanks and commas")
+        found.append("names are separated by | alone, without spaces or commas")
     return found
 
 

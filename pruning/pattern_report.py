@@ -65,7 +65,7 @@ def explain_pattern(dependencies: Dependencies, pattern: str) -> PatternReport:
     """What a pattern selects by `re.match`, as the original does, and what may be wrong with it.
 
     Raises:
-        PatternError: it is no regular expression.
+        PatternError: it is not a regular expression.
     """
     names = list(dependencies.shapes)
     matched = matching(re.match, pattern, names)
@@ -106,7 +106,7 @@ def _advice(report: PatternReport) -> list[str]:
             "nothing is pruned while it matches what can't be cut: name the filters one by one, "
             "as below"
             if report.prunable
-            else "nothing that it matches can be cut: name plain convolutions, say conv2d_1.w_0"
+            else "nothing it matches can be cut: name plain convolutions, for example conv2d_1.w_0"
         )
     if report.prunable and report.open_end:
         found.append(

@@ -137,7 +137,8 @@ def _tell_what_stays(plan: Plan, refitted: set[str]) -> None:
     """Name what lost inputs and is not refitted."""
     stays = [name for name in plan.dependencies.positions.keys() - refitted if _lost(plan, name)]
     if stays:
-        print(f"reconstruct: {some(sorted(stays))} stay as they are, not being plain convolutions")
+        names = some(sorted(stays))
+        print(f"reconstruct: {names} keep their weights, since they are not plain convolutions")
 
 
 def _sample(output: np.ndarray, gone: Sequence[int], rng: np.random.Generator) -> _Sample:

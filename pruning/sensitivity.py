@@ -78,8 +78,8 @@ class Sensitivities:
             return cls(dict(content["about"]), float(content["baseline"]), lost)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SensitivityError(
-                f"{path} is no file of sensitivities in JSON ({error}); the original's pickles are "
-                "not read. Remove it or name another, and they are measured anew"
+                f"{path} is not a JSON file of sensitivities ({error}); the original's pickles are "
+                "not read. Remove it or name another, and they will be measured again"
             ) from None
 
 
@@ -200,7 +200,8 @@ def delta_ratios(delta_rate: float, channels: int) -> list[float]:
     ratios = [ratio for ratio in steps if ratio < 1 and round(ratio * channels) < channels]
     if not ratios:
         raise PlanError(
-            f"delta_rate is {delta_rate:g}: to cut as much leaves none of {channels} channels"
+            f"delta_rate is {delta_rate:g}: cutting that much would leave none of {channels} "
+            "channels"
         )
     return ratios
 

@@ -129,7 +129,7 @@ def shown(value: Any) -> str:
     try:
         return _short(repr(value))
     except ValueError:  # Python does not print whole numbers of thousands of digits
-        return "a number of thousands of digits"
+        return "a number with thousands of digits"
 
 
 def _problem(error: dict[str, Any]) -> str:
@@ -154,5 +154,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="write it out: no aliases here", problem_mark=mark)
+            raise yaml.MarkedYAMLError(
+                problem="aliases are not allowed: write it out", problem_mark=mark
+            )
         return super().compose_node(parent, index)

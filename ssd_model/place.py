@@ -16,7 +16,7 @@ def cpu_wanted() -> bool:
     said = os.environ.get("PLACE", "")
     if said not in ("", "cpu"):
         raise ValueError(
-            f"PLACE is {said!r}: say cpu, or leave it out to use a GPU where Paddle has one"
+            f"PLACE is {said!r}: set it to cpu, or leave it out to use a GPU where Paddle has one"
         )
     return said == "cpu"
 

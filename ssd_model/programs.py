@@ -79,7 +79,7 @@ def build_detector(
     if class_num < 2:
         raise ValueError(f"class_num is {class_num}: the background and one class make 2")
     if (optimizer is not None or teacher) and not is_train:
-        raise ValueError("an eval Program has no use for an optimizer or a teacher")
+        raise ValueError("an eval Program takes no optimizer and no teacher")
     if paddle.in_dynamic_mode() or paddle.framework.use_pir_api():
         raise RuntimeError("Paddle must run static Programs of the old IR: `import utils` first")
     program, startup = Program(), Program()

@@ -114,7 +114,7 @@ def python_fault() -> str:
     *others, last = (f"{major}.{minor}" for major, minor in SUPPORTED_PYTHON)
     fault = f"Python {version[0]}.{version[1]} is not supported: use {', '.join(others)} or {last}"
     if version > SUPPORTED_PYTHON[-1]:
-        fault += ". A later one can come when paddlepaddle publishes a wheel for it"
+        fault += ". A later one can follow when paddlepaddle publishes a wheel for it"
     return fault
 
 

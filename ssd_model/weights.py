@@ -53,7 +53,7 @@ class LoadReport:
             lines.append(f"  and so on, for {len(reasons) - 2 * SHOWN} other reasons")
         if self.unused:
             lines.append(
-                f"{len(self.unused)} others of the file are not used: {_some(self.unused)}"
+                f"{len(self.unused)} others in the file are not used: {_some(self.unused)}"
             )
         return "\n".join(lines + self.notes)
 
@@ -157,7 +157,7 @@ def fill_parameters(
         raise WeightsError(f"{path} does not fit this network: {report}")
     for name in loaded:
         if not np.isfinite(arrays[name]).all():
-            raise WeightsError(f"{path} is damaged: {name} holds values that are no numbers")
+            raise WeightsError(f"{path} is damaged: {name} holds values that are not numbers")
     for name in loaded:
         write_tensor(scope, name, arrays[name].astype("float32"))
     return report
@@ -191,7 +191,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise WeightsError(f"{path}: no such weights file") from None
     except (SafetensorError, OSError, AttributeError, TypeError, ValueError) as error:
         # AttributeError: a type of numbers that numpy lacks
-        raise WeightsError(f"{path} is not a whole safetensors file: {error}") from error
+        raise WeightsError(f"{path} is not a complete safetensors file: {error}") from error
     checksum = metadata.pop(CHECKSUM, None)
     if checksum and checksum != _checksum(arrays, metadata):
         raise WeightsError(f"{path} is damaged: its checksum does not fit")

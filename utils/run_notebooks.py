@@ -36,7 +36,7 @@ class NotebookError(RuntimeError):
 
     def __init__(self, name: str, cell: int, message: str, copy: Path):
         super().__init__(
-            f"{name} failed in cell {cell}:\n  {message}\nwhat it did until then: {copy}"
+            f"{name} failed in cell {cell}:\n  {message}\nwhat it did until then is in {copy}"
         )
 
 
@@ -63,7 +63,7 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
         print(error)
         return 1
     except KeyboardInterrupt:
-        print("stopped; training goes on from its last whole epoch when you run this again")
+        print("stopped; run this again, and training resumes after its last complete epoch")
         return 130
     return 0
 
@@ -105,7 +105,7 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
         message = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
         raise NotebookError(notebook.name, error.exec_count, message, copy) from error
     except DeadKernelError as error:
-        message = "the kernel died: killed, perhaps for want of memory"
+        message = "the kernel died; perhaps it was killed because memory ran out"
         raise NotebookError(notebook.name, _last_begun(copy), message, copy) from error
 
 
@@ -128,7 +128,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="how long a baseline may train, about")
     parser.add_argument("--epochs", type=int, help="of training a baseline")
     parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--learning-rate", type=float, help="its peak while a baseline is trained")
+    parser.add_argument(
+        "--learning-rate", type=float, help="peak learning rate of training a baseline"
+    )
     parser.add_argument("--pretrained", help="weights that a baseline starts from")
     parser.add_argument("--only", default="", help="run only notebooks with this in their name")
     arguments = vars(parser.parse_args())

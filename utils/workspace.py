@@ -105,7 +105,7 @@ class Workspace:
         for i, record in enumerate(records):
             parts[i in chosen].append(record)
         if not parts[0]:
-            raise ValueError(f"{len(records)} image cannot be parted: add images to train on")
+            raise ValueError(f"{len(records)} image cannot be split: add images to train on")
         return tuple(
             replace(self.trainval, name=name, records=part)
             for name, part in zip(("training", "validation"), parts, strict=True)

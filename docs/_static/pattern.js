@@ -72,7 +72,7 @@ const pattern = (() => {
     } catch (error) {
       const reason = error.message.split(": ").pop().toLowerCase();
       throw new PatternError(
-        words("pruned_params '{text}' is no regular expression: {reason}", { text, reason }),
+        words("pruned_params '{text}' is not a regular expression: {reason}", { text, reason }),
       );
     }
     return names.filter((name) => {

@@ -140,7 +140,11 @@ def _read_corners(label: str, element: Element, faults: list[str]) -> tuple[floa
     box = _only(element, "bndbox", label, faults)
     if box is None:
         shape = next((tag for tag in SHAPES if element.find(tag) is not None), None)
-        what = f"but a <{shape}>; export upright boxes" if shape else "; draw one or remove it"
+        what = (
+            f"but a <{shape}>; export upright boxes"
+            if shape
+            else "; draw one, or remove the object"
+        )
         faults.append(f"{label}: no <bndbox>{', ' * bool(shape)}{what}")
         return ()
     corners = []

@@ -119,7 +119,7 @@ class CocoFolder:
         objects = [_read_object(coco, each, faults) for each in found[:MAX_OBJECTS]]
         sides = [image.get(side) or 0 for side in ("width", "height")]
         if not all(_is_number(side) for side in sides):
-            faults.append(f"image {entry.id!r}: its width and height are no numbers of pixels")
+            faults.append(f"image {entry.id!r}: its width and height are not numbers of pixels")
             sides = [0, 0]
         objects = tuple(filter(None, objects))
         names = frozenset(found.name for found in objects)
@@ -223,10 +223,10 @@ class CocoFolder:
                 self._faults.append(Fault(path, what))
         self.notes["trainval"] += [Note(self.root, told) for told in merged]
         if difficult:
-            told = f"crowds and ignored objects, taken for difficult ones: {difficult:,}"
+            told = f"crowds and ignored objects, treated as difficult: {difficult:,}"
             self.notes["trainval"].append(Note(self.root, told))
         if unused := [name for name, is_used in used.items() if not is_used]:
-            told = f"categories without any object are left out: {listed(unused, 10)}"
+            told = f"categories without objects, left out: {listed(unused, 10)}"
             self.notes["trainval"].append(Note(self.root, told))
         return tuple(name for name, is_used in used.items() if is_used)
 

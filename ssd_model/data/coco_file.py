@@ -41,7 +41,7 @@ def read_coco_file(path: Path, faults: list[Fault]) -> tuple[dict[str, list[dict
                 faults.append(Fault(path, what))
         counts = Counter(item[id_] for item in dataset[key])
         twice = [id_ for id_, count in counts.items() if count > 1]
-        faults.extend(Fault(path, f"{key}: the id {id_!r} is there twice") for id_ in twice)
+        faults.extend(Fault(path, f"{key}: the id {id_!r} occurs twice") for id_ in twice)
     for category in dataset["categories"]:
         name = class_name(category["name"])
         if why := "is empty" if not name else why_no_class(name):
@@ -69,7 +69,12 @@ def _read_annotations(
         what = (
             f"none of its {homeless:,} annotations has the id of one of its {len(images):,} images"
         )
-        faults.append(Fault(path, f"{what}: are they numbers here and texts there? correct them"))
+        faults.append(
+            Fault(
+                path,
+                f"{what}: are they numbers in one place and strings in the other? Correct them",
+            )
+        )
     if not homeless:
         return []
     told = f"annotations of images that {path.name} does not list, left out: {homeless:,}"

@@ -21,7 +21,7 @@ def check_regular(path: str | Path) -> int:
     """
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
-        raise DataError("not a regular file; put the file itself there")
+        raise DataError("not a regular file; replace it with the file itself")
     return status.st_size
 
 

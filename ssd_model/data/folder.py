@@ -71,7 +71,9 @@ def _open(root: Path, faults: list[Fault]) -> Source | None:
     find_missing(root, faults)
     if faults[0].path == root and (below := _below(root)):
         names = listed([path.name for path in below])
-        faults[:] = [Fault(root, f"no data right here, but in {names}: name that folder")]
+        faults[:] = [
+            Fault(root, f"no data in this folder itself, but in {names}: name that folder")
+        ]
     return None
 
 

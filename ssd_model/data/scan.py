@@ -145,7 +145,10 @@ def _judge(
     total = len(empty) + sum(len(read.records[entry].labels) for entry in made)
     if len(empty) > MOST_EMPTY * total:
         faults.extend(Fault(path, what) for path, what in empty)
-        what = f"{len(empty):,} of the {total:,} boxes of {name} are empty: how are they written?"
+        what = (
+            f"{len(empty):,} of the {total:,} boxes of {name} are empty: check how their corners "
+            "are written"
+        )
         faults.append(Fault(root, what))
     if _are_parts(made, read):
         what = "are parts of the image, 0 to 1; VOC and COCO have pixels: multiply by the size"
@@ -153,13 +156,13 @@ def _judge(
     outside = sum(_reaches_out(found, read.records[e]) for e, found in _objects(made, read))
     if total >= FEW and outside > MOST_OUTSIDE * total:
         what = (
-            f"{outside:,} of the {total:,} boxes of {name} reach far over the edge of their image: "
-            "VOC has two corners in pixels, COCO x, y, width and height; correct them"
+            f"{outside:,} of the {total:,} boxes of {name} reach far beyond the edge of their "
+            "image: VOC has two corners in pixels, COCO x, y, width and height; correct them"
         )
         faults.append(Fault(root, what))
     kind = f"boxes of {name} left out, empty or outside the image: {{}} of {total:,}"
     notes = [Note(path, what, kind) for path, what in empty]
-    kind = f"images of {name} read in spite of a warning: {{}}"
+    kind = f"images of {name} read despite a warning: {{}}"
     return notes + [
         Note(entry.image, what, kind) for entry in made for what in read.heard[entry][:1]
     ]

@@ -100,7 +100,7 @@ def draw_test(items: Sequence[Any]) -> tuple[list, list, str]:
     trainval = [item for i, item in enumerate(items) if i not in chosen]
     test = [item for i, item in enumerate(items) if i in chosen]
     told = (
-        f"no list says what to measure on: {len(test):,} of the {len(items):,} images, drawn at "
-        "random, are the test set; if some are nearly alike, write lists of your own"
+        f"no list says which images to test on: {len(test):,} of the {len(items):,} images, drawn "
+        "at random, are the test set; if some are near-duplicates, write your own lists"
     )
     return trainval, test, told

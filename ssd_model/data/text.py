@@ -22,9 +22,9 @@ def why_no_class(name: str) -> str | None:
     if len(name) > LONGEST_NAME:
         return f"has {len(name)} characters; the limit is {LONGEST_NAME}"
     if name and all(unicodedata.category(character) in UNSEEN for character in name):
-        return "shows nothing; write it with letters"
+        return "has no visible character; use letters"
     if has_control(name):
-        return "has control characters; write it without"
+        return "has control characters; remove them"
     return None
 
 

@@ -73,7 +73,7 @@ class VocFolder:
             splits = self._choose(groups, "" if parts[0].set else ".txt")
         for name, entries in splits.items():
             if not entries and len(self._faults) == known:
-                what = f"the {name} split has no image id; add ids, one a line"
+                what = f"the {name} split has no image id; add ids, one per line"
                 self._faults.append(Fault(groups[0][0], what))
         return splits
 
@@ -153,9 +153,7 @@ class VocFolder:
             for entry in filter(None, found):
                 if entry in entries and len(sources) == 1:
                     what = f"{(entry.image or entry.annotation).name} is listed again"
-                    notes.append(
-                        Note(source, what, "lines that name an image again, and count once: {}")
-                    )
+                    notes.append(Note(source, what, "lines that repeat an image, counted once: {}"))
                 entries[entry] = None
         return list(entries)
 
@@ -179,7 +177,7 @@ class VocFolder:
                 names = f"{images[0].name}, or {others[0].name} and a flag"
                 return self._refuse(source, f"line {shorten(line)!r} may mean {names}; rename one")
             if not images and bare in known and not flagged:
-                what = f"no image of this name, and {shorten(bare)!r} has a line of its own"
+                what = f"no image of this name, and {shorten(bare)!r} has its own line"
                 return self._refuse(source, f"line {shorten(line)!r}: {what}; correct it")
             if not images:
                 name, images = bare, others
@@ -258,12 +256,12 @@ def read_label_list(root: Path, faults: list[Fault]) -> tuple[str, ...] | None:
     if names[:1] == [BACKGROUND]:
         names = names[1:]
     if not names and len(faults) == known:
-        faults.append(Fault(path, "no class in it; write one a line or remove the file"))
+        faults.append(Fault(path, "it names no class; write one per line, or remove the file"))
     for name, count in Counter(names).items():
         if why := why_no_class(name):
             faults.append(Fault(path, f"class {shorten(name)!r} {why}"))
         if count > 1:
-            faults.append(Fault(path, f"class {name!r} is there {count} times; keep one"))
+            faults.append(Fault(path, f"class {name!r} occurs {count} times; keep one"))
     if BACKGROUND in names:
         faults.append(Fault(path, f"{BACKGROUND!r} may only be the first line"))
     return tuple(names) or None

@@ -78,7 +78,11 @@ def _elementwise(kind: str) -> Node:
         # ONNX aligns the last axes; Paddle can align from another, as with a convolution's bias.
         behind = len(op.block.var(x).shape) - axis - len(shape) if axis >= 0 else 0
         if behind:
-            _refuse(op, f"along axis {axis} of what is no parameter", y not in graph.constants)
+            _refuse(
+                op,
+                f"along axis {axis} of something that is not a parameter",
+                y not in graph.constants,
+            )
             column = graph.constants[y].reshape(*shape, *[1] * behind)
             y = graph.constant(f"{y}.axis{axis}", column)
         graph.add(kind, [x, y], op.output("Out")[0])

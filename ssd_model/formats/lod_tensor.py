@@ -54,7 +54,7 @@ def read_lod_tensors(path: Path) -> list[np.ndarray]:
             arrays.append(_read_tensor(source))
         except (ValueError, DecodeError) as error:
             raise WeightsError(
-                f"{path} is not whole, or no tensor of Paddle's: number {len(arrays)}, at byte "
+                f"{path} is incomplete, or not a Paddle tensor: number {len(arrays)}, at byte "
                 f"{start:,}: {error}"
             ) from error
     return arrays
@@ -100,7 +100,7 @@ def _read_tensor(source: _Source) -> np.ndarray:
         raise ValueError(f"numbers of type {description.data_type} are not known here")
     shape = tuple(description.dims)
     if len(shape) > MAX_AXES or min(shape, default=0) < 0:
-        raise ValueError(f"its shape has {len(shape)} axes, or a side below 0")
+        raise ValueError(f"its shape has {len(shape)} axes, or a negative side")
     dtype = np.dtype(TYPES[description.data_type])
     start = source.skip(prod(shape) * dtype.itemsize)
     return np.frombuffer(source.content, dtype, prod(shape), start).reshape(shape)

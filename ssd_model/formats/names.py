@@ -148,11 +148,11 @@ def _for_our_input(
     filters, mean = arrays.get("conv2d_0.w_0"), arrays.get("batch_norm_0.w_1")
     if filters is None or filters.ndim != 4 or filters.shape[1] != 3:
         return arrays
-    notes.append(f"the network that it is from saw {seen.what}, ours sees BGR in -1..1: ")
+    notes.append(f"the file's network was trained on {seen.what}, ours on BGR in -1..1: ")
     filters, changed = filters.astype("float64"), dict(arrays)
     exact = seen.mean == (MEAN,) * 3 and seen.deviation == (1 / SCALE,) * 3
     if exact:
-        notes[-1] += "the channels of conv2d_0.w_0 are swapped, which changes nothing else"
+        notes[-1] += "the channels of conv2d_0.w_0 are swapped; nothing else changes"
     else:
         shift = (MEAN - np.array(seen.mean)) / np.array(seen.deviation)
         bias = np.einsum("ochw,c->o", filters, shift)

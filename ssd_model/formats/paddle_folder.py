@@ -49,7 +49,7 @@ def read_folder(folder: Path, parameters: Shapes) -> tuple[dict[str, np.ndarray]
     others = [path.name for path in files if path not in tensors and not _is_program(path)]
     damaged = [name for name in others if name in parameters]
     if damaged:
-        raise WeightsError(f"{folder / damaged[0]} is no variable of Paddle's: save it again")
+        raise WeightsError(f"{folder / damaged[0]} is not a Paddle variable: save it again")
     return arrays, others
 
 
@@ -107,7 +107,7 @@ def _persistable(program: Path) -> dict[str, tuple[int, ...]]:
     try:
         blocks = ProgramDesc.FromString(program.read_bytes()).blocks
     except DecodeError as error:
-        raise WeightsError(f"{program} is no Program of Paddle's: {error}") from error
+        raise WeightsError(f"{program} is not a Paddle Program: {error}") from error
     shapes = {
         var.name: tuple(var.type.dense_tensor.tensor.dims)
         for block in blocks
@@ -115,7 +115,7 @@ def _persistable(program: Path) -> dict[str, tuple[int, ...]]:
         if var.persistable and var.type.type == VarType.DENSE_TENSOR
     }
     if not all(isinstance(name, str) for name in shapes):
-        raise WeightsError(f"{program} is damaged: a name in it is no text")
+        raise WeightsError(f"{program} is damaged: a name in it is not text")
     return shapes
 
 

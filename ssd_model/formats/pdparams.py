@@ -64,12 +64,12 @@ class _Type:
     def __post_init__(self):
         if not isinstance(self.code, str) or self.code not in TYPES:
             shown = self.code[:100] if isinstance(self.code, str) else "unknown"
-            raise WeightsError(f"it holds an array of type {shown}; numbers alone are read")
+            raise WeightsError(f"it holds an array of type {shown}; only numbers are read")
 
     def set_state(self, state: tuple) -> None:
         _, self.order, *compound = state[:5]
         if self.order not in ("<", ">", "|", "=") or compound != [None, None, None]:
-            raise WeightsError("it holds an array of compound type; numbers alone are read")
+            raise WeightsError("it holds an array of compound type; only numbers are read")
 
 
 @dataclass
@@ -90,7 +90,7 @@ def _make(content: Any, kind: Any, shape: Any, order: str) -> np.ndarray:
     is_array = isinstance(content, (bytes, bytearray)) and isinstance(kind, _Type)
     is_array = is_array and isinstance(shape, tuple) and order in ("C", "F")
     if not is_array or not all(isinstance(side, int) and side >= 0 for side in shape):
-        raise WeightsError("it holds an array that is none")
+        raise WeightsError("it holds an array that is not one")
     dtype = np.dtype(kind.order + kind.code)
     if prod(shape) * dtype.itemsize != len(content):
         raise WeightsError(f"it holds an array whose {len(content):,} bytes do not fit its shape")
@@ -106,7 +106,7 @@ def _encode(text: str, encoding: str) -> bytes:
 def _dict(pairs: Any = ()) -> dict:
     """A dict; its keys are names, since others may take for ever to hash."""
     if not all(isinstance(key, (str, int)) for key, _ in pairs):
-        raise WeightsError("it holds a dict whose keys are no names")
+        raise WeightsError("it holds a dict whose keys are not names")
     return dict(pairs)
 
 
@@ -190,7 +190,7 @@ class _Machine:
         elif name == "REDUCE":
             function, arguments = self.top(2)
             if not isinstance(function, _Name):
-                raise WeightsError("it calls what is no function")
+                raise WeightsError("it calls something that is not a function")
             stack.append(function.call(*arguments))
         elif name == "BUILD":
             (state,) = self.top(1)
@@ -201,7 +201,7 @@ class _Machine:
     def top(self, count: int) -> tuple:
         """Take the last few things off the stack."""
         if len(self.stack) < count:
-            raise ValueError("it takes more than there is")
+            raise ValueError("it takes more than there is on the stack")
         taken = tuple(self.stack[-count:])
         del self.stack[-count:]
         return taken
@@ -212,13 +212,13 @@ class _Machine:
         while self.stack[place] is not _MARK:
             place -= 1
             if place < 0:
-                raise ValueError("it goes back to a mark that is not there")
+                raise ValueError("it returns to a mark that does not exist")
         return self.top(len(self.stack) - place)[1:]
 
     def below(self, kind: type | tuple[type, ...]) -> Any:
         """The last thing on the stack, which stays there."""
         if not isinstance(self.stack[-1], kind):
-            raise WeightsError("it changes what is no array, list or dict")
+            raise WeightsError("it changes something that is not an array, list or dict")
         return self.stack[-1]
 
     def set_items(self, pairs: tuple) -> None:
@@ -228,7 +228,7 @@ class _Machine:
 def _find(name: str) -> _Name:
     if name not in _NAMES:
         shown = name.replace(" ", ".")[:200]
-        raise WeightsError(f"it names {shown}, which could run; arrays alone are read")
+        raise WeightsError(f"it names {shown}, which could run code; only arrays are read")
     return _NAMES[name]
 
 

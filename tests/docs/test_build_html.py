@@ -24,7 +24,7 @@ def ran(source: str = "", *outputs, tags=()):
 
 
 def test_a_notebook_that_was_not_run_to_its_end():
-    with pytest.raises(HtmlError, match=r"01\.ipynb, cell 2 was not run: make run-notebooks"):
+    with pytest.raises(HtmlError, match=r"01\.ipynb, cell 2 was not run: run `make run-notebooks`"):
         check_notebook(new_notebook(cells=[ran(), new_code_cell("1")]), "01.ipynb")
     failed = ran("1/0", new_output("error", ename="ZeroDivisionError", evalue="by zero"))
     with pytest.raises(HtmlError, match="cell 1 failed: ZeroDivisionError: by zero"):

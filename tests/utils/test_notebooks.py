@@ -188,7 +188,7 @@ def test_the_last_notebook_alone(detour):
 
 def test_an_interrupted_notebook_goes_on_where_it_was(detour):
     copy = (detour / "notebooks" / "03_compress.ipynb").read_text()
-    assert "this run has ended; its result is in" in copy
+    assert "this run is complete; its result is in" in copy
 
 
 def test_every_way_through_the_notebooks_gives_the_same_report(finished, detour):

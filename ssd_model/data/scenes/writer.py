@@ -104,7 +104,7 @@ def _refuse_foreign(folder: Path) -> None:
     found = {entry.name for entry in folder.iterdir()}
     if found and _read_stamp(folder) is None:
         raise FileExistsError(
-            f"{folder} holds something else than drawn scenes; choose another folder or empty it"
+            f"{folder} holds something other than drawn scenes; choose another folder or empty it"
         )
     if strangers := found - _ENTRIES:
         raise FileExistsError(
