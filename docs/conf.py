@@ -1,6 +1,6 @@
 """Sphinx settings. `make html` copies what is read into one folder and calls Sphinx on it.
 
-And once more with `language` set, on the same pages in Chinese, which come to lie inside the others.
+And once more with `language` set, on the same pages in Chinese, which then lie inside the others.
 """
 
 import json
@@ -157,7 +157,9 @@ def _find_generated(app, config) -> None:
         config.html_js_files = ["messages.js", *config.html_js_files]
         # Names of the API lead to its pages, which are English only.
         config.autosummary_generate = False
-        config.intersphinx_mapping = {"english": ("..", str(Path(app.outdir).parent / "objects.inv"))}
+        config.intersphinx_mapping = {
+            "english": ("..", str(Path(app.outdir).parent / "objects.inv"))
+        }
 
 
 def setup(app) -> None:

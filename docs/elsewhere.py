@@ -23,6 +23,8 @@ def kernels(repository: str, page: str) -> dict[str, str]:
         raise ValueError(f"repository is {repository!r}: write owner/name")
     notebook = f"{page}.ipynb"
     return {
-        _("Open in Colab"): f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{notebook}",
+        _(
+            "Open in Colab"
+        ): f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{notebook}",
         _("Open in Binder"): f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?labpath={notebook}",
     }

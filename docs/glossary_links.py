@@ -22,8 +22,8 @@ def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         return
     objects = app.env.get_domain("std").objects
     terms = {name: place for (kind, name), place in objects.items() if kind == "term"}
-    # Longer ones first: "pruning ratio" before "ratio". A single Chinese letter may belong to any word.
-    for term in sorted(filter(lambda term: len(term) > 1, terms), key=len, reverse=True):
+    # Longer ones first: "pruning ratio" before "ratio". A lone Chinese letter is part of many words.
+    for term in sorted((term for term in terms if len(term) > 1), key=len, reverse=True):
         use = _use(term)
         for text in list(doctree.findall(nodes.Text)):
             found = use.search(text)

@@ -23,7 +23,10 @@ _OWN = re.compile(r"\s*(?:(?:#+|[-*+]|\d+\.|:) |\||\{%)")
 _GENERATED = re.compile(r"<!-- (/?)[a-z]")
 _CAPTION = re.compile(r":caption: ")
 _CELL = re.compile(r"[^|\s](?:[^|\n]*[^|\s])?")
-_NO_PROSE = re.compile(r"`[^`]*`|\{\{.*?\}\}|\]\([^)]*\)|<!--.*?-->|</?[a-z]+(?: (?!aria-label)[\w-]+(?:=\"[^\"]*\")?)*>")
+_NO_PROSE = re.compile(
+    r"`[^`]*`|\{\{.*?\}\}|\]\([^)]*\)|<!--.*?-->|"
+    r"</?[a-z]+(?: (?!aria-label)[\w-]+(?:=\"[^\"]*\")?)*>"
+)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """An IPython extension: every plot a second time, with its words in Chinese.
 
-`make run-notebooks` loads it, since outputs belong to all languages. The second picture stands under
-a type of its own, which only docs/translated.py knows. What a plot says is in plots.po line by line,
-with {} for each number and each name, as conv2d_1.
+`make run-notebooks` loads it, since all languages share what a run gave. The second picture stands
+under a type of its own, which docs/translated.py knows. What plots say is in plots.po line by line,
+with {} for each number and for each name like conv2d_1.
 """
 
 import re
@@ -27,7 +27,7 @@ def template(line: str) -> str:
 
 
 def draw(figure) -> dict[str, Any]:
-    """A figure as PNG in base64 with its words in Chinese, and the lines that have no translation."""
+    """A figure in Chinese, as PNG in base64, and which of its lines have no translation."""
     lacking: set[str] = set()
     with _translated(figure, lacking):
         return {"image/png": print_figure(figure, base64=True), "lacking": sorted(lacking)}
@@ -64,7 +64,7 @@ def _translated(figure, lacking: set[str]) -> Iterator[None]:
 
 
 def translate(text: str, lacking: set[str]) -> str:
-    """A plot's text in Chinese; templates of lines that have no translation are added to `lacking`."""
+    """A plot's text in Chinese; `lacking` gets the templates of lines without a translation."""
     lines = []
     for line in text.split("\n"):
         key = template(line)

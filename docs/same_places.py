@@ -23,7 +23,9 @@ class SamePlaces(SphinxTransform):
             return
         slugs = self.env.metadata[self.env.docname].get("myst_slugs", {})
         own = [slugs.pop(one.get("slug"), None) for one in sections]
-        for section, found, (slug, ids) in zip(sections, own, places[self.env.docname], strict=True):
+        for section, found, (slug, ids) in zip(
+            sections, own, places[self.env.docname], strict=True
+        ):
             section["ids"] = ids
             if found:
                 line, _, title = found

@@ -9,7 +9,10 @@ from docs.messages import find_messages, notebook_messages, translate, translate
 
 PIECES = {
     "a heading": ("## Two words\n", ["Two words"]),
-    "a paragraph on two lines": ("one line\nand another\n\nmore\n", ["one line and another", "more"]),
+    "a paragraph on two lines": (
+        "one line\nand another\n\nmore\n",
+        ["one line and another", "more"],
+    ),
     "an item inside an item": (
         "- outer\n  - inner, over\n    two lines\n- last\n",
         ["outer", "inner, over two lines", "last"],
@@ -27,7 +30,10 @@ PIECES = {
         ":::{glossary}\n:sorted:\n\nmAP\nmean AP\n  What it is,\n  in words.\n:::\n",
         ["mAP", "mean AP", "What it is, in words."],
     ),
-    "code between fences": ("text\n```python\nnot = 'text'\n```\nmore text\n", ["text", "more text"]),
+    "code between fences": (
+        "text\n```python\nnot = 'text'\n```\nmore text\n",
+        ["text", "more text"],
+    ),
     "code in a list": ("- do:\n  ```console\n  $ make it\n  ```\n- done\n", ["do:", "done"]),
     "the caption of a toctree": (
         "```{toctree}\n:hidden:\n:caption: The words\n\nindex\n```\n",
@@ -89,4 +95,3 @@ def test_a_notebook_is_translated_but_for_its_code():
     translate_notebook(notebook, {"Look at it.": "看一看。", "A plot": "一幅图", "# why": "不"})
     assert [cell.source for cell in notebook.cells] == ["看一看。", "title('A plot')", "# why"]
     assert plot.metadata.mystnb.image.alt == "一幅图"
-
