@@ -117,7 +117,7 @@ def _fill_in(app, docname: str, source: list[str]) -> None:
         return
     report = json.loads((Path(app.srcdir) / "report.json").read_text())
     results = (Path(app.srcdir) / "results" / "README.md").exists()
-    source[0] = fill_in(source[0], report, results, repository)
+    source[0] = fill_in(source[0], report, results, repository, _("not measured"))
 
 
 def _offer_notebook(app, pagename: str, templatename: str, context: dict, doctree) -> None:

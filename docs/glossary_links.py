@@ -22,7 +22,7 @@ def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         return
     objects = app.env.get_domain("std").objects
     terms = {name: place for (kind, name), place in objects.items() if kind == "term"}
-    # Longer ones first: "pruning ratio" before "ratio". A lone Chinese letter is part of many words.
+    # Longer ones first: "pruning ratio" before "ratio". One Chinese letter may belong to any word.
     for term in sorted((term for term in terms if len(term) > 1), key=len, reverse=True):
         use = _use(term)
         for text in list(doctree.findall(nodes.Text)):
