@@ -16,6 +16,7 @@ IMAGES ?=
 MODEL ?=
 THRESHOLD ?= 0.5
 PORT ?= 8000
+LOCALE ?=
 
 # The newest Python that requirements.lock is for, on the PATH or among pyenv's, unless PYTHON says
 # another. Where there is none, uv fetches one.
@@ -44,7 +45,7 @@ UV := build/uv/bin/uv
 # A variable's text for the shell, as it is: $(HOME) in it stays that.
 quoted = '$(subst ','\'',$(value $1))'
 
-.PHONY: help setup data check-data run-notebooks detect html serve lab test test-html lint format baseline results benchmark engines lock smoke-pythons clean
+.PHONY: help setup data check-data run-notebooks detect html serve lab messages test test-html lint format baseline results benchmark engines lock smoke-pythons clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -94,8 +95,12 @@ serve: $(READY) ## show the HTML tutorial: PORT=8000
 	@test -e "$(OUTPUT)/html/index.html" || $(MAKE) --no-print-directory html
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory "$(OUTPUT)/html" $(PORT)
 
-lab: $(READY) ## open the notebooks in JupyterLab
-	JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir . notebooks
+lab: $(READY) ## open the notebooks in JupyterLab: LOCALE=zh_CN for those in Chinese
+	$(if $(LOCALE),$(BIN)/python -m docs.lab "$(LOCALE)")
+	JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir . $(if $(LOCALE),"build/$(LOCALE)/notebooks",notebooks)
+
+messages: $(READY) ## bring docs/locale up to the pages: what then has no translation is listed
+	$(BIN)/python -m docs.catalogues
 
 # Two files at a time, on one thread each: most of the time goes into building Programs, which has one.
 test: $(READY) ## run the tests

@@ -2,6 +2,7 @@
 
 import re
 
+_ = str  # marks a message
 BRANCH = "HEAD"
 """The repository's own default."""
 
@@ -22,6 +23,8 @@ def kernels(repository: str, page: str) -> dict[str, str]:
         raise ValueError(f"repository is {repository!r}: write owner/name")
     notebook = f"{page}.ipynb"
     return {
-        "Open in Colab": f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{notebook}",
-        "Open in Binder": f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?labpath={notebook}",
+        _(
+            "Open in Colab"
+        ): f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{notebook}",
+        _("Open in Binder"): f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?labpath={notebook}",
     }

@@ -73,7 +73,8 @@ def own_kernel() -> Iterator[None]:
     """Let the kernel python3 be this interpreter, whatever the user's kernel spec says."""
     before = os.environ.get("JUPYTER_PATH")
     with tempfile.TemporaryDirectory() as folder:
-        write_kernel_spec(Path(folder) / "kernels" / "python3")
+        paths = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        write_kernel_spec(Path(folder) / "kernels" / "python3", {"env": {"PYTHONPATH": paths}})
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, before]))
         try:
             yield
@@ -100,7 +101,7 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
             # Training prints how long it will take, and what each epoch reached.
             stdout_file=sys.stdout,
             # Cells report their errors themselves; the kernel logs its own end as an ERROR.
-            extra_arguments=["--log-level=CRITICAL"],
+            extra_arguments=["--log-level=CRITICAL", "--ext=docs.plot_words"],
         )
     except PapermillExecutionError as error:
         message = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")

@@ -27,7 +27,7 @@ from utils.paths import ROOT
 
 pytestmark = needs_browser
 
-SCRIPTS = ("detector", "picture", "plan", "pattern")
+SCRIPTS = ("words", "detector", "picture", "plan", "pattern")
 PREPROCESSING = {"size": [300, 300], "mean": 127.5, "scale": 0.007843}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from docs.lab import write_sources
 from pruning.lock import lock
 from tests.helpers.voc_folder import add_image, object_xml, write_set
 from utils import run_notebooks
@@ -79,11 +80,15 @@ def test_all_four_have_the_same_parameters():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    """The output folder of all four notebooks, on the drawn scenes, solutions tried as well."""
-    output, sources = tmp_path_factory.mktemp("smoke"), tmp_path_factory.mktemp("notebooks")
+    """The output folder of all four notebooks, on the drawn scenes, solutions tried as well.
+
+    They are those of `make lab LOCALE=zh_CN`, which have the same code, and lie elsewhere.
+    """
+    output, sources = tmp_path_factory.mktemp("smoke"), tmp_path_factory.mktemp("zh_CN")
+    write_sources(sources)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
-        copies = [with_solutions(path, sources) for path in NOTEBOOKS]
+        chinese = [sources / "notebooks" / path.name for path in NOTEBOOKS]
+        copies = [with_solutions(path, path.parent) for path in chinese]
         patch.setattr(run_notebooks, "NOTEBOOKS", copies)
         settings = {"profile": "smoke", "output": str(output), "target_ratio": 0.3}
         assert run_notebooks.run(settings) == 0
