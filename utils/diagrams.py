@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from pruning.dependencies import Conv, Dependencies
 from pruning.plan import Plan
 
-BACKBONE, EXTRA, HEAD = "tab:blue", "tab:green", "tab:orange"
-CUT, KEPT = "tab:red", "#c6d4e6"
+BACKBONE, EXTRA, HEAD = "#0072b2", "#009e73", "#d55e00"
+CUT, KEPT = "#d55e00", "#c6d4e6"
 ARROW = {"arrowstyle": "-|>", "color": "0.4"}
 DRAWN = 8
 """How many channels of a tensor are drawn, however many it has."""
