@@ -20,7 +20,13 @@ from docs.accessible import mend_pages
 from docs.catalogues import LOCALE
 from docs.check import find_faults
 from docs.dependencies import as_json
-from docs.translated import finish, lacking_words, translate_pages, write_words
+from docs.translated import (
+    drop_translated_plots,
+    finish,
+    lacking_words,
+    translate_pages,
+    write_words,
+)
 from docs.tryit import NoModelError, write_script, write_tryit
 from pruning.dependencies import analyse
 from ssd_model.programs import build_detector
@@ -183,8 +189,10 @@ def build(output: Path) -> int:
         return 1
     # A page that is gone must not linger.
     shutil.rmtree(html, ignore_errors=True)
+    lacking = plot_faults(folder)
     translate_pages(folder, chinese)
     write_result(chinese)
+    drop_translated_plots(folder / "notebooks")
     write_words(chinese, output / "locale")
     status = run_sphinx(folder, html) or run_sphinx(
         *(chinese, html / LOCALE, "-D", f"language={LOCALE}", "-D", f"locale_dirs={output}/locale")
@@ -197,7 +205,7 @@ def build(output: Path) -> int:
     pages += ["results/README", "results/speed"] * RESULTS.exists()
     pages += [f"{LOCALE}/{page}" for page in pages]
     faults = [f"no page {page}.html" for page in pages if not (html / f"{page}.html").exists()]
-    faults += [*find_faults(html), *plot_faults(folder)]
+    faults += [*find_faults(html), *lacking]
     print(*faults, sep="\n", end="\n" if faults else "")
     print(f"{len(list(html.rglob('*.html')))} pages: {relative(html / 'index.html')}")
     return 1 if faults else 0

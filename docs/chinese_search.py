@@ -22,6 +22,12 @@ var splitQuery = (query) =>
       ? Array.from({ length: word.length - 1 }, (_, i) => word.slice(i, i + 2))
       : [word],
   );
+// A result shows where the whole words stand, if they do.
+const summarise = Search.makeSearchSummary;
+Search.makeSearchSummary = (text, terms, anchor) => {
+  const query = new URLSearchParams(location.search).get("q").trim();
+  return summarise(text, new Set([...terms, query]), anchor);
+};
 """
 
     def split(self, input: str) -> list[str]:

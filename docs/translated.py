@@ -51,6 +51,15 @@ def translate_pages(folder: Path, target: Path) -> None:
             path.write_text(translated(path, translations(name)), encoding="utf-8")
 
 
+def drop_translated_plots(folder: Path) -> None:
+    """Leave the English notebooks of a folder without the plots that are for the other pages."""
+    for path in folder.glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        for data in _plots(notebook):
+            del data[TYPE]
+        nbformat.write(notebook, path)
+
+
 def lacking_words(path: Path, classes: Sequence[str]) -> set[str]:
     """What the plots of an executed notebook say that has no translation, but names of classes."""
     plots = _plots(nbformat.read(path, as_version=4))

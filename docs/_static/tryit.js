@@ -44,9 +44,10 @@ const tryit = (() => {
       return;
     }
     if (turn !== state.asked) return; // another one was chosen meanwhile
-    const hint = words("Load the networks to see what they find in it.");
-    const shown = words("{name}.", { name });
-    say(state.ready ? shown : `${shown} ${ABOUT.engine ? hint : NO_ENGINE}`);
+    const next = ABOUT.engine
+      ? words("Load the networks to see what they find in it.")
+      : NO_ENGINE;
+    say(state.ready ? words("{name}.", { name }) : words("{name}. {next}", { name, next }));
     await show(image);
   }
 
