@@ -22,7 +22,8 @@ const engine = (() => {
       const script = document.createElement("script");
       script.src = new URL(name, HERE);
       script.onload = resolve;
-      script.onerror = () => reject(new Error(words("{name} is missing beside this page", { name })));
+      script.onerror = () =>
+        reject(new Error(words("{name} is missing beside this page", { name })));
       document.head.append(script);
     });
   }
@@ -50,7 +51,9 @@ const engine = (() => {
       return bytes;
     }
     await addScript("ort.wasm.min.js");
-    const module = new Blob([await part("ort_module", words("the engine"))], { type: "text/javascript" });
+    const module = new Blob([await part("ort_module", words("the engine"))], {
+      type: "text/javascript",
+    });
     ort.env.wasm.numThreads = 1; // more need headers that no page on a disk has
     ort.env.wasm.wasmPaths = { mjs: URL.createObjectURL(module) };
     ort.env.wasm.wasmBinary = await part("ort_wasm", words("the engine"));

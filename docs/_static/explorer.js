@@ -80,7 +80,9 @@ document.addEventListener("DOMContentLoaded", () => {
     } catch (error) {
       if (!(error instanceof pattern.PatternError || error instanceof planning.PlanError))
         throw error;
-      result.replaceChildren(make("p", { className: "refusal" }, words("{reason}.", { reason: error.message })));
+      result.replaceChildren(
+        make("p", { className: "refusal" }, words("{reason}.", { reason: error.message })),
+      );
     }
   }
 

@@ -44,9 +44,7 @@ const tryit = (() => {
       return;
     }
     if (turn !== state.asked) return; // another one was chosen meanwhile
-    const next = ABOUT.engine
-      ? words("Load the networks to see what they find in it.")
-      : NO_ENGINE;
+    const next = ABOUT.engine ? words("Load the networks to see what they find in it.") : NO_ENGINE;
     say(state.ready ? words("{name}.", { name }) : words("{name}. {next}", { name, next }));
     await show(image);
   }
@@ -226,10 +224,9 @@ const tryit = (() => {
       $(`share-${name}`).textContent = (medians[i] / medians[0]).toFixed(2);
     });
     say(
-      words(
-        "Measured: {runs} runs of each network, in turns, non-maximum suppression left out.",
-        { runs: ROUNDS },
-      ),
+      words("Measured: {runs} runs of each network, in turns, non-maximum suppression left out.", {
+        runs: ROUNDS,
+      }),
     );
     $("measure").disabled = false;
   }
@@ -251,9 +248,7 @@ const tryit = (() => {
 
   function start() {
     if (!engine.isPossible()) {
-      say(
-        words("This browser has no WebAssembly, or is too old: the networks cannot run in it."),
-      );
+      say(words("This browser has no WebAssembly, or is too old: the networks cannot run in it."));
       return;
     }
     $("controls").hidden = false;
