@@ -47,6 +47,8 @@ def _set_environment() -> None:
         "OMP_NUM_THREADS": str(cores()),
         # Keep Paddle's start-up notices out of the notebooks; its warnings and errors stay.
         "GLOG_minloglevel": "1",
+        # ONNX Runtime reports to its maker what it runs, unless it is told not to before it starts.
+        "ORT_DISABLE_TELEMETRY": "1",
     }
     if not _for_gpus():
         settings["FLAGS_new_executor_serial_run"] = "1"

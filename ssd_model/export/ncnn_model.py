@@ -1,14 +1,12 @@
 """Export the detector to ncnn, an engine for boards and phones; `make engines` installs it."""
 
-import shutil
-import subprocess
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import onnx
 
+from ssd_model.export.conversion import convert
 from ssd_model.export.onnx_metadata import read_metadata
 from ssd_model.files import write_file, write_json
 
@@ -39,17 +37,10 @@ def export_ncnn(path: Path, target: Path) -> int:
     # The package's Python module would import torch, which its program does not need.
     (package,) = find_spec("pnnx").submodule_search_locations
     program = Path(package) / ("pnnx.exe" if sys.platform == "win32" else "pnnx")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "model.onnx"  # pnnx writes eight files beside it
-        shutil.copyfile(path, copy)
-        shape = ",".join(map(str, [1, *sides]))
-        # Half precision, its default, changes scores by a thousandth.
-        command = [program, copy, f"inputshape=[{shape}]", "fp16=0"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        parts = [copy.with_suffix(f".ncnn.{end}") for end in ("param", "bin")]
-        if done.returncode or not all(part.exists() for part in parts):
-            raise RuntimeError(f"pnnx failed on {path}: {(done.stdout + done.stderr)[-2000:]}")
-        contents = [part.read_bytes() for part in parts]
+    shape = ",".join(map(str, [1, *sides]))
+    # Half precision, its default, changes scores by a thousandth.
+    command = [program, "model.onnx", f"inputshape=[{shape}]", "fp16=0"]
+    contents = convert(path, command, "model.ncnn.param", "model.ncnn.bin")
     for end, content in zip((".param", ".bin"), contents, strict=True):
         write_file(target.with_suffix(end), content)
     write_json(target.with_suffix(".json"), read_metadata(path))
