@@ -45,11 +45,11 @@ UV := build/uv/bin/uv
 # A variable's text for the shell, as it is: $(HOME) in it stays that.
 quoted = '$(subst ','\'',$(value $1))'
 
-.PHONY: help setup data check-data run-notebooks detect html serve lab messages test test-html lint format baseline results benchmark engines lock smoke-pythons clean
+.PHONY: help setup data check-data run-notebooks detect html serve lab messages test test-html lint format baseline results benchmark benchmark-boards engines lock smoke-pythons clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 setup: $(READY) ## make the virtual environment
 
@@ -128,6 +128,18 @@ results: $(READY) ## measure what pruning costs, for results/ (hours; resumes wh
 benchmark: $(READY) ## measure how fast it all is, compared with other engines and PyTorch (most of an hour, on an idle machine)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -r benchmark/requirements.txt
 	$(BIN)/python -m benchmark
+
+# It converts to LiteRT. It needs Python 3.12 and pins other versions than the lock does.
+ONNX2TF := build/onnx2tf/bin/onnx2tf
+onnx2tf_python = $(call find_python,3.13 3.12)
+$(ONNX2TF):
+	@$(if $(onnx2tf_python),"$(onnx2tf_python)" -m venv build/onnx2tf && \
+	  build/onnx2tf/bin/python -m pip install --quiet --disable-pip-version-check onnx2tf==2.6.9,\
+	  echo "There is no Python 3.12 or 3.13 here: LiteRT cannot be measured")
+
+benchmark-boards: engines $(ONNX2TF) ## measure ncnn, MNN and LiteRT beside ONNX Runtime (some minutes, on an idle machine)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -r benchmark/requirements-boards.txt
+	$(BIN)/python -m benchmark.boards
 
 engines: $(READY) ## install ncnn, an engine for boards: notebook 4 then converts to it, too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r ssd_model/export/requirements.txt

@@ -1,8 +1,8 @@
 """What a cut and its repair cost without any training: a part of `make results`.
 
-Each criterion with the heads refitted, and without: nothing reads what the heads give, so the repair
-without them is the repair with their weights put back. And a budget over multiply-adds beside one
-over milliseconds, with the latency that each really has.
+Each criterion is measured with the heads refitted, and without: nothing reads what the heads give,
+so the repair without them is the repair with their weights put back. A budget over multiply-adds
+stands beside one over milliseconds, with the latency that each really has.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Execute the notebooks in order, without a screen: `make run-notebooks`.
 
-The executed copies go to <output>/notebooks. A notebook that fails stops the rest; its partly
-executed copy is kept. One run at a time may work in an output folder.
+The executed copies go to <output>/notebooks. If a notebook fails, the rest are not run, and its
+partly executed copy is kept. Only one run at a time may use an output folder.
 """
 
 import argparse
@@ -32,7 +32,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
 class NotebookError(RuntimeError):
-    """A notebook that did not come to its end."""
+    """A notebook did not run to its end."""
 
     def __init__(self, name: str, cell: int, message: str, copy: Path):
         super().__init__(
@@ -41,12 +41,12 @@ class NotebookError(RuntimeError):
 
 
 def run(parameters: dict[str, Any], only: str = "") -> int:
-    """Run all notebooks, or those whose name contains `only`; returns the exit status."""
+    """Run all notebooks, or those whose name contains `only`, and return the exit status."""
     chosen = [notebook for notebook in NOTEBOOKS if only in notebook.name]
     if not chosen:
         print(f"no notebook has {only!r} in its name")
         return 2
-    # A kernel can't tell that nobody looks at its progress bars.
+    # A kernel can't know that nobody is looking at its progress bars.
     os.environ["TQDM_DISABLE"] = "1"
     output = ROOT / parameters["output"]
     try:
@@ -70,7 +70,7 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
 
 @contextmanager
 def own_kernel() -> Iterator[None]:
-    """Kernels of this interpreter, whatever a user's kernel spec called python3 names."""
+    """Let the kernel python3 be this interpreter, whatever the user's kernel spec says."""
     before = os.environ.get("JUPYTER_PATH")
     with tempfile.TemporaryDirectory() as folder:
         paths = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
@@ -85,7 +85,7 @@ def own_kernel() -> Iterator[None]:
 
 
 def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
-    """Run one notebook; the executed copy is written as the cells end.
+    """Run one notebook; show what it prints, and write the executed copy after each cell.
 
     Raises:
         NotebookError: a cell failed, or the kernel died.
@@ -98,7 +98,9 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
             cwd=notebook.parent,
             progress_bar=False,
             log_output=False,
-            # Cells tell their errors themselves; the kernel calls its own end an ERROR.
+            # Training prints how long it will take, and what each epoch reached.
+            stdout_file=sys.stdout,
+            # Cells report their errors themselves; the kernel logs its own end as an ERROR.
             extra_arguments=["--log-level=CRITICAL", "--ext=docs.plot_words"],
         )
     except PapermillExecutionError as error:
@@ -110,12 +112,14 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
 
 
 def _last_begun(copy: Path) -> int:
-    """The number of the last code cell that a notebook began."""
+    """The number of the last code cell that a notebook started."""
     code = [c for c in nbformat.read(copy, as_version=4).cells if c.cell_type == "code"]
     return sum(cell.metadata.papermill.start_time is not None for cell in code)
 
 
 def main() -> int:
+    # The notebooks print names of the user's, which no terminal's encoding must stop.
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description="Execute the notebooks in order.")
     parser.add_argument(
         "--data-dir", default="", help="a VOC or COCO folder; default: drawn road signs"
@@ -137,7 +141,7 @@ def main() -> int:
     only = arguments.pop("only")
     for name in ("data_dir", "pretrained"):
         if arguments[name]:
-            # The kernels run elsewhere.
+            # The kernels run in another folder.
             arguments[name] = str(Path(arguments[name]).expanduser().resolve())
     arguments["output"] = str(Path(arguments["output"]).expanduser())
     names = [field.name for field in fields(Options)]
