@@ -103,6 +103,13 @@ def update() -> None:
         for text, _ in messages:
             template.add(text)
         catalogue.update(template)
+        catalogue.header_comment = f"# What {name} says, in Chinese: see docs/contributing.md."
+        catalogue.project, catalogue.version, catalogue.fuzzy = (
+            "prune-mobilenet-ssd",
+            "0.1.0",
+            False,
+        )
+        catalogue.msgid_bugs_address = catalogue.last_translator = catalogue.language_team = ""
         file = BytesIO()
         write_po(file, catalogue, width=100, omit_header=False, ignore_obsolete=True)
         path = FOLDER / f"{name}.po"

@@ -14,6 +14,7 @@ import utils  # noqa: F401  isort: skip  (sets Paddle up for autodoc)
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.locale import _
 
+from docs.catalogues import LOCALE
 from docs.elsewhere import kernels
 from docs.filling import fill_in
 
@@ -101,17 +102,20 @@ copybutton_selector = (
     ".cell_input pre, div.highlight-console pre, .highlight-python pre, details pre"
 )
 
-TRANSLATED = "zh_CN"
 # Pages that show the numbers of the run.
 WITH_NUMBERS = ("index", "report", "tryit")
 
 
-def _fill_in(app, docname: str, source: list[str]) -> None:
-    """Put the numbers of report.json into a page; one that is not there is an error."""
+def _prepare(app, docname: str, source: list[str]) -> None:
+    """Let links lead to where pages are built, and put the numbers of report.json into some.
+
+    A number that is not there is an error.
+    """
     if docname.startswith("notebooks/"):
         # Links to docs/ lead to where its pages stand among the built ones.
         source[0] = source[0].replace("](../docs/", "](../")
-    if docname == "api" and app.config.language == TRANSLATED:
+    if docname == "api" and app.config.language == LOCALE:
+        # Its modules have their pages among the English ones.
         source[0] = source[0].replace("   :toctree: api\n   :recursive:\n", "")
     if docname not in WITH_NUMBERS:
         return
@@ -142,17 +146,17 @@ def _add_page_files(app, pagename: str, templatename: str, context: dict, doctre
 
 def _show_switch(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Tell the template where the same page lies in the other language."""
-    is_english = app.config.language != TRANSLATED
+    is_english = app.config.language != LOCALE
     # The pages of the API are English only.
     page = "api" if pagename.startswith("api/") or pagename == "py-modindex" else pagename
-    folder = context["content_root"] + (TRANSLATED if is_english else "..")
+    folder = context["content_root"] + (LOCALE if is_english else "..")
     context |= {"is_english": is_english, "other_page": f"{folder}/{page}.html"}
 
 
 def _find_generated(app, config) -> None:
     """What docs/build.py wrote for the pages stands beside their sources."""
     config.html_static_path.append(str(Path(app.srcdir) / "_static"))
-    if config.language == TRANSLATED:
+    if config.language == LOCALE:
         config.html_title = _("Prune a MobileNetV1-SSD")
         config.html_js_files = ["messages.js", *config.html_js_files]
         # Names of the API lead to its pages, which are English only.
@@ -166,5 +170,5 @@ def setup(app) -> None:
     app.connect("config-inited", _find_generated)
     app.connect("html-page-context", _add_page_files)
     app.connect("html-page-context", _show_switch)
-    app.connect("source-read", _fill_in)
+    app.connect("source-read", _prepare)
     app.connect("html-page-context", _offer_notebook)

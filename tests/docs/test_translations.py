@@ -1,16 +1,20 @@
 """The Chinese pages say all that the English ones say, with the same code, links and numbers."""
 
+import base64
 import re
 import textwrap
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from IPython.core.pylabtools import print_figure
 
 from docs.catalogues import all_messages, find_faults, read_catalogue
 from docs.lab import write_sources
-from docs.plot_words import HOLE, template, translate
+from docs.plot_words import HOLE, draw, template, translate
 from docs.translated import finish
 from utils.run_notebooks import NOTEBOOKS
 
@@ -120,6 +124,21 @@ def test_what_a_plot_says_without_a_translation_is_told():
         translate("mAP lost\nsomething new: 3\n0.5", lacking) == "损失的 mAP\nsomething new: 3\n0.5"
     )
     assert lacking == {template("something new: 3")} == {"something new: {}"}
+
+
+def test_a_figure_is_drawn_in_chinese_and_stays_as_it_was():
+    figure, axes = plt.subplots(layout="constrained")
+    axes.bar(["conv2d_1", "dw_2"], [1, 2])
+    axes.set(ylabel="mAP lost", title="something new: 3")
+    axes.set_yticks([1], ["limit: 0.80"])
+    before = print_figure(figure)
+    with warnings.catch_warnings(action="error"):  # as of a letter that no font has
+        drawn = draw(figure)
+    assert drawn["lacking"] == ["something new: {}"]
+    assert base64.b64decode(drawn["image/png"]) != before
+    assert axes.get_ylabel() == "mAP lost"
+    assert print_figure(figure) == before
+    plt.close(figure)
 
 
 def test_files_that_are_the_same_are_shared(tmp_path):
