@@ -126,7 +126,7 @@ def test_the_best_epoch_is_saved_and_training_is_resumed(cats, monkeypatch, caps
     again, _ = read_tensors(cats.baseline)
     for name, array in arrays.items():
         np.testing.assert_array_equal(again[name], array, err_msg=name)
-    assert "this run has ended" in capsys.readouterr().out
+    assert "this run is complete" in capsys.readouterr().out
 
 
 def test_weights_that_no_baseline_can_start_from_are_refused_first(tmp_path, capsys):
