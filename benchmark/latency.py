@@ -53,7 +53,6 @@ ENGINES = {
     "OpenVINO": lambda prefix: load_openvino(Path(f"{prefix}.onnx")),
     "PyTorch": load_torch,
 }
-
 """What `make benchmark` measures."""
 
 

@@ -104,11 +104,8 @@ def update() -> None:
             template.add(text)
         catalogue.update(template)
         catalogue.header_comment = f"# What {name} says, in Chinese: see docs/contributing.md."
-        catalogue.project, catalogue.version, catalogue.fuzzy = (
-            "prune-mobilenet-ssd",
-            "0.1.0",
-            False,
-        )
+        catalogue.project, catalogue.version = "prune-mobilenet-ssd", "0.1.0"
+        catalogue.fuzzy = False
         catalogue.msgid_bugs_address = catalogue.last_translator = catalogue.language_team = ""
         file = BytesIO()
         write_po(file, catalogue, width=100, omit_header=False, ignore_obsolete=True)

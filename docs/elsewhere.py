@@ -21,10 +21,9 @@ def kernels(repository: str, page: str) -> dict[str, str]:
         return {}
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ValueError(f"repository is {repository!r}: write owner/name")
-    notebook = f"{page}.ipynb"
+    colab = f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}"
+    binder = f"https://mybinder.org/v2/gh/{repository}/{BRANCH}"
     return {
-        _(
-            "Open in Colab"
-        ): f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{notebook}",
-        _("Open in Binder"): f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?labpath={notebook}",
+        _("Open in Colab"): f"{colab}/{page}.ipynb",
+        _("Open in Binder"): f"{binder}?labpath={page}.ipynb",
     }

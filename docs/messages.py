@@ -2,9 +2,8 @@
 
 A message is a heading, a paragraph, an item of a list, a row of a table or, in a generated table,
 a cell, its lines joined; also the caption of a toctree. Code, other directives and numbers are not
-messages. Sphinx's own gettext works
-on parsed pages, which come too late here: after a run's numbers are filled in, and for notebooks
-not at all.
+messages. Sphinx's own gettext works on parsed pages, which come too late here: after a run's
+numbers are filled in, and for notebooks not at all.
 """
 
 import re

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ssd_model.files import write_file
 from study.tables import Table, fill
 from study.trials import EPOCHS, REPAIR
+from utils.plots import BLUE, GREEN, ORANGE
 
 Rows = list[dict[str, Any]]
 
@@ -23,7 +24,7 @@ WAYS = {
 """How channels are chosen in the main table, by strategy and criterion: as the original did, as the
 notebooks do, and with a budget over all layers."""
 OLD_REPAIR = " (heads not refitted)"
-COLOURS = dict(zip(WAYS.values(), ("tab:orange", "tab:blue", "tab:green"), strict=True))
+COLOURS = dict(zip(WAYS.values(), (ORANGE, BLUE, GREEN), strict=True))
 
 
 def main_table(rows: Rows) -> Table:

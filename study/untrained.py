@@ -71,18 +71,17 @@ class Network:
         return self.network.dependencies
 
     @cached_property
-    def _batches(self) -> list[dict]:
+    def batches(self) -> list[dict]:
+        """What channels are chosen and layers refitted on, as the train Program is fed."""
         options = {"augmentation": SIGNS_AUGMENTATION, "shuffle": True}
         reader = make_loader(self._trainval, self._training.feed_list, BATCH_SIZE, **options)
         return first_batches(reader, None, RECONSTRUCT_IMAGES)
 
     def rank(self, criterion: str, pattern: str) -> Ranking:
-        names, train = (
-            self.dependencies.match(pattern),
-            ScopedProgram(self.network.train, self.scope),
-        )
+        names = self.dependencies.match(pattern)
+        train = ScopedProgram(self.network.train, self.scope)
         criterions = {"*": criterion}
-        return rank(criterions, names, self.dependencies, self.evaluation, train, self._batches)
+        return rank(criterions, names, self.dependencies, self.evaluation, train, self.batches)
 
     def cut(self, plan: Plan, ranking: Ranking) -> Reconstruction:
         """Cut it; what is returned repairs it."""
@@ -90,8 +89,8 @@ class Network:
         self.network.prune(plan, ranking.criterions)
         return reconstruction
 
-    def repair(self, reconstruction: Reconstruction) -> None:
-        images = [batch[first_input(self.network.train)] for batch in self._batches]
+    def repair(self, reconstruction: Reconstruction, batches: list[dict]) -> None:
+        images = [batch[first_input(self.network.train)] for batch in batches]
         reconstruction.carry_out(self.evaluation, images)
 
     def mean_ap(self) -> float:
@@ -115,7 +114,7 @@ def measure_repair(criterion: str) -> Row:
     reconstruction = network.cut(plan, ranking)
     row = {"criterion": criterion, "target_ratio": TARGET_RATIO, "map_pruned": network.mean_ap()}
     heads = {name: read_tensor(network.scope, name) for name in _heads(plan.shapes)}
-    network.repair(reconstruction)
+    network.repair(reconstruction, network.batches)
     row["map_reconstructed"] = network.mean_ap()
     for name, value in heads.items():
         write_tensor(network.scope, name, value)
@@ -127,15 +126,14 @@ def measure_repair(criterion: str) -> Row:
 def measure_repairs(folder: Path) -> list[Row]:
     """Measure what repairs.json lacks; a row a criterion, in their order."""
     file = folder / "repairs.json"
-    rows = {
-        row["criterion"]: row for row in (json.loads(file.read_text()) if file.exists() else [])
-    }
+    known = json.loads(file.read_text()) if file.exists() else []
+    rows = {row["criterion"]: row for row in known}
     for criterion in CRITERIA + MEASURED:
         if criterion not in rows:
             print(f"--- right after the repair: {criterion}", flush=True)
             rows[criterion] = measure_repair(criterion)
             write_json(file, list(rows.values()))
-    return list(rows.values())
+    return [rows[criterion] for criterion in CRITERIA + MEASURED]
 
 
 def measure_budgets(folder: Path) -> list[Row]:
@@ -152,13 +150,14 @@ def measure_budgets(folder: Path) -> list[Row]:
     models = BUILD / "results" / "budgets"
     prefixes = {"unpruned": models / "unpruned"}
     unpruned.save(prefixes["unpruned"])
+    empty_scope(unpruned.scope)
     rows = []
     for budget, ratios in BUDGETS.items():
         for ratio in ratios:
             print(f"--- budget of {budget}: {ratio:g}", flush=True)
             network = Network()
             plan = budget_plan(network.dependencies, ranking.errors, ratio, costs[budget])
-            network.repair(network.cut(plan, ranking))
+            network.repair(network.cut(plan, ranking), unpruned.batches)
             prefixes[f"{budget}-{ratio:g}"] = models / f"{budget}-{ratio:g}"
             network.save(prefixes[f"{budget}-{ratio:g}"])
             rows.append({

@@ -70,10 +70,10 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
 
 @contextmanager
 def own_kernel() -> Iterator[None]:
-    """Let the kernel python3 be this interpreter, whatever the user's kernel spec says."""
+    """Let python3 be this interpreter with these packages, whatever a user's kernel spec says."""
     before = os.environ.get("JUPYTER_PATH")
     with tempfile.TemporaryDirectory() as folder:
-        paths = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         write_kernel_spec(Path(folder) / "kernels" / "python3", {"env": {"PYTHONPATH": paths}})
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, before]))
         try:

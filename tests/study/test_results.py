@@ -15,12 +15,11 @@ from utils.paths import RESULTS, ROOT
 
 @pytest.fixture
 def rows():
-    return json.loads((RESULTS / "results.json").read_text())
+    return load("results")
 
 
 def load(name):
-    file = RESULTS / f"{name}.json"
-    return json.loads(file.read_text()) if file.exists() else []
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", RESULTS / "README.md"])
