@@ -16,6 +16,7 @@ IMAGES ?=
 MODEL ?=
 THRESHOLD ?= 0.5
 PORT ?= 8000
+LOCALE ?=
 
 # The newest Python that requirements.lock is for, on the PATH or among pyenv's, unless PYTHON says
 # another. Where there is none, uv fetches one.
@@ -44,11 +45,11 @@ UV := build/uv/bin/uv
 # A variable's text for the shell, as it is: $(HOME) in it stays that.
 quoted = '$(subst ','\'',$(value $1))'
 
-.PHONY: help setup data check-data run-notebooks detect html serve lab test test-html lint format baseline results benchmark engines lock smoke-pythons clean
+.PHONY: help setup data check-data run-notebooks detect html serve lab messages test test-html lint format baseline results benchmark benchmark-boards engines lock smoke-pythons clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 setup: $(READY) ## make the virtual environment
 
@@ -94,8 +95,12 @@ serve: $(READY) ## show the HTML tutorial: PORT=8000
 	@test -e "$(OUTPUT)/html/index.html" || $(MAKE) --no-print-directory html
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory "$(OUTPUT)/html" $(PORT)
 
-lab: $(READY) ## open the notebooks in JupyterLab
-	JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir . notebooks
+lab: $(READY) ## open the notebooks in JupyterLab: LOCALE=zh_CN for those in Chinese
+	$(if $(LOCALE),$(BIN)/python -m docs.lab "$(LOCALE)")
+	JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir . $(if $(LOCALE),"build/$(LOCALE)/notebooks",notebooks)
+
+messages: $(READY) ## bring docs/locale up to the pages: what then has no translation is listed
+	$(BIN)/python -m docs.catalogues
 
 # Two files at a time, on one thread each: most of the time goes into building Programs, which has one.
 test: $(READY) ## run the tests
@@ -123,6 +128,18 @@ results: $(READY) ## measure what pruning costs, for results/ (hours; resumes wh
 benchmark: $(READY) ## measure how fast it all is, compared with other engines and PyTorch (most of an hour, on an idle machine)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -r benchmark/requirements.txt
 	$(BIN)/python -m benchmark
+
+# It converts to LiteRT. It needs Python 3.12 and pins other versions than the lock does.
+ONNX2TF := build/onnx2tf/bin/onnx2tf
+onnx2tf_python = $(call find_python,3.13 3.12)
+$(ONNX2TF):
+	@$(if $(onnx2tf_python),"$(onnx2tf_python)" -m venv build/onnx2tf && \
+	  build/onnx2tf/bin/python -m pip install --quiet --disable-pip-version-check onnx2tf==2.6.9,\
+	  echo "There is no Python 3.12 or 3.13 here: LiteRT cannot be measured")
+
+benchmark-boards: engines $(ONNX2TF) ## measure ncnn, MNN and LiteRT beside ONNX Runtime (some minutes, on an idle machine)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -r benchmark/requirements-boards.txt
+	$(BIN)/python -m benchmark.boards
 
 engines: $(READY) ## install ncnn, an engine for boards: notebook 4 then converts to it, too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r ssd_model/export/requirements.txt

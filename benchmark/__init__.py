@@ -1,16 +1,16 @@
-"""How fast it all is, beside what a user would pick instead: `make benchmark`.
+"""Measure the project's speed against that of the alternatives: `make benchmark`.
 
-Every measurement runs in a process of its own (`python -m benchmark.latency ...`), which prints
-its numbers as JSON; `benchmark.__main__` runs them in turns.
+Each measurement runs in its own process (`python -m benchmark.latency ...`), which prints its
+numbers as JSON; `benchmark.__main__` runs them in turns.
 """
 
 from pathlib import Path
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held, in MB (Linux; elsewhere nan).
+    """Read the peak memory of this process, in MB (on Linux; elsewhere nan).
 
-    Not `ru_maxrss`: a new process takes that over from the one that started it.
+    `ru_maxrss` would not do: a new process inherits it from the one that started it.
     """
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
@@ -24,4 +24,4 @@ from ssd_model import runtime
 runtime.prepare()
 
 PADDLE_MB = peak_mb() - _before
-"""What it takes to import Paddle; the other engines can do without."""
+"""The memory that importing Paddle takes; the other engines do not need it."""

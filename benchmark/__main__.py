@@ -31,7 +31,7 @@ MULTIPLES = (1, 8)
 
 
 def measure(module: str, *arguments: Any, **environment: str) -> dict[str, Any]:
-    """What a measurement in a process of its own printed."""
+    """Run a measurement in its own process, and return what it printed."""
     command = [sys.executable, "-m", f"benchmark.{module}", *map(str, arguments)]
     env = os.environ | environment
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
@@ -43,7 +43,7 @@ def measure(module: str, *arguments: Any, **environment: str) -> dict[str, Any]:
 def latency(
     networks: Iterable[Network], engines: Iterable[str], batches: Iterable[int], **turns: int
 ) -> list[dict[str, Any]]:
-    """Median milliseconds of a batch, by engine, network and batch, and each process's peak."""
+    """Measure median milliseconds per batch, and peak memory, by engine, network and batch."""
     times, peaks = defaultdict(list), {}
     for _ in range(turns["rounds"]):
         for network in networks:
@@ -71,14 +71,14 @@ def latency(
 
 
 def training(ratios: Iterable[float], **turns: int) -> list[dict[str, Any]]:
-    """Median milliseconds an image of a training step and an evaluation, by framework."""
+    """Measure median milliseconds per image of training and evaluation, by framework."""
     told = defaultdict(list)
     for _ in range(turns["rounds"]):
         for ratio in ratios:
             for framework in ("paddle", "torch"):
                 one = measure("training", framework, ratio, "--runs", turns["runs"])
                 told[framework, ratio].append(one)
-            # What is timed must be the same network and loss, and compute the same.
+            # Both frameworks must time the same network and loss, and compute the same.
             ours, theirs = (told[name, ratio][-1]["first_loss"] for name in ("paddle", "torch"))
             np.testing.assert_allclose(theirs, ours, rtol=1e-3, err_msg="loss of PyTorch, Paddle")
     rows = []
@@ -94,7 +94,7 @@ def training(ratios: Iterable[float], **turns: int) -> list[dict[str, Any]]:
 
 
 def planning(ratio: float, rounds: int) -> dict[str, float]:
-    """Median seconds of search and cut, by who does it."""
+    """Measure median seconds of search and cut, here and with paddleslim."""
     seconds = defaultdict(list)
     for _ in range(rounds):
         for by in ("here", "paddleslim"):
@@ -103,7 +103,7 @@ def planning(ratio: float, rounds: int) -> dict[str, float]:
 
 
 def operators(runs: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of each kind of operator in a training step, by the number of threads."""
+    """Measure milliseconds of each kind of operator in a training step, by number of threads."""
     return {
         str(threads): measure("operators", 0.0, "--runs", runs, OMP_NUM_THREADS=str(threads))[
             "milliseconds"

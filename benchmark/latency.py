@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark import PADDLE_MB, peak_mb
+from benchmark.board_engines import BOARD_ENGINES
 from benchmark.networks import CLASS_NUM
 from ssd_model.export.engines import Engine, load_onnx, load_paddle
 from ssd_model.runtime import cores
@@ -52,17 +53,19 @@ ENGINES = {
     "OpenVINO": lambda prefix: load_openvino(Path(f"{prefix}.onnx")),
     "PyTorch": load_torch,
 }
+"""What `make benchmark` measures."""
 
 
 def main() -> None:
+    engines = ENGINES | {name: engine.load for name, engine in BOARD_ENGINES.items()}
     parser = argparse.ArgumentParser(description="Time one engine on one network.")
-    parser.add_argument("engine", choices=ENGINES)
+    parser.add_argument("engine", choices=engines)
     parser.add_argument("prefix", type=Path)
     parser.add_argument("--batches", type=int, nargs="+", required=True)
     parser.add_argument("--size", type=int, default=300)
     parser.add_argument("--runs", type=int, required=True)
     arguments = parser.parse_args()
-    run = ENGINES[arguments.engine](arguments.prefix)
+    run = engines[arguments.engine](arguments.prefix)
     _check(run, Path(f"{arguments.prefix}.reference"))
     milliseconds = {}
     for batch in arguments.batches:

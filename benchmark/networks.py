@@ -1,4 +1,4 @@
-"""The networks that are measured, in the files that each engine reads."""
+"""Write the networks to be measured, in the files that each engine reads."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,24 +31,24 @@ class Network:
 
     @property
     def prefix(self) -> Path:
-        """Of its files: .pdmodel and .pdiparams, .onnx, .safetensors, .reference."""
+        """The prefix of its files: .pdmodel and .pdiparams, .onnx, .safetensors, .reference."""
         name = f"{self.target_ratio:g}-multiple{self.channel_multiple}-{self.image_size}"
         return BUILD / "benchmark" / name
 
     def plan(self, dependencies) -> Plan:
-        """The uniform plan nearest to `target_ratio`, its channels rounded."""
+        """Find the uniform plan for `target_ratio`, with its channels rounded."""
         if not self.target_ratio:
             return Plan(dependencies, {})
         plan = search_uniform_plan(dependencies, PATTERN, self.target_ratio)
         return plan.rounded(self.channel_multiple)
 
     def write(self) -> int:
-        """Write the files; the network goes from the image to boxes and scores.
+        """Write the files of the network, which goes from the image to boxes and scores.
 
         `.reference` holds two images and what the Program computes from them.
 
         Returns:
-            Multiply-adds for one image.
+            The multiply-adds for one image.
         """
         detector = build_detector(CLASS_NUM, is_train=False, image_size=self.image_size)
         scope = new_scope(detector)

@@ -1,4 +1,4 @@
-"""Where a training step's time goes: milliseconds of each kind of operator in a step."""
+"""Measure where a training step's time goes: milliseconds of each kind of operator."""
 
 import argparse
 import json

@@ -15,6 +15,11 @@ ONEDNN = "Paddle, oneDNN"
 OTHERS = ("ONNX Runtime", "OpenVINO")
 
 
+def machine_table(result: dict[str, Any]) -> Table:
+    """The machine, and the version of everything that ran on it."""
+    return [["machine", result["machine"]], *map(list, result["versions"].items())]
+
+
 def latency_table(result: dict[str, Any]) -> Table:
     """Milliseconds of a batch, and the peak memory, by engine."""
     frame = pd.DataFrame(result["latency"])
@@ -111,9 +116,8 @@ def bars(result: dict[str, Any]) -> Table:
 
 def tables(result: dict[str, Any]) -> dict[str, Table]:
     """Every table of the page, by its mark."""
-    versions = [[name, number] for name, number in result["versions"].items()]
     return {
-        "machine": [["machine", result["machine"]], *versions],
+        "machine": machine_table(result),
         "bars": bars(result),
         "latency": latency_table(result),
         "training": training_table(result),

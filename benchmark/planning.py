@@ -1,4 +1,4 @@
-"""Seconds to search a plan and to cut, here and with `paddleslim.prune.Pruner` alone."""
+"""Time search and cut here, and the cut alone with `paddleslim.prune.Pruner`."""
 
 import argparse
 import json
@@ -29,10 +29,10 @@ def main() -> None:
     if searching:
         apply_plan(plan, [evaluation.program, training.program], scope)
     else:
-        # paddleslim searches nothing: the ratio is given to it.
+        # paddleslim does not search: it is given the ratio.
         start = time.perf_counter()
         cut = (scope, list(plan.ratios), list(plan.ratios.values()), default_place())
-        # The eval Program first, for the ranks come from the scope that the second call cuts.
+        # The eval Program comes first, since ranks come from the scope, which the second call cuts.
         Pruner().prune(evaluation.program, *cut, only_graph=True)
         Pruner().prune(training.program, *cut)
     print(json.dumps({"seconds": time.perf_counter() - start}))

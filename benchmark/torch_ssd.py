@@ -1,4 +1,4 @@
-"""The same detector and loss in eager PyTorch, from the same weights, to compare with."""
+"""The same detector and loss in eager PyTorch, with the same weights, for comparison."""
 
 from collections.abc import Mapping
 from itertools import count
@@ -13,7 +13,7 @@ from ssd_model.prior_matching import assign_targets
 
 
 class MobileNetSSD(nn.Module):
-    """`ssd_model.network.mobilenet_ssd`, whole or pruned.
+    """`ssd_model.network.mobilenet_ssd`, unpruned or pruned.
 
     Args:
         arrays: parameters by their names in the Program.
@@ -32,7 +32,7 @@ class MobileNetSSD(nn.Module):
         extras = [
             nn.Sequential(self._conv_bn(), self._conv_bn(stride=2, padding=1)) for _ in EXTRAS
         ]
-        # A feature map comes after each of these.
+        # Each of these ends in a feature map.
         self.stages = nn.ModuleList(
             [nn.Sequential(stem, *blocks[:11]), nn.Sequential(*blocks[11:]), *extras]
         )
@@ -41,7 +41,7 @@ class MobileNetSSD(nn.Module):
         )
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Locations [N, P, 4] and confidences [N, P, class_num] of images [N, 3, S, S]."""
+        """Compute locations [N, P, 4] and confidences [N, P, class_num] of images [N, 3, S, S]."""
         x, locations, confidences = image, [], []
         for stage, (location, confidence) in zip(self.stages, self.heads, strict=True):
             x = stage(x)
@@ -81,7 +81,7 @@ class MobileNetSSD(nn.Module):
 def boxes_and_scores(
     location: Tensor, confidence: Tensor, priors: Tensor, variances: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Boxes [N, P, 4] and scores [N, C, P], as the exported model ends."""
+    """Compute boxes [N, P, 4] and scores [N, C, P], as at the end of the exported model."""
     size, centre = priors[:, 2:] - priors[:, :2], (priors[:, 2:] + priors[:, :2]) / 2
     middle = location[..., :2] * (variances[:, :2] * size) + centre
     half = (location[..., 2:] * variances[:, 2:]).exp() * (size / 2)
@@ -96,7 +96,7 @@ def ssd_loss(
     priors: np.ndarray,
     variances: np.ndarray,
 ) -> Tensor:
-    """`ssd_model.ssd_loss.ssd_loss` with its defaults, summed over the batch."""
+    """Compute `ssd_model.ssd_loss.ssd_loss` with its defaults, summed over the batch."""
     targets = assign_targets(gt_box, gt_label, priors, variances)
     label, offsets, positive = map(torch.from_numpy, targets)
     conf_loss = F.cross_entropy(confidence.transpose(1, 2), label, reduction="none")

@@ -1,4 +1,4 @@
-"""One framework, one network: milliseconds of a training step and of an evaluation, by image."""
+"""Time one framework on one network: milliseconds per image of training and of evaluation."""
 
 import argparse
 import json
@@ -29,13 +29,13 @@ from utils.workspace import SIGNS_AUGMENTATION
 
 BATCH = 8
 STEPS = 1000
-"""Of the schedule; so many are not run."""
+"""The steps of the schedule; fewer are run."""
 SET = 16
-"""Batches in an evaluation."""
+"""The batches in an evaluation."""
 
 
 def paddle_steps(network: Network) -> dict[str, Callable[[dict], object]]:
-    """A training step and an evaluation, suppression and mAP included, in static Programs."""
+    """Make a training step and an evaluation, with suppression and mAP, in static Programs."""
     training = build_detector(CLASS_NUM, True, one_cycle(FINE_TUNE_RATE, STEPS))
     evaluation = build_detector(CLASS_NUM, False)
     scope = new_scope(evaluation, training)
@@ -52,7 +52,7 @@ def paddle_steps(network: Network) -> dict[str, Callable[[dict], object]]:
 
 
 def torch_steps(network: Network) -> dict[str, Callable[[dict], object]]:
-    """The same training step in eager PyTorch; its evaluation is the network alone."""
+    """Make the same training step in eager PyTorch; its evaluation is the network alone."""
     import torch
 
     from benchmark.torch_ssd import MobileNetSSD, ssd_loss
@@ -85,7 +85,7 @@ def torch_steps(network: Network) -> dict[str, Callable[[dict], object]]:
 
 
 def wait_share(step: Callable[[dict], object], loader, batches: int) -> float:
-    """Share of a training run's time that goes into waiting for the next batch."""
+    """Measure the share of training time that is spent waiting for the next batch."""
     waited, start = 0.0, time.perf_counter()
     reader = feeds(loader)
     for _ in range(batches):
@@ -105,7 +105,7 @@ def _loader():
 
 
 def first_feed() -> dict[str, np.ndarray]:
-    """A batch of augmented road-sign scenes, always the same."""
+    """Load a batch of augmented road-sign scenes, always the same."""
     return {name: np.array(value) for name, value in next(feeds(_loader())).items()}
 
 

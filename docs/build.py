@@ -17,8 +17,16 @@ from nbformat import NotebookNode
 from sphinx.cmd.build import build_main
 
 from docs.accessible import mend_pages
+from docs.catalogues import LOCALE
 from docs.check import find_faults
 from docs.dependencies import as_json
+from docs.translated import (
+    drop_translated_plots,
+    finish,
+    lacking_words,
+    translate_pages,
+    write_words,
+)
 from docs.tryit import NoModelError, write_script, write_tryit
 from pruning.dependencies import analyse
 from ssd_model.programs import build_detector
@@ -50,23 +58,18 @@ def check_notebook(notebook: NotebookNode, path: Path) -> None:
         if cell.cell_type != "code":
             continue
         if cell.execution_count is None:
-            raise HtmlError(f"{path}, cell {number} was not run: make run-notebooks")
+            raise HtmlError(f"{path}, cell {number} was not run: run `make run-notebooks`")
         for output in cell.outputs:
             if output.output_type == "error":
                 raise HtmlError(f"{path}, cell {number} failed: {output.ename}: {output.evalue}")
 
 
 def tidy(notebook: NotebookNode) -> None:
-    """Drop what only says how the notebook was run, unless its parameters were others.
-
-    Links to `docs/` lead to where its pages stand among the built ones.
-    """
+    """Drop what only says how the notebook was run, unless its parameters were others."""
     notebook.metadata.pop("papermill", None)
     cells = notebook.cells
     for cell in cells:
         cell.metadata.pop("papermill", None)
-        if cell.cell_type == "markdown":
-            cell.source = cell.source.replace("](../docs/", "](../")
     tags = [cell.metadata.get("tags", []) for cell in cells]
     injected = next((i for i, tag in enumerate(tags) if "injected-parameters" in tag), None)
     if injected is not None:
@@ -124,11 +127,31 @@ def gather(output: Path, folder: Path) -> None:
         parameters = read_parameters(notebook)
         tidy(notebook)
         nbformat.write(notebook, folder / "notebooks" / source.name)
-    picture = first_picture(notebook)  # of the last one: both networks' detections
+    write_result(folder)
+    write_scripts(Workspace(**parameters | {"output": str(output)}), folder / "_static")
+
+
+def write_result(folder: Path) -> None:
+    """Write the home page's picture: the last notebook's first, both networks' detections.
+
+    Raises:
+        HtmlError: there is none.
+    """
+    path = folder / "notebooks" / NOTEBOOKS[-1].name
+    picture = first_picture(nbformat.read(path, as_version=4))
     if picture is None:
         raise HtmlError(f"{path} has no picture of the result: make run-notebooks")
     (folder / "docs" / "images" / "result.png").write_bytes(picture)
-    write_scripts(Workspace(**parameters | {"output": str(output)}), folder / "_static")
+
+
+def plot_faults(folder: Path) -> list[str]:
+    """What plots say that has no translation; names of classes need none."""
+    classes = json.loads((folder / "report.json").read_text(encoding="utf-8"))["classes"]
+    return [
+        f"{source.name}: plots.po has no translation of {line!r}"
+        for source in NOTEBOOKS
+        for line in sorted(lacking_words(folder / "notebooks" / source.name, classes))
+    ]
 
 
 def write_scripts(work: Workspace, folder: Path) -> None:
@@ -147,9 +170,18 @@ def write_scripts(work: Workspace, folder: Path) -> None:
     write_script(folder / "dependencies.js", "DEPENDENCIES", as_json(dependencies))
 
 
+def run_sphinx(folder: Path, html: Path, *options: str) -> int:
+    """Build pages from a folder of gathered ones; returns the exit status."""
+    return build_main(
+        ["-c", str(DOCS), "-W", "--keep-going", "-n", "-q", "-E", *options,
+         "-d", f"{folder}-doctrees", str(folder), str(html)]
+    )  # fmt: skip
+
+
 def build(output: Path) -> int:
-    """Build `output`/html; returns the exit status."""
+    """Build `output`/html, and in it the same pages in Chinese; returns the exit status."""
     folder, html = output / "docs", output / "html"
+    chinese = output / f"docs-{LOCALE}"
     try:
         gather(output, folder)
     except HtmlError as error:
@@ -157,17 +189,23 @@ def build(output: Path) -> int:
         return 1
     # A page that is gone must not linger.
     shutil.rmtree(html, ignore_errors=True)
-    status = build_main(
-        ["-c", str(DOCS), "-W", "--keep-going", "-n", "-q", "-E", "-d", str(output / "doctrees"),
-         str(folder), str(html)]
-    )  # fmt: skip
+    lacking = plot_faults(folder)
+    translate_pages(folder, chinese)
+    write_result(chinese)
+    drop_translated_plots(folder / "notebooks")
+    write_words(chinese, output / "locale")
+    status = run_sphinx(folder, html) or run_sphinx(
+        *(chinese, html / LOCALE, "-D", f"language={LOCALE}", "-D", f"locale_dirs={output}/locale")
+    )
     if status:
         return status
+    finish(html)
     mend_pages(html)
     pages = [*PAGES, *(f"notebooks/{path.stem}" for path in NOTEBOOKS)]
     pages += ["results/README", "results/speed"] * RESULTS.exists()
+    pages += [f"{LOCALE}/{page}" for page in pages]
     faults = [f"no page {page}.html" for page in pages if not (html / f"{page}.html").exists()]
-    faults += find_faults(html)
+    faults += [*find_faults(html), *lacking]
     print(*faults, sep="\n", end="\n" if faults else "")
     print(f"{len(list(html.rglob('*.html')))} pages: {relative(html / 'index.html')}")
     return 1 if faults else 0

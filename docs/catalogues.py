@@ -1,15 +1,21 @@
-"""The translations in docs/locale, a file a page: `python -m docs.catalogues` brings them up to date.
+"""The translations in docs/locale: `python -m docs.catalogues` brings them up to date.
 
-A message that is new or has changed stands in its .po file untranslated, or fuzzy with what it was.
+Each page has a .po file. Two more are for the pages' scripts and for what frames every page: the
+theme's words, and those of the modules here. A message that is new or has changed stands there
+untranslated, or fuzzy with what it was.
 """
 
+import gettext
 import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
+import furo
 import nbformat
+import sphinx.locale
 from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
 from docs.messages import find_messages, notebook_messages
@@ -17,13 +23,20 @@ from ssd_model.files import write_file
 from utils.paths import ROOT
 
 LOCALE = "zh_CN"
-FOLDER = ROOT / "docs" / "locale" / LOCALE / "LC_MESSAGES"
+DOCS = ROOT / "docs"
+FOLDER = DOCS / "locale" / LOCALE / "LC_MESSAGES"
 SOURCES = (
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(DOCS.glob("*.md")),
     *sorted((ROOT / "results").glob("*.md")),
     *sorted((ROOT / "ssd_model").rglob("README.md")),
     *sorted((ROOT / "notebooks").glob("*.ipynb")),
 )
+# How Babel reads a file, by its ending, and which calls hold a message there.
+READERS = {
+    ".js": ("javascript", {"words": None}),
+    ".py": ("python", {"_": None}),
+    ".html": ("jinja2.ext:babel_extract", {"_": None, "gettext": None}),
+}
 
 
 def page_name(source: Path) -> str:
@@ -32,14 +45,39 @@ def page_name(source: Path) -> str:
     return name.removeprefix("docs/")
 
 
-def page_messages(source: Path) -> Iterator[tuple[str, bool]]:
-    """Each message of a page, and whether it must be translated."""
+def all_messages() -> dict[str, list[tuple[str, bool]]]:
+    """By catalogue, its messages, and whether each must be translated."""
+    pages = {page_name(source): list(_page_messages(source)) for source in SOURCES}
+    return pages | {
+        "scripts": [(text, True) for text in _marked(sorted((DOCS / "_static").glob("*.js")))],
+        "frame": [(text, True) for text in _frame_messages()],
+    }
+
+
+def _page_messages(source: Path) -> Iterator[tuple[str, bool]]:
     if source.suffix == ".ipynb":
         notebook = nbformat.read(source, as_version=4)
         yield from ((text, True) for text in notebook_messages(notebook))
     else:
         for message in find_messages(source.read_text(encoding="utf-8")):
             yield message.text, not message.generated
+
+
+def _frame_messages() -> Iterator[str]:
+    """What is said around every page, unless Sphinx itself says it in the other language."""
+    sphinx_knows = gettext.translation("sphinx", Path(sphinx.locale.__file__).parent, [LOCALE])
+    theme = sorted((Path(furo.__file__).parent / "theme" / "furo").glob("*.html"))
+    for text in _marked([*sorted(DOCS.glob("*.py")), *sorted(DOCS.rglob("*.html")), *theme]):
+        if sphinx_knows.gettext(text) == text:
+            yield text
+
+
+def _marked(sources: list[Path]) -> Iterator[str]:
+    """The messages of scripts, modules and templates: what their calls mark as such."""
+    for source in sources:
+        method, keywords = READERS[source.suffix]
+        with source.open("rb") as file:
+            yield from (text for _, text, _, _ in extract(method, file, keywords))
 
 
 def read_catalogue(name: str) -> Catalog:
@@ -52,18 +90,23 @@ def read_catalogue(name: str) -> Catalog:
 
 
 def translations(name: str) -> dict[str, str]:
-    """The translated messages of a page."""
+    """The translated messages of a catalogue."""
     return {m.id: m.string for m in read_catalogue(name) if m.id and m.string and not m.fuzzy}
 
 
 def update() -> None:
-    """Bring every .po file up to the messages of its page."""
-    for source in SOURCES:
-        name, template = page_name(source), Catalog(locale=LOCALE)
-        for text, _ in page_messages(source):
-            template.add(text)
+    """Bring every .po file up to the messages of its sources."""
+    for name, messages in all_messages().items():
         catalogue = read_catalogue(name)
+        # The date stays: a file changes with its messages alone.
+        template = Catalog(locale=LOCALE, creation_date=catalogue.creation_date)
+        for text, _ in messages:
+            template.add(text)
         catalogue.update(template)
+        catalogue.header_comment = f"# What {name} says, in Chinese: see docs/contributing.md."
+        catalogue.project, catalogue.version = "prune-mobilenet-ssd", "0.1.0"
+        catalogue.fuzzy = False
+        catalogue.msgid_bugs_address = catalogue.last_translator = catalogue.language_team = ""
         file = BytesIO()
         write_po(file, catalogue, width=100, omit_header=False, ignore_obsolete=True)
         path = FOLDER / f"{name}.po"
@@ -74,10 +117,10 @@ def update() -> None:
 def find_faults() -> list[str]:
     """A line for each message that has no translation."""
     return [
-        f"{page_name(source)}.po: no translation of {text[:60]!r}"
-        for source in SOURCES
-        for known in [translations(page_name(source))]
-        for text, needed in page_messages(source)
+        f"{name}.po: no translation of {text[:60]!r}"
+        for name, messages in all_messages().items()
+        for known in [translations(name)]
+        for text, needed in messages
         if needed and text not in known
     ]
 

@@ -22,14 +22,21 @@ def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         return
     objects = app.env.get_domain("std").objects
     terms = {name: place for (kind, name), place in objects.items() if kind == "term"}
-    # Longer ones first: "pruning ratio" before "ratio".
-    for term in sorted(terms, key=len, reverse=True):
-        use = re.compile(rf"\b{re.escape(term)}(?:s|es)?\b", re.IGNORECASE if term.islower() else 0)
+    # Longer ones first: "pruning ratio" before "ratio". One Chinese letter may belong to any word.
+    for term in sorted((term for term in terms if len(term) > 1), key=len, reverse=True):
+        use = _use(term)
         for text in list(doctree.findall(nodes.Text)):
             found = use.search(text)
             if found and not _closed(text):
                 _link(app, text, found, docname, *terms[term])
                 break
+
+
+def _use(term: str) -> re.Pattern:
+    """Where a term stands in a text. Between Chinese words there is nothing to tell them apart."""
+    before, after = (r"\b" if letter.isascii() else "" for letter in (term[0], term[-1]))
+    case = re.IGNORECASE if term.islower() else re.NOFLAG
+    return re.compile(rf"{before}{re.escape(term)}(?:s|es)?{after}", re.ASCII | case)
 
 
 def _closed(node: nodes.Node) -> bool:

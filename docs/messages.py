@@ -1,9 +1,9 @@
 """The translatable text of a Markdown page or a notebook, and the same page in another language.
 
 A message is a heading, a paragraph, an item of a list, a row of a table or, in a generated table,
-a cell, its lines joined. Code, directives and numbers are not messages. Sphinx's own gettext works
-on parsed pages, which come too late here: after a run's numbers are filled in, and for notebooks
-not at all.
+a cell, its lines joined; also the caption of a toctree. Code, other directives and numbers are not
+messages. Sphinx's own gettext works on parsed pages, which come too late here: after a run's
+numbers are filled in, and for notebooks not at all.
 """
 
 import re
@@ -20,8 +20,12 @@ _PREFIX = re.compile(r"\s*(?:(?:#+|[-*+]|\d+\.|>|:) +)?")
 # Starts a message of its own, also without an empty line before it
 _OWN = re.compile(r"\s*(?:(?:#+|[-*+]|\d+\.|:) |\||\{%)")
 _GENERATED = re.compile(r"<!-- (/?)[a-z]")
+_CAPTION = re.compile(r":caption: ")
 _CELL = re.compile(r"[^|\s](?:[^|\n]*[^|\s])?")
-_NO_PROSE = re.compile(r"`[^`]*`|\{\{.*?\}\}|\]\([^)]*\)|<!--.*?-->|</?[a-z]+(?: (?!aria-label)[\w-]+(?:=\"[^\"]*\")?)*>")
+_NO_PROSE = re.compile(
+    r"`[^`]*`|\{\{.*?\}\}|\]\([^)]*\)|<!--.*?-->|"
+    r"</?[a-z]+(?: (?!aria-label)[\w-]+(?:=\"[^\"]*\")?)*>"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def translate(source: str, translations: Mapping[str, str]) -> str:
     """A page in another language; what has no translation stays as it is."""
     pieces, done = [], 0
     for message in find_messages(source):
-        pieces += [source[done : message.start], translations.get(message.text) or message.text]
+        own = source[message.start : message.end]
+        pieces += [source[done : message.start], translations.get(message.text) or own]
         done = message.end
     return "".join([*pieces, source[done:]])
 
@@ -94,12 +99,13 @@ def _spans(source: str) -> Iterator[tuple[int, int, bool]]:
             yield start, end, False
             start = None
         if skip:
-            pass
+            if fenced and (caption := _CAPTION.match(text)):
+                yield place + caption.end(), place + len(text), False
         elif generated:
             yield from ((place + m.start(), place + m.end(), True) for m in _CELL.finditer(text))
         elif start is None:
             start, end, indent = first, place + len(text), column
-            if text.lstrip().startswith(("<", "|")):
+            if text.lstrip().startswith(("<", "|", "#")):
                 yield start, end, False
                 start = None
         else:

@@ -1,10 +1,10 @@
-"""PaddleSlim 1.x, back again. Importing it sets Paddle up: see `ssd_model.runtime`."""
+"""PaddleSlim 1.x for today's Paddle. Importing it sets Paddle up: see `ssd_model.runtime`."""
 
 from ssd_model import runtime
 
 runtime.prepare()
 
-import pruning.paddleslim_priors  # for its own Pruner, which some compare with
+import pruning.paddleslim_priors  # for paddleslim's own Pruner, to compare with
 from pruning.artifacts import (
     PrunedRun,
     find_history,

@@ -1,4 +1,4 @@
-"""What a run leaves in files: the pruned network, how it came about, a control's history."""
+"""The files that a run leaves: the pruned network, how it came about, a control's history."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -25,17 +25,17 @@ class PrunedRun:
 
 
 def save_pruned(path: Path, program: Program, scope: Scope, run: PrunedRun, key: str) -> None:
-    """Write a pruned network's weights, and in the same file how it came about.
+    """Write a pruned network's weights and, in the same file, how it came about.
 
     Args:
-        key: the workspace's, which `find_pruned` compares.
+        key: the workspace's key, which `find_pruned` compares.
     """
     metadata = {"run": json.dumps(asdict(run)), "key": key}
     save_weights(program, path, scope, metadata=metadata)
 
 
 def find_pruned(path: Path, key: str) -> PrunedRun | None:
-    """How a network pruned in the workspace of this key came about; None if there is none.
+    """Read how a pruned network came about; None if the workspace of this key has none.
 
     Raises:
         WeightsError: the file is damaged.
@@ -60,7 +60,7 @@ def prune_only(
     """Prune the network of a scope without measuring or fine-tuning it.
 
     Returns:
-        How it came about, with no rows in its history, and the pruned eval Program.
+        How the network came about (its history has no rows), and the pruned eval Program.
 
     Raises:
         PatternError, PlanError: see `search_uniform_plan`.
@@ -80,14 +80,14 @@ def prune_only(
 
 
 def load_pruned(path: Path, program: Program, scope: Scope, run: PrunedRun) -> Program:
-    """The eval Program of a saved pruned network; its weights go into the scope.
+    """Load a saved pruned network: its weights into the scope, its eval Program returned.
 
     Args:
         program: the unpruned eval Program.
-        scope: initialised by its startup program.
+        scope: initialised by that Program's startup program.
 
     Raises:
-        WeightsError: the file is damaged, or is not of this run.
+        WeightsError: the file is damaged, or does not belong to this run.
     """
     for ratios in run.history.ratios:
         (program,) = reshape_programs(Plan(analyse(program), ratios), [program])
@@ -101,10 +101,10 @@ def save_history(path: Path, history: History, key: str) -> None:
 
 
 def find_history(path: Path, key: str) -> History | None:
-    """A history measured in the workspace of this key; None if there is none.
+    """Read a history; None if none was measured in the workspace of this key.
 
     Raises:
-        ValueError: the file is not one that `save_history` wrote.
+        ValueError: the file was not written by `save_history`.
     """
     if not path.exists():
         return None

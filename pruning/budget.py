@@ -1,5 +1,6 @@
-"""How much each layer gives, where layers are not cut alike."""
+"""Share a cut among the layers, each of which may lose a different share of its channels."""
 
+import math
 from collections.abc import Callable, Mapping
 from math import prod
 
@@ -10,16 +11,16 @@ from pruning.plan import Plan, PlanError
 from pruning.search import check_target
 
 MOST = 0.9
-"""Of a layer's channels at most this share goes."""
+"""The largest share of a layer's channels that may be removed."""
 PIECES = 64
-"""A layer gives its channels in this many pieces."""
+"""The number of pieces in which a layer's channels are removed."""
 
 Cost = Callable[[str, tuple[int, ...]], float]
-"""Of a layer, by the name and shape of its filter or matrix: multiply-adds, or milliseconds."""
+"""A layer's cost, by the name and shape of its filter or matrix: multiply-adds or milliseconds."""
 
 
 def flops_cost(dependencies: Dependencies) -> Cost:
-    """Multiply-adds for one image."""
+    """Count a layer's cost in multiply-adds for one image."""
     return lambda name, shape: prod(shape) * dependencies.positions[name]
 
 
@@ -30,18 +31,18 @@ def budget_plan(
     cost: Cost,
     multiple: int = 1,
 ) -> Plan:
-    """Cut a share of the cost where that adds least to the error.
+    """Save a share of the cost where that adds least to the error.
 
-    Greedily: each time that layer gives a piece which adds the least error for the cost saved, in
-    its own filter and in those that lose inputs with it.
+    The choice is greedy: each step takes a piece from the layer where it adds the least error for
+    the cost saved, in its own filter and in those that lose inputs with it.
 
     Args:
-        errors: by filter to cut, see `Elimination.errors`.
+        errors: `Elimination.errors` of each filter to cut, by name.
         target_ratio: share of the cost to save, in (0, 1).
-        multiple: layers lose a multiple of this many channels.
+        multiple: each layer loses a multiple of this many channels.
 
     Raises:
-        PlanError: target_ratio is out of range, or these layers cannot save as much.
+        PlanError: target_ratio is out of range, or these layers cannot save that much.
     """
     check_reachable(dependencies, list(errors), target_ratio, cost, multiple)
     layers = {name: _Layer(dependencies, name, multiple) for name in errors}
@@ -50,9 +51,9 @@ def budget_plan(
     goal = left * (1 - target_ratio)
     while left > goal:
         offers = [
-            (layer.adds(errors[name]) / saved, name)
+            (layer.price(errors[name], shapes, cost), name)
             for name, layer in layers.items()
-            if layer.can_give and (saved := layer.saves(shapes, cost)) > 0
+            if layer.can_give
         ]
         _, name = min(offers)
         left -= layers[name].saves(shapes, cost)
@@ -64,10 +65,10 @@ def budget_plan(
 def check_reachable(
     dependencies: Dependencies, names: list[str], target_ratio: float, cost: Cost, multiple: int = 1
 ) -> None:
-    """Refuse a share of the cost that these layers do not hold.
+    """Refuse a target that these layers cannot reach.
 
     Raises:
-        PlanError: so it is, or target_ratio is out of range.
+        PlanError: they cannot save that share of the cost, or target_ratio is out of range.
     """
     check_target(target_ratio)
     layers = [_Layer(dependencies, name, multiple) for name in names]
@@ -86,7 +87,7 @@ def check_reachable(
 
 
 def _shapes(dependencies: Dependencies) -> dict[str, list[int]]:
-    """Of what costs something, before the cut."""
+    """Shapes, before the cut, of the filters and matrices that cost something."""
     return {name: list(dependencies.shapes[name]) for name in dependencies.positions}
 
 
@@ -95,7 +96,7 @@ def _total(shapes: Mapping[str, list[int]], cost: Cost) -> float:
 
 
 class _Layer:
-    """A filter on its way through a budget."""
+    """A filter that loses its channels piece by piece."""
 
     def __init__(self, dependencies: Dependencies, name: str, multiple: int):
         group = dependencies.groups[name]
@@ -108,12 +109,17 @@ class _Layer:
     def can_give(self) -> bool:
         return self.removed + self.piece <= MOST * self.channels
 
-    def adds(self, errors: np.ndarray) -> float:
-        """What the next piece adds to the error."""
-        return float(errors[self.removed + self.piece] - errors[self.removed])
+    def price(self, errors: np.ndarray, shapes: dict[str, list[int]], cost: Cost) -> float:
+        """How much removing the next piece adds to the error, per unit of cost saved.
+
+        A smaller layer may take more milliseconds; a piece that saves nothing comes last.
+        """
+        saved = self.saves(shapes, cost)
+        added = float(errors[self.removed + self.piece] - errors[self.removed])
+        return added / saved if saved > 0 else math.inf
 
     def saves(self, shapes: dict[str, list[int]], cost: Cost) -> float:
-        """What the next piece saves."""
+        """How much cost removing the next piece saves."""
         saved = 0.0
         for member, axis in self._members:
             shape = list(shapes[member])

@@ -1,8 +1,8 @@
 """Follow the channels of feature maps through a Program, operator by operator.
 
-An operator hands the channels of its input on, as an activation does; lines them up, as a concat;
-or ties some to others, as an addition. What it does is said once, in `RULES`; an operator that
-isn't there ends the channels that it reads.
+An operator may pass the channels of its input on, as an activation does; line them up, as a concat
+does; or tie some to others, as an addition does. `RULES` says which, once for each operator. The
+channels that any other operator reads end there.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ BACKWARD, OPTIMIZE = 1, 2
 
 
 def forward_operators(program: paddle.static.Program) -> list[Operator]:
-    """Those of no backward pass and no optimizer."""
+    """The operators that belong neither to the backward pass nor to the optimizer."""
     ops = program.global_block().ops
     return [op for op in ops if not op.attr("op_role") & (BACKWARD | OPTIMIZE)]
 
 
 def follow(program: paddle.static.Program) -> Walk:
-    """Where the channels of a Program go on their way forward."""
+    """Follow the channels of a Program through its forward pass."""
     walk, read = Walk(program), set()
     for op in forward_operators(program):
         RULES.get(op.type, _unknown)(walk, op)
@@ -41,20 +41,20 @@ def _output(op: Operator) -> str:
 
 
 def _pass_on(walk: Walk, op: Operator, name: str) -> None:
-    """What an operator gives has the channels of what it reads."""
+    """Give an operator's output the channels of what it reads."""
     found = walk.of(name)
     if found:
         walk.put(_output(op), found.axis, found.numbers)
 
 
 def _unknown(walk: Walk, op: Operator, what: str = "") -> None:
-    what = what or "whose use of channels is not known here"
+    what = what or "whose use of channels is unknown here"
     for name in op.input_arg_names:
         walk.end(name, f"which goes into {op.type}, {what}")
 
 
 def _nothing(walk: Walk, op: Operator) -> None:
-    """It asks no more of a map than its height and width."""
+    """Do nothing: the operator uses only a map's height and width."""
 
 
 def _same(walk: Walk, op: Operator) -> None:
@@ -117,7 +117,7 @@ def _conv_transpose(walk: Walk, op: Operator) -> None:
 
 
 def _matrix(walk: Walk, op: Operator) -> None:
-    """A fully connected layer: mul, or matmul_v2 with a parameter."""
+    """Follow a fully connected layer: mul, or matmul_v2 with a parameter."""
     (x,), (name,) = op.input("X"), op.input("Y")
     found, shape = walk.of(x), walk.shape(x)
     if op.type == "mul":
@@ -130,7 +130,7 @@ def _matrix(walk: Walk, op: Operator) -> None:
     walk.positions[name] = walk.positions.get(name, 0) + prod(shape[1:first])
     walk.put(_output(op), first, walk.member(name, 1 - row_axis))
     if found and found.axis < first:
-        return _unknown(walk, op, "where they are no columns")
+        return _unknown(walk, op, "where they are not its columns")
     if found:
         rows = _spread(found, shape).reshape(-1, prod(shape[first:]))[0]
         walk.meet(name, row_axis, rows)
@@ -168,7 +168,7 @@ def _sum(walk: Walk, op: Operator) -> None:
 
 
 def _together(walk: Walk, op: Operator, names: list[str]) -> None:
-    """Maps that must have the same channels."""
+    """Tie maps that must have the same channels."""
     found = [walk.of(name) for name in names]
     if not all(found) or len({channels.axis for channels in found}) > 1:
         return _unknown(walk, op, "which joins them with channels that no layer here makes")
@@ -185,7 +185,7 @@ def _concat(walk: Walk, op: Operator) -> None:
     if op.input("AxisTensor") or (axes and axes != {along}):
         return _together(walk, op, names) if len(axes) == 1 else _unknown(walk, op)
     if axes:
-        # What no layer here makes gets numbers that no layer can lose.
+        # Channels that no layer here makes get numbers that no layer can lose.
         parts = [
             found[name].numbers if found[name] else walk.new(walk.shape(name)[along])
             for name in names
@@ -195,7 +195,7 @@ def _concat(walk: Walk, op: Operator) -> None:
 
 
 def _reshape(walk: Walk, op: Operator) -> None:
-    """Reshape, flatten, squeeze, transpose: followed where channels stay on one axis."""
+    """Follow a reshape, flatten, squeeze or transpose if the channels stay on one axis."""
     (x,), out = op.input("X"), _output(op)
     found, before, after = walk.of(x), walk.shape(x), walk.shape(out)
     if not found:
@@ -214,13 +214,13 @@ def _reshape(walk: Walk, op: Operator) -> None:
 
 
 def _spread(found: Channels, shape: tuple[int, ...]) -> np.ndarray:
-    """The numbers over all of a Variable's elements."""
+    """The channel numbers, broadcast to all of a Variable's elements."""
     column = found.numbers.reshape(-1, *[1] * (len(shape) - found.axis - 1))
     return np.broadcast_to(column, shape)
 
 
 def _one_axis(grid: np.ndarray) -> Channels | None:
-    """Channels whose numbers vary along one axis alone; where none does, on the second."""
+    """Channels whose numbers vary along one axis only; the second axis if they do not vary."""
     for axis in (*range(1, grid.ndim), 0):
         lines = np.moveaxis(grid, axis, 0).reshape(grid.shape[axis], -1)
         if (lines == lines[:, :1]).all():

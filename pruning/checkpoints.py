@@ -62,7 +62,7 @@ def check_room(folder: Path, program: paddle.static.Program) -> None:
     if free < needed:
         raise CheckpointError(
             f"the checkpoints in {folder} need {needed / 1e6:.0f} MB, but its disk has only "
-            f"{free / 1e6:.0f} MB left: make room, or choose another checkpoint_path"
+            f"{free / 1e6:.0f} MB left: free some space, or choose another checkpoint_path"
         )
 
 
@@ -95,7 +95,7 @@ def save(
         before = f"{kept[-1]} is whole" if kept else "there is none before it"
         raise CheckpointError(
             f"the checkpoint of epoch {state.epoch} cannot be written: {error}; {before}. "
-            "When this is mended, run again to resume from the last one"
+            "Once this is fixed, run again to resume from the last one"
         ) from error
     if keep != "all":
         best = best_epoch(state, metric) if keep == "best" else None
@@ -141,7 +141,7 @@ def find(
             arrays, metadata = read_tensors(path)
             state = RunState(**json.loads(metadata["state"]))
         except (WeightsError, KeyError, TypeError, ValueError) as error:
-            warnings.warn(f"a checkpoint is passed over: {path}: {error}", stacklevel=2)
+            warnings.warn(f"skipping a checkpoint: {path}: {error}", stacklevel=2)
             continue
         if state.fingerprint == fingerprint:
             return state, arrays, path
@@ -153,7 +153,7 @@ def find(
             if state.fingerprint.get(key) != value
         ]
         raise CheckpointError(
-            f"{path} is of another unfinished run: {'; '.join(changed)}. "
+            f"{path} belongs to another unfinished run: {'; '.join(changed)}. "
             "Remove that folder, or choose another checkpoint_path"
         )
     return None

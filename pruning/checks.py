@@ -1,4 +1,4 @@
-"""What a Compressor is given is checked before anything runs."""
+"""Check what a Compressor is given before anything runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +13,14 @@ from pruning.strategies import BudgetPruneStrategy, PruneStrategy
 from ssd_model.evaluation import FetchList
 
 ROW = ("stage", "epoch", "seconds")
-"""What each row of a history says of itself."""
+"""Labels that every row of a history has."""
 
 
 def check_labels(fetch_list: FetchList) -> None:
     """Refuse labels that would collide in a row of the history.
 
     Raises:
-        ValueError: two fetches have one label, or it is one of `ROW`.
+        ValueError: two fetches share a label, or a label is one of `ROW`.
     """
     taken = list(ROW)
     for label, _ in fetch_list:
@@ -30,10 +30,10 @@ def check_labels(fetch_list: FetchList) -> None:
 
 
 def check_fetches(program: Program, fetch_list: FetchList) -> None:
-    """Refuse a fetch list that names what its Program does not have.
+    """Refuse a fetch list that names a Variable its Program lacks.
 
     Raises:
-        ValueError: so it does.
+        ValueError: the Program has no Variable of that name.
     """
     for label, name in fetch_list:
         if not program.global_block().has_var(name):
@@ -49,16 +49,16 @@ def check_config(
     has_reader: bool,
     has_loss: bool,
 ) -> None:
-    """Refuse a config that wants what the Compressor was not given.
+    """Refuse a config that needs what the Compressor was not given.
 
     Args:
-        dependencies: of the unpruned network.
+        dependencies: those of the unpruned network.
         metrics: labels of the eval fetch list.
         train: the train Program, if there is one.
         has_reader, has_loss: whether there are a train reader and a train fetch list.
 
     Raises:
-        ConfigError: so it does; the message names the file and the key.
+        ConfigError: something it needs is missing; the message names the file and the key.
         PatternError: a strategy's pattern does not fit the network.
     """
     for strategy in config.strategies:
@@ -77,8 +77,8 @@ def check_config(
         for filter_name in strategy.criterions.keys() - {"*"}:
             if filter_name not in dependencies.groups:
                 raise ConfigError(
-                    f"{config_file}: criterions names {filter_name!r}, which is no filter that can "
-                    "be cut"
+                    f"{config_file}: criterions names {filter_name!r}, which is not a filter that "
+                    "can be cut"
                 )
             for leader in set(matched) & set(dependencies.groups[filter_name].filters):
                 if leader != filter_name:
@@ -108,7 +108,7 @@ def _check_measured(
     for criterion, filters in asked.items():
         if filters and not strategy.reconstruct_images:
             raise ConfigError(
-                f"{name}: the criterion {criterion} is measured on training images; say on how "
+                f"{name}: the criterion {criterion} is measured on training images; say how "
                 "many, as reconstruct_images: 160"
             )
     for filter_name in asked["reconstruction"]:

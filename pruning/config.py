@@ -1,4 +1,4 @@
-"""The compression config: the original's YAML, read as it is, and refused with line numbers."""
+"""The compression config: the original's YAML format, with errors that give the line."""
 
 import math
 from pathlib import Path
@@ -32,14 +32,14 @@ class CompressConfig(Record):
     epoch: Count
     """Epochs of training in all: the file's, or the latest `end_epoch` of its strategies."""
     eval_epoch: Positive = 1
-    """Evaluate after every so many epochs, and after the last."""
+    """Evaluate every this many epochs, and after the last."""
     checkpoint_path: FilePath | None = None
     keep: Literal[KEEP] = "last"
-    """Which checkpoints stay: the 'last' two, the one with the 'best' first metric as well, or
-    'all'. The original had no such key, and kept all."""
+    """Which checkpoints to keep: the 'last' two; those and the one with the 'best' first metric;
+    or 'all'. The original had no such key and kept all."""
     init_model: FilePath | None = None
-    """Weights to start from, a file or a folder, see `ssd_model.weights.read_weights`: what fits is
-    taken, and those of a pruned network set the shapes. Without it, the scope as it is."""
+    """A file or folder of weights to start from, see `ssd_model.weights.read_weights`. What fits is
+    taken; a pruned network's weights set the shapes. Without it, training starts from the scope."""
     strategies: tuple[SerializeAsAny[PruneStrategy], ...]
 
 
@@ -60,9 +60,9 @@ def load_config(path: Path) -> CompressConfig:
     """Read a compression config.
 
     Raises:
-        ConfigError: not YAML, an unknown, missing or doubled key, a wrong type, a value out of
-            range, or a strategy or pruner that is named but not defined.
-        FileNotFoundError: no such file.
+        ConfigError: the file is not YAML; a key is unknown, missing or duplicated; a value has the
+            wrong type or is out of range; or a strategy or pruner is named but not defined.
+        FileNotFoundError: there is no such file.
     """
     file = YamlFile.read(Path(path))
     refuse_left_out(file)
@@ -99,14 +99,14 @@ def write_config(
     keep: str = "last",
     **keys: str | float,
 ) -> None:
-    """Write a config laid out as the original's: one strategy, or none.
+    """Write a config in the original's layout, with one strategy or none.
 
     Args:
-        target_ratio, pruned_params: of the strategy; without a ratio, training is all.
-        strategy: its class.
-        criterion: of the pruner.
-        keep: which checkpoints stay, see `CompressConfig`.
-        keys: more of the strategy's, such as `num_steps` and `sensitivities_file` or
+        target_ratio, pruned_params: the strategy's; without a ratio, the run only trains.
+        strategy: the strategy's class.
+        criterion: the pruner's criterion.
+        keep: which checkpoints to keep, see `CompressConfig`.
+        keys: further keys of the strategy, such as `num_steps`, `sensitivities_file` or
             `channel_multiple`.
 
     Raises:
@@ -142,22 +142,22 @@ def write_config(
 
 
 def load_single_strategy(path: Path) -> tuple[CompressConfig, PruneStrategy]:
-    """A config with its one strategy, as the notebooks want it.
+    """Load a config and its only strategy, as the notebooks need it.
 
     Raises:
-        ConfigError: see `load_config`; or none or several strategies, or no epoch of training.
+        ConfigError: see `load_config`; or the config has no strategy, several, or no epochs.
     """
     config = load_config(path)
     if len(config.strategies) != 1 or not config.epoch:
         raise ConfigError(
-            f"{path}: the notebooks want one strategy and an epoch or more, but here are "
+            f"{path}: the notebooks want one strategy and an epoch or more, but this one has "
             f"{len(config.strategies)} and {config.epoch}"
         )
     return config, config.strategies[0]
 
 
 def _criterions(file: YamlFile, name: str) -> dict[str, str]:
-    """What a pruner says, checked; its criterions are all that can vary."""
+    """The criterions of a pruner, which is checked; nothing else in it can vary."""
     criterions = file.parse(_Pruner, "pruners", name).criterions
     if "*" not in criterions:
         file.fail(("pruners", name, "criterions", "*"), "is missing")

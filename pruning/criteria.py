@@ -1,6 +1,6 @@
-"""Which filters matter least: the criteria of pruning, as paddleslim has them.
+"""The criteria that decide which filters matter least, as in paddleslim.
 
-Each gives the importance of a layer's filters, [C_out]; the least important go first.
+Each returns the importance of a layer's filters, [C_out]; the least important go first.
 """
 
 import numpy as np
@@ -9,13 +9,13 @@ from pruning.dependencies import Conv
 from ssd_model.scope import read_tensor
 
 CRITERIA = ("l1_norm", "geometry_median", "bn_scale")
-"""By the weights alone."""
+"""Computed from the weights alone."""
 MEASURED = ("taylor", "reconstruction")
 """Measured on images, see `pruning.ranking`."""
 
 
 def l1_norm(weight: np.ndarray) -> np.ndarray:
-    """The sum of a filter's absolute weights (Li et al., arXiv 1608.08710).
+    """Sum each filter's absolute weights (Li et al., arXiv 1608.08710).
 
     Args:
         weight: [C_out, C_in, H, W].
@@ -24,9 +24,9 @@ def l1_norm(weight: np.ndarray) -> np.ndarray:
 
 
 def geometry_median(weight: np.ndarray) -> np.ndarray:
-    """The sum of a filter's distances to the others (He et al., arXiv 1811.00250).
+    """Sum each filter's distances to the others (He et al., arXiv 1811.00250).
 
-    A filter near all others can be replaced by them, however large its weights are.
+    A filter that is close to all others can be replaced by them, however large its weights are.
 
     Args:
         weight: [C_out, C_in, H, W].
@@ -38,19 +38,19 @@ def geometry_median(weight: np.ndarray) -> np.ndarray:
 
 
 def bn_scale(scale: np.ndarray) -> np.ndarray:
-    """How much the batch norm behind a filter lets through (Liu et al., arXiv 1708.06519).
+    """How much the batch norm behind each filter lets through (Liu et al., arXiv 1708.06519).
 
     Args:
-        scale: [C_out], the batch norm's.
+        scale: [C_out], the batch norm's scale.
     """
     return np.abs(scale)
 
 
 def importance(criterion: str, conv: Conv, scope) -> np.ndarray:
-    """Importance [C_out] of a convolution's filters, by the criterion of a name.
+    """Rank a convolution's filters by a named criterion: their importance, [C_out].
 
     Raises:
-        ValueError: no such criterion, or `bn_scale` where no batch norm follows.
+        ValueError: there is no such criterion, or it is `bn_scale` and no batch norm follows.
     """
     if criterion == "bn_scale":
         if conv.scale is None:

@@ -1,7 +1,7 @@
-"""Carry out a plan: cut Programs, and the tensors of the scope that they share.
+"""Carry out a plan: cut Programs, and the tensors in the scope that they share.
 
-Does what `paddleslim.prune.Pruner` does, in a tenth of its time: the groups are known, and each
-tensor is cut in one piece.
+This does what `paddleslim.prune.Pruner` does in a tenth of the time, because the groups are known
+and each tensor is cut in one go.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,15 +20,15 @@ from pruning.plan import Plan
 from ssd_model.scope import read_tensor, write_tensor
 
 CutPositions = dict[str, dict[int, np.ndarray]]
-"""By tensor and axis, the positions that go."""
+"""The positions to remove, by tensor and axis."""
 
 Criterions = Mapping[str, str | np.ndarray]
-"""Criterion by filter name, '*' for all others; or the importance [C_out] itself, if measured."""
+"""Criterion by filter name, '*' for all others; if measured, the importance [C_out] instead."""
 L1_NORM: Criterions = {"*": "l1_norm"}
 
 
 def cut_positions(plan: Plan, scope: Scope, criterions: Criterions = L1_NORM) -> CutPositions:
-    """Which channels a plan takes from each tensor: those of the least important filters.
+    """Find the positions that a plan cuts from each tensor: those of the least important filters.
 
     Args:
         scope: holds the parameters, not yet cut.
@@ -40,7 +40,7 @@ def cut_positions(plan: Plan, scope: Scope, criterions: Criterions = L1_NORM) ->
         if isinstance(criterion, str):
             criterion = importance(criterion, dependencies.convs[master], scope)
         blocks, of_channel = np.unique(dependencies.channels[master, 0], return_inverse=True)
-        # What can only go together, as the filters of a group, ranks by its mean.
+        # Channels that can only go together, as in a grouped convolution, rank by their mean.
         scores = np.bincount(of_channel, criterion) / dependencies.groups[master].sizes[0]
         ranking = np.argsort(scores, kind="stable")
         gone.append(blocks[ranking[: dependencies.groups[master].removed(ratio)]])
@@ -58,23 +58,23 @@ def apply_plan(
     scope: "Scope | None" = None,
     criterions: Criterions = L1_NORM,
 ) -> list[paddle.static.Program]:
-    """Prune copies of Programs, and the tensors of their scope.
+    """Prune copies of Programs, and the tensors in their scope.
 
-    The least important filters go. All layers are ranked before any is cut, as PaddleSlim 2
-    does; PaddleSlim 1 ranked a layer after its inputs were cut, so it kept as many filters, but
-    not always the same. Afterwards only the returned Programs fit the scope.
+    The least important filters go. All layers are ranked before any is cut, as in PaddleSlim 2.
+    PaddleSlim 1 ranked a layer after its inputs were cut, so it kept the same number of filters,
+    but not always the same ones. Afterwards only the returned Programs fit the scope.
 
     Args:
         programs: train and eval Programs of the network that the plan is for.
-        scope: holds their parameters, and the optimizer's state.
+        scope: holds their parameters and the optimizer's state.
         criterions: how to rank filters, see `pruning.criteria`.
 
     Returns:
         The pruned copies, in the order of `programs`.
 
     Raises:
-        ValueError: a parameter is not in the scope with the shape that the plan starts from,
-            or a criterion cannot rank it. Nothing has been changed then.
+        ValueError: the scope lacks a parameter in the shape that the plan starts from, or a
+            criterion cannot rank it. In either case nothing has been changed.
     """
     scope = scope or paddle.static.global_scope()
     _check_shapes(plan, scope)
@@ -91,10 +91,10 @@ def apply_plan(
 
 @contextmanager
 def silenced(plan: Plan, scope: Scope, criterions: Criterions = L1_NORM) -> Iterator[None]:
-    """While it lasts, the channels that a plan would cut are zero in the scope.
+    """For the length of a block, set the channels that a plan would cut to zero in the scope.
 
-    The network computes what the pruned one would, in its own shapes, so the same Program can be
-    run again and again. Afterwards every tensor is as it was, also when an exception passes.
+    The network computes what the pruned one would, but keeps its shapes, so the same Program can
+    be run again and again. Afterwards every tensor is as it was, even after an exception.
 
     Raises:
         ValueError: see `apply_plan`.
@@ -117,7 +117,7 @@ def silenced(plan: Plan, scope: Scope, criterions: Criterions = L1_NORM) -> Iter
 def reshape_programs(
     plan: Plan, programs: Sequence[paddle.static.Program]
 ) -> list[paddle.static.Program]:
-    """Copies of Programs with the shapes of a plan, for a scope that already has them."""
+    """Copy Programs and give the copies a plan's shapes, for a scope that already has them."""
     pruned = [program.clone() for program in programs]
     for program in pruned:
         block, reshaped = program.global_block(), follow(program).reshaped
@@ -133,7 +133,7 @@ def reshape_programs(
 
 
 def _set_counts(plan: Plan, op: Operator, reshaped: dict[str, int]) -> None:
-    """Numbers of channels that an operator was told, and doesn't take from what it reads."""
+    """Correct the channel counts that an operator holds as attributes."""
     (name,) = op.input("Filter") if "Filter" in op.input_names else ("",)
     if name in plan.shapes and op.has_attr("groups") and op.attr("groups") > 1:
         left, before = plan.shapes[name][0], plan.dependencies.shapes[name][0]
@@ -142,7 +142,7 @@ def _set_counts(plan: Plan, op: Operator, reshaped: dict[str, int]) -> None:
         (x,), (out,), shape = op.input("X"), op.output("Out"), list(op.attr("shape"))
         axis = reshaped[out]
         others = np.delete(op.block.var(out).shape, axis)
-        # As many as what it reads has by now; the batch is -1 on both sides.
+        # The count follows from the input's current size; the batch is -1 in both shapes.
         shape[axis] = prod(op.block.var(x).shape) // prod(others.tolist())
         op._set_attr("shape", shape)
 

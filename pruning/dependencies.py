@@ -1,4 +1,4 @@
-"""Which tensors are cut together when a convolution loses output channels.
+"""Find the tensors that are cut together when a convolution loses output channels.
 
 `pruning.channel_rules` follows the channels through the graph; the rest of the project does
 arithmetic on what it finds.
@@ -22,22 +22,22 @@ DEPTHWISE = "is a depthwise filter; it loses its channels with the convolution b
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution: its filter's name and shape, its output map, and what stands behind it."""
+    """A convolution: its filter's name and shape, its output map, and what follows it."""
 
     name: str
     shape: tuple[int, int, int, int]
-    """Output channels, input channels a group, height, width."""
+    """Output channels, input channels per group, height, width."""
     map_size: tuple[int, int]
     depthwise: bool
     vectors: tuple[str, ...] = ()
-    """Parameters with one number a channel: a bias, or the batch norm's, its scale first."""
+    """Parameters with one number per channel: a bias, or the batch norm's, its scale first."""
     scale: str | None = None
-    """The batch norm's scale; None where there is none."""
+    """The batch norm's scale; None if there is no batch norm."""
     groups: int = 1
 
     @property
     def kind(self) -> str:
-        """'depthwise 3x3', '1x1', '3x3', '3x3, 32 groups'."""
+        """A short description: 'depthwise 3x3', '1x1', '3x3' or '3x3, 32 groups'."""
         size = f"{self.shape[2]}x{self.shape[3]}"
         if self.depthwise:
             return f"depthwise {size}"
@@ -46,27 +46,27 @@ class Conv:
 
 @dataclass(frozen=True)
 class Group:
-    """What goes when `master`, a convolution's filter, loses output channels."""
+    """All that is cut when `master`, a convolution's filter, loses output channels."""
 
     master: str
     channels: int
     members: tuple[tuple[str, int], ...]
-    """Parameters and the axis each is cut on, the master's own first."""
+    """Parameters and the axis each is cut on, the master first."""
     blocks: int
-    """What of the master can go by itself: a channel, or where a convolution has groups, one."""
+    """How many blocks the master has: channels or, in a grouped convolution, its groups."""
     sizes: tuple[int, ...]
-    """How many numbers on its axis each member loses with a block of the master."""
+    """How many positions on its axis each member loses with one block of the master."""
     filters: tuple[str, ...]
-    """Those that lose the same channels, as where a residual addition joins them, in order."""
+    """Filters that lose the same channels, such as those a residual addition joins, in order."""
 
     def removed(self, ratio: float) -> int:
-        """Blocks that a ratio takes, rounded as paddleslim and the original do."""
+        """Number of blocks that a ratio removes, rounded as in paddleslim and the original."""
         return round(ratio * self.blocks)
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Convolutions of a Program in order, and the groups of those that can be cut."""
+    """The convolutions of a Program, in order, and the groups of those that can be cut."""
 
     convs: dict[str, Conv]
     groups: dict[str, Group]
@@ -75,20 +75,20 @@ class Dependencies:
     refused: dict[str, str]
     """Why the other convolutions can't be cut."""
     positions: dict[str, int]
-    """How often an image meets each filter and each matrix of weights: its output positions."""
+    """How often one image uses each filter and each weight matrix: its output positions."""
     uncounted: int = 0
-    """Elements through batch norm, relu, sigmoid and pooling, which the original's FLOPs count."""
+    """Elements of batch norm, relu, sigmoid and pooling, which the original counts as FLOPs."""
     channels: dict[tuple[str, int], np.ndarray] = field(default_factory=dict, compare=False)
-    """By parameter and axis, a number for each channel; tied channels have the same."""
+    """A number for each channel, by parameter and axis; tied channels share a number."""
 
     def match(self, pattern: str) -> list[str]:
-        """The filters a pattern selects, by `re.match` as in the original.
+        """The filters that a pattern selects by `re.match`, as in the original.
 
-        In the order of the Program. Of filters that are cut together the first that it matches
+        They come in the order of the Program. Of filters that are cut together, the first match
         stands for all, as in paddleslim.
 
         Raises:
-            PatternError: bad syntax, no match, or a match that cannot be cut, with the reason.
+            PatternError: the syntax is wrong, nothing matches, or a match cannot be cut, and why.
         """
         matched = matching(re.match, pattern, self.shapes)
         if not matched:
@@ -103,18 +103,18 @@ class Dependencies:
         return self.masters(name for name in self.convs if name in matched)
 
     def masters(self, names: Iterable[str]) -> list[str]:
-        """The first of those of some filters that are cut together."""
+        """Of some filters, the first of each set that is cut together."""
         first: dict[tuple[str, ...], str] = {}
         for name in names:
             first.setdefault(self.groups[name].filters, name)
         return list(first.values())
 
     def input_axis(self, name: str) -> int:
-        """Where a filter, or a matrix of weights, has its inputs."""
+        """The axis on which a filter or weight matrix has its inputs."""
         return 1 if name in self.convs else 0
 
     def why_not(self, name: str) -> str | None:
-        """Why a parameter cannot be pruned by name; None if it can."""
+        """The reason why a parameter cannot be pruned by name; None if it can."""
         if name in self.groups:
             return None
         if name not in self.convs:
@@ -128,7 +128,7 @@ def analyse(
     """Follow the channels of every convolution of an eval Program.
 
     Args:
-        train_program: of the same network. What has other layers behind it there can't be cut.
+        train_program: the same network's. A filter followed by different layers there can't be cut.
     """
     if train_program is not None:
         return _in_both(analyse(program), analyse(train_program))
@@ -175,9 +175,9 @@ def _in_both(evaluation: Dependencies, train: Dependencies) -> Dependencies:
 
 
 def _heads(ops: list, parameters: dict[str, tuple[int, ...]]) -> set[str]:
-    """Filters behind which no layer stands that has a filter or a matrix of its own."""
+    """Filters that are followed by no layer with a filter or matrix of its own."""
     leading: set[str] = set()  # Variables that lead to such a layer
-    filters: set[str] = set()  # that do
+    filters: set[str] = set()  # filters that lead to one
     for op in reversed(ops):
         has_weights = any(len(parameters.get(name, ())) > 1 for name in op.input_arg_names)
         if leads := not leading.isdisjoint(op.output_arg_names):
@@ -188,7 +188,7 @@ def _heads(ops: list, parameters: dict[str, tuple[int, ...]]) -> set[str]:
 
 
 class _Ties:
-    """The channels of a network, and which go together."""
+    """The channels of a network, and which of them can only go together."""
 
     def __init__(self, walk: Walk, convs: dict[str, Conv]):
         tied = walk.tied()
@@ -204,7 +204,7 @@ class _Ties:
                 self._sizes.setdefault(int(number), {})[member] = int(size)
 
     def why_not(self, name: str) -> str | None:
-        """Why a filter can't lose channels, if it cannot."""
+        """The reason why a filter can't lose channels; None if it can."""
         numbers = np.unique(self.channels[name, 0]).tolist()
         for number in numbers:
             if number in self._why:
@@ -223,7 +223,7 @@ class _Ties:
         )
 
     def group(self, conv: Conv) -> Group:
-        """What goes with a filter's channels."""
+        """The group of a filter: all that its channels take with them."""
         own = (conv.name, 0)
         numbers = np.unique(self.channels[own])
         sizes = self._sizes[int(numbers[0])]
@@ -236,7 +236,7 @@ class _Ties:
 
 
 def _conv(op, readers: dict, parameters: dict[str, tuple[int, ...]]) -> Conv | None:
-    """What an operator is, if it is a convolution; `readers` are the first to read a Variable."""
+    """The convolution that an operator is, if any; `readers`: the first to read each Variable."""
     if op.type not in ("conv2d", "depthwise_conv2d") or op.input("Filter")[0] not in parameters:
         return None
     name, output = op.input("Filter")[0], op.output("Output")[0]
@@ -252,7 +252,7 @@ def _conv(op, readers: dict, parameters: dict[str, tuple[int, ...]]) -> Conv | N
 def _vectors(
     name: str, readers: dict, parameters: dict[str, tuple[int, ...]]
 ) -> tuple[tuple[str, ...], str | None]:
-    """The bias and the batch norm behind a Variable, and the batch norm's scale."""
+    """The vectors of the bias and batch norm that follow a Variable, and the norm's scale."""
     behind, vectors = readers.get(name), ()
     if behind and behind.type == "elementwise_add":
         (bias,) = behind.input("Y")
@@ -288,13 +288,13 @@ def optimizer_state(program: paddle.static.Program) -> Iterator[tuple[str, str]]
 
 
 def _original_elements(op) -> int:
-    """What the original's FLOPs count for one image beside convolutions and matrices."""
+    """What the original counts as FLOPs for one image besides convolutions and matrices."""
     if op.type == "pool2d":
         return _elements(op, "Out") * op.attr("ksize")[0] ** 2
     return _elements(op, "X") if op.type in ("batch_norm", "relu", "sigmoid") else 0
 
 
 def _elements(op, slot: str) -> int:
-    """Elements of a Variable for one image."""
+    """The number of a Variable's elements for one image."""
     (name,) = op.output(slot) if slot == "Out" else op.input(slot)
     return prod(op.block.var(name).shape[1:])

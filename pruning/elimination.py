@@ -1,12 +1,12 @@
-"""In which order a layer's channels can go, if those that read them make up for the loss.
+"""Find the order in which to remove a layer's channels if the layers behind make up for the loss.
 
-A layer that reads channels computes `W'x`. Without some of them it computes something else, and the
-weights for the others can be refitted so that it comes as near as it can: with the inputs' second
-moments G, what is left of the squared error is a matter of arithmetic. Removing channel j costs
-`sum_o w_oj^2 / [G^-1]_jj` beyond what the channels before it have cost, when all other weights are
+A layer that reads channels computes `W'x`. Without some of them its output changes, but the weights
+for the others can be refitted so that it comes as close as possible. The squared error that remains
+follows from the second moments G of the inputs: removing channel j adds
+`sum_o w_oj^2 / [G^-1]_jj` to what the channels before it have cost, when all other weights are
 refitted at once (Hassibi and Stork, Second order derivatives for network pruning: Optimal Brain
-Surgeon, 1993). The cheapest goes, inverse and weights are updated, and so on (as Frantar and
-Alistarh, Optimal Brain Compression, arXiv 2208.11580, for single weights).
+Surgeon, 1993). The cheapest channel is removed, the inverse and the weights are updated, and so on
+(as Frantar and Alistarh do for single weights: Optimal Brain Compression, arXiv 2208.11580).
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 RIDGE = 1e-3
-"""Added to the diagonal of G, as a share of its mean: inputs that are alike then share a weight."""
+"""Added to the diagonal of G, as a share of its mean, so that similar inputs share a weight."""
 COMPACT = 0.8
-"""Matrices shrink when fewer than this share of their channels are left."""
+"""The matrices are compacted when less than this share of their channels is left."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Reader:
     """A layer that reads the channels.
 
     Args:
-        gram: second moments [C * B, C * B] of its inputs, B of them for each of C channels: as
-            many as its kernel has places.
-        weight: [C * B, O], in units in which the errors of its outputs can be added.
+        gram: second moments [C * B, C * B] of the layer's inputs. Each of the C channels has B
+            inputs, one for each position of the kernel.
+        weight: [C * B, O], in units in which the errors of the outputs can be added.
     """
 
     gram: np.ndarray
@@ -36,27 +36,27 @@ class Reader:
 
 @dataclass(frozen=True)
 class Elimination:
-    """The order in which channels go, and what that costs."""
+    """The order in which channels are removed, and what that costs."""
 
     order: np.ndarray
-    """All channels, the first to go first; the one that stays is the last."""
+    """All channels, the first to be removed first; the last one stays."""
     errors: np.ndarray
-    """[C]: squared error, as a share of the outputs', once so many channels are gone; summed over
-    the layers that read them."""
+    """[C]: squared error once 0, 1, 2, ... channels are gone, as a share of the squared outputs;
+    summed over the layers that read them."""
 
     @property
     def importance(self) -> np.ndarray:
-        """[C]: where each channel lies in the order."""
+        """[C]: each channel's position in the order."""
         importance = np.empty(len(self.order))
         importance[self.order] = np.arange(len(self.order))
         return importance
 
 
 def eliminate(readers: Sequence[Reader], channels: int) -> Elimination:
-    """Remove one channel after the other, each time the one that costs least.
+    """Remove one channel after another, each time the one that costs least.
 
     Args:
-        readers: of these channels; one at least.
+        readers: the layers that read these channels, at least one.
     """
     states = [_State(reader, channels) for reader in readers]
     names = np.arange(channels)
@@ -79,7 +79,7 @@ def eliminate(readers: Sequence[Reader], channels: int) -> Elimination:
 
 
 class _State:
-    """A reader while channels go: the inverse of its Gram matrix, and its weights as refitted."""
+    """A reader during elimination: the inverse of its Gram matrix, and its refitted weights."""
 
     def __init__(self, reader: Reader, channels: int):
         gram, weight = reader.gram.astype("float64"), reader.weight.astype("float64")
@@ -90,7 +90,7 @@ class _State:
         self._block = len(gram) // channels
 
     def costs(self) -> np.ndarray:
-        """[C]: what removing each channel would add; 0 for those that are gone."""
+        """[C]: the error that removing each channel would add; 0 for those already removed."""
         if self._block == 1:
             return np.square(self._weight).sum(axis=1) / np.diag(self._inverse)
         channels = len(self._inverse) // self._block
@@ -104,16 +104,16 @@ class _State:
         at = slice(channel * self._block, (channel + 1) * self._block)
         column = self._inverse[:, at].copy()
         share = np.linalg.solve(self._inverse[at, at], column.T)
-        # One column is spread out without a product of matrices: that would wake all threads.
+        # For a single column, broadcasting will do: a matrix product would wake all threads.
         product = np.multiply if self._block == 1 else np.matmul
         self._weight -= product(share.T, self._weight[at])
         self._inverse -= product(column, share)
-        # What is gone is exactly nothing from here on, not a rounding error.
+        # Make what was removed exactly zero, not a rounding error.
         self._weight[at] = 0
         self._inverse[at] = self._inverse[:, at] = 0
         self._inverse[at, at] = np.eye(self._block)
 
     def compact(self, left: np.ndarray) -> None:
-        """Forget the channels that are gone: later ones are then removed in less time."""
+        """Drop the removed channels from the matrices, so that later removals take less time."""
         at = np.repeat(left, self._block)
         self._inverse, self._weight = self._inverse[np.ix_(at, at)], self._weight[at]

@@ -1,4 +1,4 @@
-"""What a key of the config may hold, and in plain words what is wrong with anything else."""
+"""The values that a key of the config may hold, and a plain message for any other."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +13,13 @@ LARGEST_NUMBER = 1_000_000
 
 
 class Record(BaseModel):
-    """A frozen model that knows no other fields and converts nothing: "1" is no number."""
+    """A frozen model that refuses unknown fields and converts nothing: "1" is not a number."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 def must(words: str, show: Callable[[Any], str] = shown) -> WrapValidator:
-    """Says "it must ..." of a value that does not pass, unless something inside has said more."""
+    """Report that a value "must ..." if it does not pass, unless an inner check has said more."""
 
     def check(value, validate):
         try:
@@ -34,7 +34,7 @@ def must(words: str, show: Callable[[Any], str] = shown) -> WrapValidator:
 
 
 def number_must(words: str) -> WrapValidator:
-    """The same for a number, which stands there without needless digits."""
+    """Do the same for a number, shown without needless digits."""
     return must(words, "{:g}".format)
 
 
@@ -44,7 +44,7 @@ def _whole_number(minimum: int):
 
 
 def none_if_named(value: Any) -> Any:
-    """To the original's config, 'None' in quotes and in any case was none."""
+    """Read 'None' in quotes, in upper or lower case, as no value, as the original did."""
     return None if isinstance(value, str) and value.lower() == "none" else value
 
 

@@ -1,4 +1,4 @@
-"""What a run of the Compressor measured."""
+"""The measurements of a Compressor run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import pandas as pd
 
 STAGES = ("baseline", "pruned", "reconstructed", "finetuned")
-"""What a network has been through when it is evaluated; training makes it 'finetuned'."""
+"""The stages at which a network is evaluated; once trained, it is 'finetuned'."""
 
 
 @dataclass(frozen=True)
 class History:
-    """What a run measured."""
+    """The measurements of a run, and what it cut."""
 
     rows: list[dict[str, Any]]
-    """One for each evaluation: its stage, one of `STAGES`, epochs trained, seconds since the
-    start, train losses (means over the epoch) and eval metrics, by their labels."""
+    """One row for each evaluation: its stage (one of `STAGES`), epochs trained, seconds since the
+    start, and by label the train losses (means over the epoch) and the eval metrics."""
     ratios: list[dict[str, float]]
     """Share of output channels cut, by filter; one entry for each pruning."""
     flops_before: int
@@ -25,10 +25,10 @@ class History:
     parameters_after: int
 
     def value(self, label: str, stage: str) -> Any:
-        """A metric at the last evaluation of a stage; None if it was not measured then."""
+        """The value of a metric at the last evaluation of a stage; None if it was not measured."""
         return next((row.get(label) for row in reversed(self.rows) if row["stage"] == stage), None)
 
     def frame(self) -> pd.DataFrame:
-        """The rows as a table, without what is given by class."""
+        """The rows as a table, without the metrics that are lists, with a value for each class."""
         rows = [{k: v for k, v in row.items() if not isinstance(v, list)} for row in self.rows]
         return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""The weights to start from, of a network as it was built or of a pruned one.
+"""Start from saved weights, those of an unpruned network or of a pruned one.
 
 As with the original's `init_model`, the weights of a pruned network set the shapes.
 """
@@ -22,11 +22,11 @@ from ssd_model.weights import (
 
 
 def plan_of_weights(path: Path, dependencies: Dependencies) -> Plan:
-    """What was cut from a network, by the weights that are left of it.
+    """Infer what was cut from a network from the weights that are left.
 
     Args:
         path: weights, see `ssd_model.weights.read_weights`.
-        dependencies: of the unpruned network.
+        dependencies: those of the unpruned network.
 
     Raises:
         WeightsError: the weights cannot be read.
@@ -41,14 +41,14 @@ def load_init_model(
 ) -> LoadReport:
     """Fill a scope for Programs that have the shapes of these weights, see `plan_of_weights`.
 
-    What the file lacks, and the state of the optimizer, keeps the first of its channels.
+    Tensors that the file lacks, and the optimizer's state, keep their first channels.
 
     Args:
-        programs: the eval Program last.
+        programs: the Programs, with the eval Program last.
         scope: as the startup programs of the unpruned network have left it.
 
     Raises:
-        WeightsError: the weights cannot be read, or none fits. The scope is then as it was.
+        WeightsError: the weights cannot be read, or none fits. The scope is then unchanged.
     """
     report = load_weights(programs[-1], path, scope)
     for var in kept_variables(scope, programs):
@@ -59,13 +59,13 @@ def load_init_model(
 
 
 def check_unpruned(path: Path, program: paddle.static.Program, scope: paddle.static.Scope) -> None:
-    """Refuse weights from which an unpruned network cannot start, before anything takes long.
+    """Refuse weights that an unpruned network cannot start from, before any long work begins.
 
     Args:
-        program: an eval Program of the network, for any number of classes; scope: its own.
+        program: an eval Program of the network, for any number of classes; scope: its scope.
 
     Raises:
-        WeightsError: the weights cannot be read, none fits, or they are of a pruned network.
+        WeightsError: the weights cannot be read, none fits, or they belong to a pruned network.
     """
     found = read_weights(path, shapes_of(program))
     fill_parameters(program, found, path, scope)
@@ -73,7 +73,7 @@ def check_unpruned(path: Path, program: paddle.static.Program, scope: paddle.sta
         shapes = {name: array.shape for name, array in found.arrays.items()}
         ratios = plan_of_shapes(analyse(program), shapes).ratios
     except PlanError:
-        return  # of another network: what fits is taken
+        return  # the weights of another network: what fits is taken
     if ratios:
         raise WeightsError(
             f"{path} is of a pruned network: {len(ratios)} filters have fewer channels, as "
@@ -82,18 +82,18 @@ def check_unpruned(path: Path, program: paddle.static.Program, scope: paddle.sta
 
 
 def plan_of_shapes(dependencies: Dependencies, shapes: Mapping[str, tuple[int, ...]]) -> Plan:
-    """What was cut from a network, by the shapes of what is left of its parameters.
+    """Infer what was cut from a network from the shapes of the parameters that are left.
 
     Args:
-        dependencies: of the unpruned network.
-        shapes: of a file's arrays by name; a filter that it lacks counts as whole.
+        dependencies: those of the unpruned network.
+        shapes: shapes of a file's arrays, by name; a filter that it lacks counts as uncut.
 
     Returns:
-        The plan, without ratios where nothing was cut. Another number of classes is no cut.
+        The plan; it has no ratios if nothing was cut. Another number of classes is not a cut.
 
     Raises:
-        PlanError: a shape that no cut leaves, by the parameter's name: more channels than the
-            network has, none, or others than the cut of the filters before it leaves.
+        PlanError: no cut leaves the shape of the named parameter: it has more channels than the
+            network, none, or not those that the cut of the filters before it leaves.
     """
     ratios = {}
     masters = dependencies.masters(dependencies.groups)
@@ -106,7 +106,7 @@ def plan_of_shapes(dependencies: Dependencies, shapes: Mapping[str, tuple[int, .
     halved = Plan(dependencies, dict.fromkeys(masters, 0.5)).shapes
     for name, planned in plan.shapes.items():
         found = shapes.get(name, planned)
-        # An axis that no cut reaches may differ: it has the classes, or the kernel.
+        # An axis that no cut reaches may differ: it holds the classes, or the kernel's size.
         sides = zip(found, planned, halved[name], dependencies.shapes[name], strict=False)
         differs = any(one != two and half != whole for one, two, half, whole in sides)
         if differs or len(found) != len(planned):

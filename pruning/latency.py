@@ -1,4 +1,4 @@
-"""How long pruned networks take on this machine, before any is trained."""
+"""Measure how long pruned networks take on this machine, before any of them is trained."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,17 +24,17 @@ def measure_latency(
     runs: int = 20,
     rounds: int = 1,
 ) -> dict[int, float]:
-    """Median milliseconds an image of pruned networks on this machine, by FLOPs.
+    """Measure pruned networks on this machine: median milliseconds per image, by FLOPs.
 
-    Each plan is carried out on random weights, which take as long as any, saved from the image to
-    the outputs, and timed in processes of its own (`ssd_model.export.predict.compare_latency`).
+    Each plan is carried out on random weights, which take as long as any, and saved from the image
+    to the outputs. `ssd_model.export.predict.compare_latency` times each in its own processes.
 
     Args:
         program, startup: the eval Program and its startup program.
-        image: [N, 3, S, S], what the network sees.
-        outputs: what it is timed up to. Leave out what depends on the image rather than on the
-            channels, such as the choice among overlapping boxes.
-        folder: for the saved models.
+        image: [N, 3, S, S], the network's input.
+        outputs: where timing ends; leave out what depends on the image, not on the channels, such
+            as the choice among overlapping boxes.
+        folder: where the models are saved.
         runs, rounds: see `compare_latency`.
     """
     prefixes: dict[str, Path] = {}

@@ -1,8 +1,8 @@
-"""What each layer takes on this machine, in milliseconds, with the rest of the network around it.
+"""Measure each layer's milliseconds on this machine, with the rest of the network around it.
 
-Measured alone, a layer would also be charged for bringing its maps into the form that its kernel
-wants, which in the network it is not. So whole networks are run, unpruned and evenly pruned, and
-each operator is timed in them. In between a straight line over a layer's multiply-adds stands.
+Measured alone, a layer would also be charged for bringing its maps into the layout that its kernel
+needs, which does not happen inside the network. So entire networks are run, unpruned and evenly
+pruned, and each operator in them is timed. In between, time is linear in a layer's multiply-adds.
 """
 
 import numpy as np
@@ -19,17 +19,17 @@ from ssd_model.progress import progress
 from ssd_model.scope import copy_scope, empty_scope
 
 RATIOS = (0.0, 0.25, 0.5, 0.75, 0.9)
-"""Networks whose layers have all lost this share of their channels are timed."""
+"""The timed networks: in each, every layer has lost this share of its channels."""
 RUNS = 15
 """Runs of each network; the median counts."""
 
 
 def latency_cost(network: ScopedProgram, dependencies: Dependencies, multiple: int = 1) -> Cost:
-    """Milliseconds that a layer of this shape takes here, on one image.
+    """Measure the cost of layers of any shape in milliseconds for one image on this machine.
 
     Args:
         network: eval Program and scope; they are only read.
-        multiple: the networks that are timed keep a multiple of this many channels a layer.
+        multiple: each layer of the timed networks keeps a multiple of this many channels.
     """
     measured: dict[str, dict[int, float]] = {name: {} for name in dependencies.positions}
     masters = dependencies.masters(dependencies.groups)
@@ -47,7 +47,7 @@ def latency_cost(network: ScopedProgram, dependencies: Dependencies, multiple: i
 
 
 def _time_layers(network: ScopedProgram, plan: Plan) -> dict[str, float]:
-    """Median milliseconds of each convolution, batch norm and relu inside it where they fuse."""
+    """Median milliseconds of each convolution, with any batch norm and relu fused into it."""
     scope = copy_scope(network.scope, network.program)
     (program,) = apply_plan(plan, [network.program], scope)
     image = first_input(program)
@@ -56,7 +56,7 @@ def _time_layers(network: ScopedProgram, plan: Plan) -> dict[str, float]:
     with fused(program, scope, ends) as (quick, inside):
         filters = [op.input("Filter")[0] for op in quick.global_block().ops if _is_conv(op.type)]
         timed = ScopedProgram(quick, inside)
-        timed.run(feed, ends)  # the first is slower: kernels are chosen
+        timed.run(feed, ends)  # the first run is slower: kernels are chosen
         operators = profile_operators(lambda: timed.run(feed, ends), RUNS)
     empty_scope(scope)
     convolutions = [milliseconds for kind, milliseconds in operators if _is_conv(kind)]
@@ -65,7 +65,7 @@ def _time_layers(network: ScopedProgram, plan: Plan) -> dict[str, float]:
 
 
 def _ends(program: Program, image: str) -> list[str]:
-    """Variables that follow from the image alone and lead to no others that do."""
+    """The last Variables that depend on the image alone."""
     block = program.global_block()
     known = {image} | {var.name for var in block.vars.values() if var.persistable}
     ends: dict[str, None] = {}

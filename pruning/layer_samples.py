@@ -1,7 +1,7 @@
-"""What the convolutions of an eval Program see and give, at some places of their maps.
+"""Sample the inputs and outputs of an eval Program's convolutions at some places of their maps.
 
-Neighbouring places see nearly the same, so a sample of them says as much as the whole maps, and
-fits into memory.
+Neighbouring places see nearly the same, so a sample of them says as much as entire maps, and fits
+into memory.
 """
 
 import re
@@ -20,10 +20,10 @@ from paddle.static import Program
 from ssd_model.place import default_place
 
 PLACES = 1500
-"""Of a batch's feature maps this many places are looked at, or all if there are fewer."""
+"""How many places of a batch's feature maps are sampled, or all if there are fewer."""
 
 Places = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Of some places of a map: the image in its batch, the row, the column."""
+"""The places of a sample: the index of the image in its batch, the row, and the column."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class ScopedProgram:
         return paddle.static.Executor(default_place())
 
     def run(self, feed: dict[str, np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
-        """Values of Variables; only what leads to them from the feed is run."""
+        """Compute Variables from the feed; only the operators that lead to them are run."""
         with warnings.catch_warnings():
-            # Not all of the feed is needed for all that may be wanted.
+            # The Variables may not need all of the feed.
             given = "|".join(map(re.escape, feed))
             warnings.filterwarnings("ignore", f"The variable ({given}) is not found")
             return self._executor.run(
@@ -50,7 +50,7 @@ class ScopedProgram:
 
 @dataclass(frozen=True)
 class PlainConv:
-    """A convolution that mixes all channels, and whose padding is given."""
+    """A convolution that mixes all channels and whose padding is explicit."""
 
     filter: str
     input: str
@@ -62,7 +62,7 @@ class PlainConv:
     dilations: tuple[int, int]
 
     def seen(self, x: np.ndarray, places: Places) -> np.ndarray:
-        """What the filter sees [K, C_in * H * W] of its input [N, C_in, H, W] at output places."""
+        """What the filter sees, [K, C_in * H * W], of input [N, C_in, H, W] at K output places."""
         padded = np.pad(x, ((0, 0), (0, 0), *self.paddings))
         span = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
         windows = sliding_window_view(padded, span, (2, 3))
@@ -73,7 +73,7 @@ class PlainConv:
 
 
 def plain_convs(program: Program) -> list[PlainConv]:
-    """The plain convolutions of a Program, in its order."""
+    """List the plain convolutions of a Program, in its order."""
     return [
         PlainConv(
             op.input("Filter")[0],
@@ -101,7 +101,7 @@ def _edges(paddings: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def first_input(program: Program) -> str:
-    """Name of what the first convolution sees, before anything is done to it: the image."""
+    """Name the image: what the first convolution sees, before any operator changes it."""
     ops = program.global_block().ops
     writers = {
         name: op for op in reversed(ops) if op.type != "feed" for name in op.output_arg_names
@@ -113,7 +113,7 @@ def first_input(program: Program) -> str:
 
 
 def draw_places(images: int, map_size: tuple[int, int], rng: np.random.Generator) -> Places:
-    """Some places, at most `PLACES`, of this many maps [H, W]."""
+    """Draw places, at most `PLACES`, from this many maps [H, W]."""
     size = images * prod(map_size)
     at = rng.choice(size, min(PLACES, size), replace=False)
     return np.unravel_index(at, (images, *map_size))

@@ -1,4 +1,4 @@
-"""What a config of PaddleSlim 1.x may name and is not here, and where to go today."""
+"""What a PaddleSlim 1.x config may name but this project lacks, and what to use instead."""
 
 from pruning.yaml_lines import YamlFile
 
@@ -26,7 +26,7 @@ def refuse_left_out(file: YamlFile) -> None:
     """Refuse by name what the original had and this project does not.
 
     Raises:
-        ConfigError: the file names such a thing; the message says where to go instead.
+        ConfigError: the file names such a thing; the message says what to use instead.
     """
     for key, instead in SECTIONS.items():
         if key in file.values:

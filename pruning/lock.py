@@ -1,4 +1,4 @@
-"""One run at a time in a folder."""
+"""A lock that lets only one run at a time work in a folder."""
 
 import errno
 import os
@@ -12,15 +12,15 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 class LockError(RuntimeError):
-    """A folder that another run works in, or that cannot be written."""
+    """A folder is in use by another run, or cannot be written."""
 
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Keep a folder, made if missing, for this block.
+    """Lock a folder for the length of a block; create it if missing.
 
-    The system gives the lock back when the process ends, however it ends; the `.lock` file that
-    stays behind locks nothing.
+    The system releases the lock when the process ends, however it ends; the `.lock` file that
+    remains locks nothing.
 
     Raises:
         LockError: another run holds the folder, or it cannot be written.

@@ -1,4 +1,4 @@
-"""What paddleslim's own Pruner must know to cut a detector: its priors have no channels."""
+"""Teach paddleslim's own Pruner that a detector's priors have no channels."""
 
 from paddleslim.prune.prune_worker import PRUNE_WORKER, PruneWorker
 

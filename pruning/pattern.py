@@ -1,4 +1,4 @@
-"""Which names a regular expression takes, and what may be wrong with one that takes none."""
+"""Match names with a regular expression, and explain what may be wrong if none matches."""
 
 import difflib
 import fnmatch
@@ -16,10 +16,10 @@ class PatternError(ValueError):
 
 
 def matching(method: Callable, pattern: str, names: Iterable[str]) -> list[str]:
-    """Names that `re.match`, `re.search` or `re.fullmatch` takes.
+    """The names that a pattern matches by `re.match`, `re.search` or `re.fullmatch`.
 
     Raises:
-        PatternError: it is no regular expression, or takes more than `MATCH_SECONDS`.
+        PatternError: it is not a regular expression, or takes more than `MATCH_SECONDS` seconds.
     """
     try:
         with time_limit(MATCH_SECONDS):
@@ -29,7 +29,7 @@ def matching(method: Callable, pattern: str, names: Iterable[str]) -> list[str]:
         if re.search(r"(^|[|(])[*+?]", str(pattern)):
             advice = "* repeats what stands before it: for any text write .*"
         raise PatternError(
-            f"pruned_params {pattern!r} is no regular expression: {error}. {advice}"
+            f"pruned_params {pattern!r} is not a regular expression: {error}. {advice}"
         ) from None
     except TimeoutError:
         raise PatternError(
@@ -39,10 +39,10 @@ def matching(method: Callable, pattern: str, names: Iterable[str]) -> list[str]:
 
 
 def no_match(pattern: str, names: Collection[str], prunable: Iterable[str]) -> str:
-    """What to tell of a pattern that matches none of some names.
+    """The error message for a pattern that matches none of the names.
 
     Args:
-        prunable: those of the names that could be pruned.
+        prunable: those of the names that can be pruned.
     """
     return (
         f"pruned_params {pattern!r} matches none of the {len(names)} parameters"
@@ -52,13 +52,13 @@ def no_match(pattern: str, names: Collection[str], prunable: Iterable[str]) -> s
 
 
 def near_misses(pattern: str, names: Iterable[str]) -> list[str]:
-    """Sentences on what may be wrong with a pattern that matches none of some names."""
+    """Sentences on what may be wrong with a pattern that matches none of the names."""
     names = list(names)
     found = syntax_traps(pattern)
     inside = matching(re.search, pattern, names)
     if inside:
         found.append(
-            f"names are matched from their beginning, and {some(inside)} only hold it further in: "
+            f"names are matched from their beginning; {some(inside)} only hold it further in: "
             "spell the beginning out"
         )
     if "*" in pattern and fnmatch.filter(names, pattern):
@@ -74,7 +74,7 @@ def near_misses(pattern: str, names: Iterable[str]) -> list[str]:
 
 
 def syntax_traps(pattern: str) -> list[str]:
-    """Sentences on what is valid in a regular expression, and hardly meant."""
+    """Sentences on what is valid in a regular expression but was hardly meant."""
     found = []
     if re.search(r"\[\d+-\d\d+\]", pattern):
         found.append(
@@ -82,12 +82,12 @@ def syntax_traps(pattern: str) -> list[str]:
             "[1-9] and 1[0-2], with | between"
         )
     if re.search(r"[\s,]", pattern):
-        found.append("names are separated by | alone, without blanks and commas")
+        found.append("names are separated by | alone, without spaces or commas")
     return found
 
 
 def some(names: Iterable[str], shown: int = 4) -> str:
-    """A few names in a row, and how many more there are."""
+    """List a few names, and say how many more there are."""
     names = list(names)
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more

@@ -1,4 +1,4 @@
-"""What a pattern of parameter names takes, what it nearly takes, and the mistakes it may hold."""
+"""Report what a pattern of parameter names matches, what it just misses, and likely mistakes."""
 
 import re
 from dataclasses import dataclass
@@ -14,31 +14,31 @@ PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
 
 @dataclass(frozen=True)
 class PatternReport:
-    """What a pattern does with the parameters of a network, all by name."""
+    """What a pattern matches among the parameters of a network; all are given by name."""
 
     pattern: str
     prunable: tuple[str, ...]
-    """Filters that it matches and that can be cut."""
+    """The filters that it matches and that can be cut."""
     refused: dict[str, str]
-    """What else it matches, and why that can't be cut by name."""
+    """The other parameters that it matches, and why they can't be cut by name."""
     search_only: tuple[str, ...]
-    """What `re.search` would take as well."""
+    """Other names that `re.search` would match."""
     dot_only: tuple[str, ...]
-    """Matched only because a dot that was not escaped stood for another character."""
+    """Names that match only because an unescaped dot stood for another character."""
     open_end: tuple[str, ...]
-    """Matched although more of the name follows."""
+    """Names that match although they go on after the match."""
     advice: tuple[str, ...]
-    """A sentence for each mistake that this pattern may hold."""
+    """A sentence for each mistake that this pattern may contain."""
     led: dict[str, str]
-    """Of the prunable, those that lose the same channels as one before: by which they are led."""
+    """Prunable filters that lose the same channels as an earlier one, and the name of that one."""
 
     @property
     def explicit(self) -> str:
-        """The safest pattern for the filters that can be cut: each spelled out to its end."""
+        """The safest pattern for the filters that can be cut: each name spelled out to its end."""
         return "|".join(re.escape(name) + "$" for name in self.prunable)
 
     def table(self) -> pd.DataFrame:
-        """One row a parameter that `re.match` or `re.search` takes, and what becomes of it."""
+        """One row for each parameter that `re.match` or `re.search` matches: what happens to it."""
         fates = {n: f"cut with {self.led[n]}" if n in self.led else "cut" for n in self.prunable}
         fates |= {n: f"refused: {w}" for n, w in self.refused.items()}
         fates |= dict.fromkeys(self.search_only, "not matched, but re.search would take it")
@@ -62,10 +62,10 @@ class PatternReport:
 
 
 def explain_pattern(dependencies: Dependencies, pattern: str) -> PatternReport:
-    """What a pattern selects by `re.match`, as the original does, and what may be wrong with it.
+    """Explain what a pattern selects by `re.match`, as in the original, and what may be wrong.
 
     Raises:
-        PatternError: it is no regular expression.
+        PatternError: it is not a regular expression.
     """
     names = list(dependencies.shapes)
     matched = matching(re.match, pattern, names)
@@ -91,7 +91,7 @@ def explain_pattern(dependencies: Dependencies, pattern: str) -> PatternReport:
 
 
 def escape_dots(pattern: str) -> str:
-    """A pattern whose bare dots match only dots; those repeated, as in `.*`, stay wild."""
+    """Escape a pattern's bare dots, so that they match only dots; repeated ones (`.*`) stay."""
     pieces = [*PIECE.findall(pattern), ""]
     return "".join(
         r"\." if piece == "." and not (following and following in "*+?{") else piece
@@ -106,7 +106,7 @@ def _advice(report: PatternReport) -> list[str]:
             "nothing is pruned while it matches what can't be cut: name the filters one by one, "
             "as below"
             if report.prunable
-            else "nothing that it matches can be cut: name plain convolutions, say conv2d_1.w_0"
+            else "nothing it matches can be cut: name plain convolutions, for example conv2d_1.w_0"
         )
     if report.prunable and report.open_end:
         found.append(

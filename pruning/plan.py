@@ -1,4 +1,4 @@
-"""What pruning would leave, by arithmetic alone: no Program is copied, run or changed."""
+"""Compute what pruning would leave; no Program is copied, run or changed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True)
 class Plan:
-    """Channels left in every layer.
+    """The channels left in every layer.
 
     Args:
-        dependencies: of the network, from `analyse`.
+        dependencies: those of the network, from `analyse`.
         ratios: share of output channels to cut, in [0, 1), by filter name.
 
     Raises:
-        PlanError: a filter that cannot be cut, or a ratio that leaves it without channels.
+        PlanError: a filter cannot be cut, or a ratio would leave it without channels.
     """
 
     dependencies: Dependencies
@@ -52,7 +52,7 @@ class Plan:
             raise PlanError(f"{name} {reason}")
 
     def channels_removed(self, name: str) -> int:
-        """Output channels that a filter loses, rounded as paddleslim and the original do."""
+        """Number of output channels a filter loses, rounded as in paddleslim and the original."""
         if name not in self.ratios:
             return 0
         group = self.dependencies.groups[name]
@@ -60,7 +60,7 @@ class Plan:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter after the cut."""
+        """The shape of every parameter after the cut."""
         shapes = {name: list(shape) for name, shape in self.dependencies.shapes.items()}
         for name, ratio in self.ratios.items():
             group = self.dependencies.groups[name]
@@ -70,33 +70,33 @@ class Plan:
 
     @cached_property
     def flops(self) -> int:
-        """Multiply-adds of the convolutions and of fully connected layers for one image.
+        """Multiply-adds of the convolutions and fully connected layers for one image.
 
-        As `paddleslim.analysis.flops` counts them.
+        They are counted as in `paddleslim.analysis.flops`.
         """
         return sum(map(self.layer_flops, self.dependencies.positions))
 
     def layer_flops(self, name: str) -> int:
-        """Multiply-adds of one filter, or one matrix of weights, for one image."""
+        """Multiply-adds of one filter or weight matrix for one image."""
         return prod(self.shapes[name]) * self.dependencies.positions[name]
 
     def layer_parameters(self, name: str) -> int:
-        """Numbers in a filter or matrix, and in the batch norm or bias behind a filter."""
+        """How many numbers a filter or matrix holds, with the batch norm or bias behind it."""
         conv = self.dependencies.convs.get(name)
         return sum(prod(self.shapes[n]) for n in (name, *(conv.vectors if conv else ())))
 
     @cached_property
     def parameters(self) -> int:
-        """Numbers in all parameters, batch-norm statistics included."""
+        """How many numbers all parameters hold, batch-norm statistics included."""
         return sum(map(prod, self.shapes.values()))
 
     @cached_property
     def original_flops(self) -> float:
         """FLOPs as the original's search counted them.
 
-        Two for a multiply-add, a filter divided by its groups once too often, and one for each
-        element of batch norm, relu and sigmoid and for each that a pooling sees. Groups and
-        elements are those before the cut.
+        It counted two for a multiply-add, divided a filter by its groups once too often, and added
+        one for each element of batch norm, relu and sigmoid, and for each that a pooling sees.
+        Groups and elements are those before the cut.
         """
         convs = self.dependencies.convs
         groups = {name: convs[name].groups if name in convs else 1 for name in self.shapes}
@@ -105,7 +105,7 @@ class Plan:
         )
 
     def rounded(self, channel_multiple: int) -> "Plan":
-        """The nearest plan whose cut layers keep a multiple of so many channels.
+        """The nearest plan in which each cut layer keeps a multiple of this many channels.
 
         Kernels work on 8 or 16 channels at a time, so a count in between may cost as much as the
         next multiple.
@@ -129,11 +129,11 @@ class Plan:
     def reached_tensors(
         self, name: str, train_program: paddle.static.Program | None = None
     ) -> pd.DataFrame:
-        """Every tensor that a filter's cut reaches: axis, shape before and after.
+        """List every tensor that a filter's cut reaches: its axis, its shape before and after.
 
         Args:
-            name: of the filter.
-            train_program: with the optimizer in it; then its state is listed, too.
+            name: the filter's name.
+            train_program: a Program with the optimizer, to list the optimizer's state, too.
 
         Raises:
             PlanError: the filter cannot be cut.
@@ -151,9 +151,9 @@ class Plan:
         return pd.DataFrame(rows, columns=columns).set_index("tensor")
 
     def table(self) -> pd.DataFrame:
-        """One row a layer: channels, multiply-adds and parameters before and after.
+        """One row for each layer: channels, multiply-adds and parameters before and after.
 
-        Layers are convolutions, and matrices of weights, 'fc'. A convolution's parameters are the
+        Layers are convolutions and weight matrices ('fc'). A convolution's parameters are its
         filter's and those of the batch norm or bias behind it.
         """
         unpruned, convs = self.unpruned, self.dependencies.convs
@@ -180,7 +180,7 @@ class Plan:
         return pd.DataFrame(rows).set_index("layer")
 
     def _reach(self, name: str) -> str:
-        """The layers that a cut of this plan reaches, in short."""
+        """The layers that the cut of a filter reaches, in short."""
         if not self.channels_removed(name):
             return ""
         layers = [
@@ -196,17 +196,17 @@ class Plan:
 
     @property
     def uniform_ratio(self) -> float | None:
-        """The ratio of all its filters; None where they differ, or there are none."""
+        """The ratio that all its filters share; None if they differ, or there are none."""
         ratios = set(self.ratios.values())
         return ratios.pop() if len(ratios) == 1 else None
 
     @property
     def saved(self) -> float:
-        """Share of the FLOPs that is cut."""
+        """The share of the FLOPs that is cut."""
         return 1 - self.flops / self.unpruned.flops
 
     def summary(self) -> str:
-        """Before and after in one line."""
+        """FLOPs and parameters, before and after, in one line."""
         unpruned = self.unpruned
         return (
             f"FLOPs {unpruned.flops / 1e9:.3f} G -> {self.flops / 1e9:.3f} G "
@@ -226,10 +226,10 @@ def uniform_plan(dependencies: Dependencies, pruned_params: str, ratio: float) -
 
 
 def total_plan(dependencies: Dependencies, prunings: Sequence[Mapping[str, float]]) -> Plan:
-    """One plan for what several prunings, one after the other, leave.
+    """Combine prunings that were carried out one after another into one plan.
 
     Args:
-        prunings: the ratios of each by filter, of the channels that the one before it left.
+        prunings: the ratios of each, by filter: shares of the channels that the one before left.
     """
     if len(prunings) == 1:
         return Plan(dependencies, prunings[0])

@@ -1,4 +1,4 @@
-"""A network that is pruned step by step: its Programs, their scope, and what was done to them."""
+"""A network that is pruned step by step: its Programs, their scope, and the last plan."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from ssd_model.weights import LoadReport
 
 
 class PrunedNetwork:
-    """A train and an eval Program that share a scope, as pruning has left them.
+    """A train and an eval Program that share a scope, in their current state of pruning.
 
     Args:
         train, evaluation: the Programs before any pruning; they are copied, not changed.
@@ -30,14 +30,14 @@ class PrunedNetwork:
         self.restart()
 
     def restart(self) -> None:
-        """The Programs as they were given; the scope stays as it is."""
+        """Go back to the Programs as they were given; the scope stays as it is."""
         self.train, self.evaluation = self._given
         self.plan = self.unpruned
         """What the last pruning left."""
 
     @property
     def dependencies(self) -> Dependencies:
-        """Those of the network as it is now."""
+        """The dependencies of the network as it is now."""
         is_pruned = self.plan is not self.unpruned
         return analyse(self.evaluation, self.train) if is_pruned else self.unpruned.dependencies
 
@@ -48,7 +48,7 @@ class PrunedNetwork:
         self.plan = plan
 
     def reshape(self, ratios: dict[str, float]) -> None:
-        """Prune the Programs alone, for a scope that is filled afterwards."""
+        """Prune only the Programs, for a scope that is filled afterwards."""
         plan = Plan(self.dependencies, ratios)
         self.train, self.evaluation = reshape_programs(plan, [self.train, self.evaluation])
         self.plan = plan
@@ -68,7 +68,7 @@ class PrunedNetwork:
         broadcast(self.scope, self.train, self.evaluation)
 
     def restart_from(self, init_model: Path | None) -> None:
-        """The Programs as they were given, or with the shapes of weights to start from.
+        """Go back to the given Programs; if there are weights to start from, take their shapes.
 
         Raises:
             WeightsError, PlanError: see `plan_of_weights`.
@@ -84,5 +84,5 @@ class PrunedNetwork:
         return load_init_model(init_model, [self.train, self.evaluation], self.scope)
 
     def digest(self) -> str:
-        """A short name for the values of the parameters."""
+        """A short hash of the parameters' values."""
         return weights_digest(self.scope, self.unpruned.shapes)

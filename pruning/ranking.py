@@ -1,4 +1,4 @@
-"""The criteria that have to be measured: which channels matter, on images of the training set."""
+"""The criteria that are measured: which channels matter, on images of the training set."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ from pruning.taylor import taylor
 
 @dataclass(frozen=True)
 class Ranking:
-    """Which channels of a network go first."""
+    """Decides which channels of a network go first."""
 
     criterions: Criterions
-    """As a config names them; importance where that was measured."""
+    """Criterions as a config names them, or the importance if it was measured."""
     errors: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """By filter ranked by reconstruction, `Elimination.errors`."""
+    """`Elimination.errors` of the filters that are ranked by reconstruction, by name."""
 
 
 def measured(criterions: Criterions, names: Sequence[str]) -> dict[str, list[str]]:
-    """The filters that each criterion of `MEASURED` ranks."""
+    """List the filters that each criterion of `MEASURED` ranks."""
     by_name = {name: criterions.get(name, criterions["*"]) for name in names}
     return {kind: [n for n, named in by_name.items() if named == kind] for kind in MEASURED}
 
@@ -37,11 +37,11 @@ def rank(
     training: ScopedProgram,
     batches: Sequence[Mapping[str, np.ndarray]],
 ) -> Ranking:
-    """Measure what criterions ask for; without any of `MEASURED` nothing is run.
+    """Measure what the criterions ask for; if none is in `MEASURED`, nothing is run.
 
     Args:
         names: filters to rank.
-        evaluation, training: the network before the pruning; they are only read.
+        evaluation, training: the network before pruning; they are only read.
         batches: what the train Program is fed.
 
     Raises:

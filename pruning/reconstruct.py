@@ -1,10 +1,10 @@
-"""Reconstruct a network after pruning, before it is trained: the layers behind take over.
+"""Reconstruct a network after pruning, before it is trained: refit the layers that lost inputs.
 
-A convolution that lost inputs computes something else. Of all weights for the inputs that are left
-it gets those with which its output comes nearest to what it was in the unpruned network, on a few
-batches of images (He et al., Channel Pruning for Accelerating Very Deep Neural Networks, arXiv
-1707.06168, 3.1: the reconstruction step). Layer by layer from the image on, so that each also makes
-up for what those before it could not. The bias of a layer that has one is refitted, too.
+The output of a convolution that lost inputs changes. The weights for the inputs that are left are
+refitted so that the output comes as close as possible to what it was in the unpruned network, on a
+few batches of images (He et al., Channel Pruning for Accelerating Very Deep Neural Networks, arXiv
+1707.06168, 3.1: the reconstruction step). This goes layer by layer, starting at the image, so that
+each layer also makes up for what those before it could not. If a layer has a bias, it is refitted.
 """
 
 from collections import defaultdict
@@ -30,15 +30,15 @@ from ssd_model.progress import progress
 from ssd_model.scope import child_scope, empty_scope, read_tensor, write_tensor
 
 RIDGE = 1e-3
-"""Pull towards the weights as they are, as a share of the inputs' mean square: inputs that hardly
-vary, or are alike, then change little."""
+"""The pull towards the current weights, as a share of the inputs' mean square: the weights of
+inputs that hardly vary, or are alike, then change little."""
 
 
 @dataclass(frozen=True)
 class _Sample:
     places: Places
     outputs: np.ndarray
-    """[K, C_out] of the unpruned network there, in the channels that are left."""
+    """[K, C_out], the unpruned network's outputs there, in the channels that are left."""
 
 
 def reconstruct(
@@ -50,17 +50,17 @@ def reconstruct(
 ) -> None:
     """Refit every plain convolution of `pruned` that lost input channels.
 
-    Others, and fully connected layers, keep their weights; a line says so.
+    Other convolutions, and fully connected layers, keep their weights; a printed line names them.
 
     Args:
         plan, positions: what was cut from `unpruned` to get `pruned`, see `cut_positions`.
-        unpruned: the network before the pruning; it is only read.
-        pruned: filters and biases in its scope are replaced.
-        batches: images [N, 3, S, S], a hundred or two in all. One layer's inputs are kept for all
-            of them, 3 MB an image for the widest of MobileNetV1-SSD.
+        unpruned: the network before pruning; it is only read.
+        pruned: the pruned network; filters and biases in its scope are replaced.
+        batches: images [N, 3, S, S], 100 to 200 in all. One layer's inputs are kept for all of
+            them: 3 MB per image for the widest layer of MobileNetV1-SSD.
 
     Raises:
-        ValueError: no images.
+        ValueError: there are no images.
     """
     if not batches:
         raise ValueError("reconstruction needs images")
@@ -94,11 +94,11 @@ def reconstruct(
 
 
 class Reconstruction:
-    """Keeps a network as it is before a pruning, to reconstruct it afterwards.
+    """Keeps a network's state before a pruning, to reconstruct it afterwards.
 
     Args:
         plan: what will be pruned.
-        network: as it is; its parameters are copied.
+        network: the network as it is; its parameters are copied.
         criterions: how filters will be ranked, see `cut_positions`.
     """
 
@@ -110,13 +110,13 @@ class Reconstruction:
             write_tensor(self._unpruned.scope, name, read_tensor(network.scope, name))
 
     def carry_out(self, pruned: ScopedProgram, batches: Sequence[np.ndarray]) -> None:
-        """Reconstruct the pruned network, once; what was kept is freed. See `reconstruct`."""
+        """Reconstruct the pruned network, and free what was kept. See `reconstruct`."""
         reconstruct(self._plan, self._positions, self._unpruned, pruned, batches)
         empty_scope(self._unpruned.scope)
 
 
 def _steps(plan: Plan, program: Program) -> list[list[PlainConv]]:
-    """The convolutions that lost inputs: those that see the same together, nearest image first."""
+    """The convolutions that lost inputs, grouped by input, those nearest the image first."""
     produced = {
         name: i for i, op in enumerate(program.global_block().ops) for name in op.output_arg_names
     }
@@ -134,14 +134,15 @@ def _lost(plan: Plan, name: str) -> bool:
 
 
 def _tell_what_stays(plan: Plan, refitted: set[str]) -> None:
-    """Name what lost inputs and is not refitted."""
+    """Print the names of layers that lost inputs but are not refitted."""
     stays = [name for name in plan.dependencies.positions.keys() - refitted if _lost(plan, name)]
     if stays:
-        print(f"reconstruct: {some(sorted(stays))} stay as they are, not being plain convolutions")
+        names = some(sorted(stays))
+        print(f"reconstruct: {names} keep their weights, since they are not plain convolutions")
 
 
 def _sample(output: np.ndarray, gone: Sequence[int], rng: np.random.Generator) -> _Sample:
-    """Some places of an output map [N, C, H, W], and what stands there in the channels left."""
+    """Draw places of an output map [N, C, H, W]; keep the values there of the channels left."""
     images, channels, *map_size = output.shape
     places = draw_places(images, tuple(map_size), rng)
     n, row, column = places
@@ -150,7 +151,7 @@ def _sample(output: np.ndarray, gone: Sequence[int], rng: np.random.Generator) -
 
 
 class _Fit:
-    """Least squares for one convolution, and for its bias, if it has one."""
+    """Least squares for one convolution and, if it has one, its bias."""
 
     def __init__(self, plan: Plan, conv: PlainConv, network: ScopedProgram):
         self.conv = conv
@@ -162,7 +163,7 @@ class _Fit:
         self._gram = self._moment = self._seen = self._wanted = 0.0
 
     def add(self, x: np.ndarray, sample: _Sample) -> None:
-        """What the layer sees now [N, C_in, H, W], and what it should make of that."""
+        """Add what the layer sees now, [N, C_in, H, W], and the outputs it should give."""
         seen = self.conv.seen(x, sample.places)
         self._count += len(seen)
         self._gram += (seen.T @ seen).astype("float64")
@@ -171,9 +172,9 @@ class _Fit:
         self._wanted += sample.outputs.sum(axis=0, dtype="float64")
 
     def write(self) -> None:
-        """Put the filter of least squared error, pulled a little towards the old, into the scope.
+        """Write the filter of least squared error, pulled slightly towards the old, to the scope.
 
-        A bias takes up the mean, so that the filter fits what varies.
+        A bias takes care of the mean, so that the filter fits what varies.
         """
         flat = self._weight.reshape(len(self._weight), -1).T
         gram, moment = self._gram, self._moment

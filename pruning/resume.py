@@ -101,7 +101,7 @@ class Resume:
             write_tensor(self._network.scope, name, array)
         if self._scheduler:
             self._scheduler.set_state_dict(state.lr_scheduler)
-        ended = "this run has ended; its result is in" if state.finished else "resuming from"
+        ended = "this run is complete; its result is in" if state.finished else "resuming from"
         print(f"{ended} {path} ({state.epoch} epochs trained)")
         if state.workers != workers.size() and not state.finished:
             print(

@@ -1,11 +1,11 @@
-"""The uniform plan that cuts a share of the FLOPs."""
+"""Search for the uniform plan that cuts a given share of the FLOPs."""
 
 from collections.abc import Callable, Sequence
 
 from pruning.dependencies import Dependencies
 from pruning.plan import Plan, PlanError, uniform_plan
 
-# The original's search stops this near to target_ratio.
+# The original's search stops this close to target_ratio.
 ORIGINAL_TOLERANCE = 0.01
 
 
@@ -15,18 +15,18 @@ def search_uniform_plan(
     target_ratio: float,
     tolerance: float | None = None,
 ) -> Plan:
-    """The uniform plan that cuts a share of the FLOPs, its ratio found by bisecting 0..1.
+    """Find the uniform plan that cuts a share of the FLOPs, by bisecting the ratio in 0..1.
 
     Args:
         target_ratio: share of FLOPs to cut, in (0, 1).
-        tolerance: how far from it, in share of FLOPs (`Plan.saved`), is near enough; say 0.001.
-            None settles where `UniformPruneStrategy` of the original did: within 0.01, of FLOPs
-            counted as it did (`Plan.original_flops`).
+        tolerance: how far from target_ratio the plan's share of FLOPs (`Plan.saved`) may be, such
+            as 0.001. None stops where the original's `UniformPruneStrategy` did: within 0.01, with
+            FLOPs counted as it counted them (`Plan.original_flops`).
 
     Raises:
         PatternError: see `Dependencies.match`.
-        PlanError: target_ratio is out of range, these layers don't hold that many FLOPs, or their
-            channels are too few to come so near.
+        PlanError: target_ratio is out of range, these layers don't hold that many FLOPs, or they
+            have too few channels to come that close.
     """
     near = ORIGINAL_TOLERANCE if tolerance is None else tolerance
 
@@ -47,11 +47,11 @@ def search_uniform_plan(
 def nearest_uniform_plan(
     dependencies: Dependencies, pruned_params: str, target_ratio: float, tolerance: float = 0.001
 ) -> Plan:
-    """The uniform plan that comes nearest to a share of the FLOPs.
+    """Find the uniform plan that comes nearest to cutting a share of the FLOPs.
 
     Args:
-        target_ratio, tolerance: see `search_uniform_plan`; where channels are too few to come
-            so near, the nearest is good enough.
+        target_ratio, tolerance: see `search_uniform_plan`; if there are too few channels to come
+            that close, the nearest plan is good enough.
 
     Raises:
         PatternError: see `Dependencies.match`.
@@ -67,7 +67,7 @@ def _search(
     tolerance: float,
     saved: Callable[[Plan], float],
 ) -> tuple[Plan, float]:
-    """A uniform plan, and the share of the FLOPs that it saves by a count of theirs."""
+    """Find a uniform plan and the share of the FLOPs that it saves, as `saved` counts them."""
     check_target(target_ratio)
     matched = dependencies.match(pruned_params)
 
@@ -86,7 +86,7 @@ def _search(
 
 
 def check_target(target_ratio: float) -> None:
-    """Refuse a share of FLOPs that is none.
+    """Refuse a target that is no share of the FLOPs.
 
     Raises:
         PlanError: it is not in (0, 1).
@@ -96,16 +96,16 @@ def check_target(target_ratio: float) -> None:
 
 
 def largest_uniform_ratio(dependencies: Dependencies, names: Sequence[str]) -> float:
-    """The uniform ratio that leaves the thinnest of some layers its last channel."""
+    """The uniform ratio at which the thinnest of some layers keeps only its last channel."""
     return 1 - 1 / min(dependencies.groups[name].blocks for name in names)
 
 
 def bisect(
     share: Callable[[float], float], target: float, tolerance: float, high: float = 1.0
 ) -> tuple[float, float]:
-    """Where in 0..high a growing function comes near a target, and its value there.
+    """Find where in 0..high a growing function comes close to a target, and its value there.
 
-    Stops within the tolerance, or at the nearest that a function with steps allows.
+    The search stops within the tolerance, or as close as a step function allows.
     """
     low, top, nearest = 0.0, high, (0.0, float("inf"))
     while True:

@@ -1,8 +1,8 @@
-"""Which channels a network can best do without, measured on images.
+"""Measure on images which channels a network can best do without.
 
-A channel matters as far as the layers that read it cannot make up for it with the others: behind a
-depthwise convolution, its batch norm and relu, if there are any, since that is what they see. The
-channels of a layer go in the order of `pruning.elimination`. No labels are needed.
+A channel matters if the layers that read it cannot make up for it with the others. If a depthwise
+convolution, batch norm or relu comes in between, what counts is what those layers see behind it.
+The channels of a layer go in the order of `pruning.elimination`. No labels are needed.
 """
 
 from collections import defaultdict
@@ -17,14 +17,14 @@ from ssd_model.progress import progress
 from ssd_model.scope import child_scope, read_tensor
 
 EPSILON = 1e-5
-"""Of batch norm."""
+"""The epsilon of batch norm."""
 
 
 def why_not_measured(dependencies: Dependencies, name: str) -> str | None:
-    """Why no order of a filter's channels can be measured; None if it can.
+    """The reason why the order of a filter's channels cannot be measured; None if it can.
 
     Args:
-        name: of a filter that can be cut.
+        name: the name of a filter that can be cut.
     """
     readers = _readers_of(dependencies, name)
     own, channels = dependencies.channels[name, 0], dependencies.channels
@@ -41,15 +41,15 @@ def measure_eliminations(
     names: Sequence[str],
     batches: Sequence[np.ndarray],
 ) -> dict[str, Elimination]:
-    """In which order the channels of each filter go, see `pruning.elimination`.
+    """Measure in which order each filter's channels should go, see `pruning.elimination`.
 
     Args:
-        network: eval Program and scope before the pruning; they are only read.
+        network: eval Program and scope before pruning; they are only read.
         names: filters, see `why_not_measured`.
-        batches: images [N, 3, S, S], a hundred or two in all.
+        batches: images [N, 3, S, S], 100 to 200 in all.
 
     Raises:
-        ValueError: no images, or a filter for which it cannot be measured.
+        ValueError: there are no images, or the order of a filter's channels cannot be measured.
     """
     if not batches:
         raise ValueError("measuring what channels are worth needs images")
@@ -59,7 +59,7 @@ def measure_eliminations(
     convs = {conv.filter: conv for conv in plain_convs(network.program)}
     readers: dict[str, dict[tuple, list[PlainConv]]] = {}
     for name in names:
-        # Layers that see the same, as the heads on one map, are one reader.
+        # Layers that see the same, such as the heads on one map, count as one reader.
         alike = readers[name] = defaultdict(list)
         for reader, _ in _readers_of(dependencies, name):
             if (conv := convs.get(reader)) is None:
@@ -96,10 +96,10 @@ def _grams(
     maps: Mapping[PlainConv, tuple[int, int]],
     batches: Sequence[np.ndarray],
 ) -> dict[PlainConv, np.ndarray]:
-    """Covariance of what convolutions see: the means are what batch norm or bias makes up for.
+    """Covariance of what convolutions see; batch norm or a bias makes up for the means.
 
     Args:
-        maps: the size of each one's output map.
+        maps: the size of each convolution's output map.
     """
     image = first_input(network.program)
     sums: dict[PlainConv, list] = {conv: [0.0, 0.0, 0] for conv in maps}
@@ -126,7 +126,7 @@ def _reader(
     convs: Sequence[PlainConv],
     gram: np.ndarray,
 ) -> Reader:
-    """Layers that see the same, as one."""
+    """Merge layers that see the same into one reader."""
     weights = []
     for conv in convs:
         weight = read_tensor(network.scope, conv.filter).astype("float64")
@@ -136,7 +136,7 @@ def _reader(
 
 
 def _units(network: ScopedProgram, conv: Conv, weight: np.ndarray, gram: np.ndarray) -> np.ndarray:
-    """What makes the errors of outputs comparable: what the batch norm does, else their scatter."""
+    """Factors that make the outputs' errors comparable: the batch norm's, or else 1 / scatter."""
     if conv.scale:
         variance = read_tensor(network.scope, conv.vectors[-1])
         return read_tensor(network.scope, conv.scale) / np.sqrt(variance + EPSILON)

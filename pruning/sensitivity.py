@@ -1,4 +1,4 @@
-"""How much mAP each layer costs when it alone is cut, and the plan that costs least."""
+"""Measure how much mAP is lost when one layer alone is cut, and find the plan that loses least."""
 
 import json
 import math
@@ -19,17 +19,17 @@ from ssd_model.files import write_file
 from ssd_model.progress import progress
 from ssd_model.scope import weights_digest
 
-# Among layers whose cut costs nothing that the sample could show, all are cut alike: a whole layer
-# counts as this much metric.
+# A small cost for cutting an entire layer, so that layers whose cut costs nothing that the sample
+# can show are all cut alike.
 SLOPE = 1e-3
-# How near to target_ratio a plan should come, in share of FLOPs.
+# How close to target_ratio a plan should come, in share of FLOPs.
 TOLERANCE = 0.001
-# Evaluations of one network on one machine may differ by this much, those of two data sets by more.
+# Evaluations of one network on one machine differ by this at most; on two data sets, by more.
 SAME = 1e-3
 
 
 class SensitivityError(ValueError):
-    """A file of sensitivities that cannot be used."""
+    """Sensitivities cannot be measured, or their file cannot be used."""
 
 
 @dataclass
@@ -37,28 +37,28 @@ class Sensitivities:
     """What a metric loses when one layer alone is cut."""
 
     about: dict[str, Any]
-    """What was measured: weights, criterions, metric, eval_rate. All must agree to go on."""
+    """What was measured: weights, criterions, metric, eval_rate. To resume, all must agree."""
     baseline: float
     """The metric with nothing cut."""
     lost: dict[str, dict[float, float]] = field(default_factory=dict)
-    """By filter and share of its channels cut; below 0 where the metric rose."""
+    """The loss of the metric, by filter and share of its channels cut; negative if it rose."""
 
     def frame(self) -> pd.DataFrame:
-        """What is lost, one row a filter, one column a ratio."""
+        """The losses as a table, with one row for each filter and one column for each ratio."""
         return pd.DataFrame(self.lost).T.sort_index(axis=1)
 
     def ratio(self, name: str, loss: float) -> float:
         """The largest share of a filter's channels that costs no more than `loss`.
 
-        Straight lines between what was measured, never beyond the largest ratio measured. Where
-        more channels seem to cost less, which is the sample's chance, the higher loss holds.
+        Interpolates linearly between measurements, and never goes beyond the largest ratio. If
+        cutting more seems to cost less, which is chance in the sample, the higher loss counts.
         """
         ratios = np.array([0.0, *sorted(self.lost[name])])
         measured = [0.0, *(self.lost[name][ratio] for ratio in ratios[1:])]
         return float(np.interp(loss, np.maximum.accumulate(measured) + SLOPE * ratios, ratios))
 
     def save(self, path: Path) -> None:
-        """Write a JSON file, whole or not at all."""
+        """Write a JSON file, completely or not at all."""
         write_file(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
 
     @classmethod
@@ -66,8 +66,8 @@ class Sensitivities:
         """Read what `save` wrote.
 
         Raises:
-            SensitivityError: it is not such a file.
-            FileNotFoundError: there is none.
+            SensitivityError: the file does not hold sensitivities.
+            FileNotFoundError: there is no such file.
         """
         try:
             content = json.loads(Path(path).read_bytes())
@@ -78,8 +78,8 @@ class Sensitivities:
             return cls(dict(content["about"]), float(content["baseline"]), lost)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SensitivityError(
-                f"{path} is no file of sensitivities in JSON ({error}); the original's pickles are "
-                "not read. Remove it or name another, and they are measured anew"
+                f"{path} is not a JSON file of sensitivities ({error}); the original's pickles are "
+                "not read. Remove it or name another, and they will be measured again"
             ) from None
 
 
@@ -93,21 +93,21 @@ def measure_sensitivities(
     about: dict[str, Any],
     criterions: Criterions = L1_NORM,
 ) -> Sensitivities:
-    """Cut each layer alone by each ratio and see what a metric loses.
+    """Cut each layer alone by each ratio and measure what a metric loses.
 
-    Nothing is really cut: the channels are zero for a moment (`pruning.cut.silenced`). Each number
-    is in the file as soon as it is measured; what the file has already is not measured again.
+    Nothing is really cut: the channels are set to zero for a moment (`pruning.cut.silenced`). Each
+    number is saved as soon as it is measured; those already in the file are not measured again.
 
     Args:
         names: filters, see `Dependencies.match`.
         delta_rate: see `delta_ratios`.
         metric: evaluates the network in the scope as it is; the higher the better.
-        path: of the JSON file.
-        about: names metric and sample; weights and criterions are added.
+        path: the JSON file.
+        about: names the metric and the sample; weights and criterions are added.
 
     Raises:
-        SensitivityError: the file is of another network, another sample, or no such file at all;
-            or the metric is no number.
+        SensitivityError: the file belongs to another network or sample, or does not hold
+            sensitivities; or the metric is not a finite number.
     """
     path = Path(path)
     weights = weights_digest(scope, dependencies.shapes)
@@ -140,15 +140,15 @@ def measure_sensitivities(
 def sensitive_plan(
     dependencies: Dependencies, sensitivities: Sensitivities, target_ratio: float
 ) -> Plan:
-    """Cut a share of the FLOPs where it costs least: each layer until it costs as much as others.
+    """Cut a share of the FLOPs where it costs least: each layer until all cost the same.
 
-    The original fitted a cubic to each layer's losses and searched the loss that saves enough;
-    here the loss is searched on what was measured, see `Sensitivities.ratio`, which leaves more of
+    The original fitted a cubic to each layer's losses and searched for the loss that saves enough.
+    Here the search uses the measurements themselves, see `Sensitivities.ratio`. That keeps more of
     the metric: tests/utils/test_measured.py.
 
     Args:
-        sensitivities: of the layers to cut.
-        target_ratio: share of FLOPs to cut, in (0, 1); met within 0.001, or as near as the
+        sensitivities: those of the layers to cut.
+        target_ratio: share of FLOPs to cut, in (0, 1); met within 0.001, or as closely as the
             channel counts allow.
 
     Raises:
@@ -172,7 +172,7 @@ def check_reach(dependencies: Dependencies, largest: dict[str, float], target_ra
     """Refuse a target that cutting every layer by its largest ratio would not reach.
 
     Raises:
-        PlanError: so it is, or target_ratio is out of range.
+        PlanError: the target is out of reach, or target_ratio is out of range.
     """
     check_target(target_ratio)
     most = Plan(dependencies, largest).saved
@@ -186,10 +186,10 @@ def check_reach(dependencies: Dependencies, largest: dict[str, float], target_ra
 
 
 def delta_ratios(delta_rate: float, channels: int) -> list[float]:
-    """The ratios to measure: delta_rate, twice as much, and so on below 1.
+    """List the ratios to measure: the multiples of delta_rate below 1.
 
     Args:
-        channels: of the layer; ratios that would leave it none are left out.
+        channels: the layer's channels; ratios that would leave it none are skipped.
 
     Raises:
         PlanError: delta_rate is not in [0.01, 1), or leaves the layer no ratio.
@@ -200,7 +200,8 @@ def delta_ratios(delta_rate: float, channels: int) -> list[float]:
     ratios = [ratio for ratio in steps if ratio < 1 and round(ratio * channels) < channels]
     if not ratios:
         raise PlanError(
-            f"delta_rate is {delta_rate:g}: to cut as much leaves none of {channels} channels"
+            f"delta_rate is {delta_rate:g}: cutting that much would leave none of {channels} "
+            "channels"
         )
     return ratios
 

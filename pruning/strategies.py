@@ -24,7 +24,7 @@ from pruning.sensitivity import (
     sensitive_plan,
 )
 
-# The original pruned a next step when the metric changed by less than this share.
+# The original took the next step when the metric changed by less than this share.
 SETTLED = 0.005
 SENSITIVITIES_FILE = "./sensitivities.json"
 
@@ -36,8 +36,8 @@ class Step:
     """The network before a step of a strategy.
 
     Args:
-        dependencies, network: of the network as it is.
-        ranking: which channels go first.
+        dependencies, network: the network as it is.
+        ranking: decides which channels go first.
         metric: evaluates that network.
         epoch: epochs trained.
     """
@@ -50,29 +50,29 @@ class Step:
 
 
 class PruneStrategy(Record, ABC):
-    """What all strategies say."""
+    """The keys that all strategies have."""
 
     name: str
     start_epoch: Count = 0
     """Epochs of training before the cut."""
     end_epoch: Count = 0
-    """As in the original, training goes on until here at least."""
+    """As in the original, training continues at least until this epoch."""
     target_ratio: Share
     """Share of FLOPs to cut, in (0, 1)."""
     pruned_params: Text
-    """Regular expression of filter names."""
+    """Regular expression for filter names."""
     metric_name: Annotated[Text | None, BeforeValidator(none_if_named)] = None
     criterions: Mapping[str, str] = Field(default_factory=lambda: dict(L1_NORM))
     """How to rank filters, see `pruning.criteria`: by filter name, '*' for all others."""
     channel_multiple: Positive = 1
-    """Cut layers keep a multiple of so many channels. The original had no such key."""
+    """Cut layers keep a multiple of this many channels. The original had no such key."""
     reconstruct_images: Count = 0
-    """After the cut, refit what is left on so many training images, see `pruning.reconstruct`; they
-    also serve criteria that are measured. The original had no such key."""
+    """After the cut, refit what is left on this many training images, see `pruning.reconstruct`.
+    Measured criteria use the same images. The original had no such key."""
 
     @abstractmethod
     def first_plan(self, dependencies: Dependencies) -> Plan | None:
-        """The plan for the unpruned network; None where that takes measurements.
+        """The plan for the unpruned network; None if the strategy has to measure first.
 
         Raises:
             PatternError, PlanError: the strategy cannot be carried out on this network.
@@ -84,16 +84,16 @@ class PruneStrategy(Record, ABC):
 
         Raises:
             PatternError, PlanError: the strategy cannot be carried out on this network.
-            SensitivityError: `sensitivities_file` holds those of another network.
+            SensitivityError: `sensitivities_file` belongs to another network.
         """
 
     def is_due(self, steps_done: int, epoch: int, epochs: int, rows: list[dict[str, Any]]) -> bool:
-        """Whether there is a step to take before the next epoch.
+        """Whether a step is due before the next epoch.
 
         Args:
             epoch: epochs trained.
-            epochs: of the whole run.
-            rows: of the history, see `pruning.history`.
+            epochs: epochs of the entire run.
+            rows: the history's rows, see `pruning.history`.
         """
         if steps_done == 0:
             return epoch == self.start_epoch
@@ -127,9 +127,9 @@ def _file_if_none(file: Any) -> Any:
 class SensitivePruneStrategy(PruneStrategy):
     """Cut most where the metric suffers least, see `pruning.sensitivity`, in one step or several.
 
-    The first step comes before `start_epoch`, a later one when two evaluations since the last
-    differ by less than 0.5 %, as in the original; or, unlike there, when just one epoch is left
-    for each step, so that the target is always reached.
+    The first step comes before `start_epoch`. A later one comes when two evaluations since the
+    last step differ by less than 0.5 %, as in the original. Unlike there, it also comes when only
+    one epoch is left for each step, so that the target is always reached.
     """
 
     metric_name: Text
@@ -140,17 +140,17 @@ class SensitivePruneStrategy(PruneStrategy):
         Field(lt=1),
         number_must("be below 1"),
     ] = 0.2
-    """Sensitivities are measured at this ratio, twice as much, and so on below 1."""
+    """Sensitivities are measured at the multiples of this ratio below 1."""
     num_steps: Positive = 1
-    """Each step cuts the same share of the FLOPs that the one before it left."""
+    """The number of steps. Each cuts the same share of the FLOPs that the one before it left."""
     eval_rate: Annotated[Share | None, BeforeValidator(_none_if_one)] = None
-    """Share of the eval batches to measure on; None: all."""
+    """Share of the eval batches to measure on; None means all."""
     sensitivities_file: Annotated[Text, BeforeValidator(_file_if_none)] = SENSITIVITIES_FILE
-    """Measured once, and taken up again; steps after the first add `.epoch` and its number."""
+    """Where sensitivities are kept for reuse; steps after the first add `.epoch` and a number."""
 
     @property
     def step_ratio(self) -> float:
-        """Share of the FLOPs that one step cuts."""
+        """The share of the FLOPs that one step cuts."""
         return 1 - (1 - self.target_ratio) ** (1 / self.num_steps)
 
     def first_plan(self, dependencies: Dependencies) -> None:
@@ -179,12 +179,12 @@ class SensitivePruneStrategy(PruneStrategy):
 class BudgetPruneStrategy(PruneStrategy):
     """Cut most where the layers behind can best make up for it, see `pruning.budget`, once.
 
-    It asks for the criterion `reconstruction`. The original had no such strategy.
+    It needs the criterion `reconstruction`. The original had no such strategy.
     """
 
     num_steps: ClassVar[int] = 1
     budget: Literal["flops", "milliseconds"] = "flops"
-    """What `target_ratio` is a share of: multiply-adds, or the time that layers take here."""
+    """What `target_ratio` is a share of: multiply-adds, or the layers' time on this machine."""
 
     def first_plan(self, dependencies: Dependencies) -> None:
         names, multiple = dependencies.match(self.pruned_params), self.channel_multiple

@@ -1,4 +1,4 @@
-"""What many values of target_ratio would leave, and how long it would take."""
+"""Compare what many values of target_ratio would leave, and its latency."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Sweep:
     """Uniform plans for many shares of the FLOPs."""
 
     plans: dict[float, Plan]
-    """By target_ratio, those within reach."""
+    """The plans for the targets within reach, by target_ratio."""
     out_of_reach: dict[float, str]
-    """By target_ratio, why no plan reaches it."""
+    """The reasons why no plan reaches the other targets, by target_ratio."""
     limit: Plan
     """The largest uniform cut: the thinnest layer keeps its last channel."""
 
@@ -31,11 +31,11 @@ class Sweep:
         return [name for name, left in channels.items() if left == min(channels.values())]
 
     def table(self, latency: Mapping[int, float] | None = None) -> pd.DataFrame:
-        """One row a target: share of channels cut, FLOPs, parameters, fewest channels left.
+        """One row for each target: channels cut, FLOPs, parameters, fewest channels left.
 
         Args:
-            latency: milliseconds measured, by FLOPs, see `measure_latency`. Between two of them
-                a straight line predicts; beyond them there is no number.
+            latency: measured milliseconds by FLOPs, see `measure_latency`. Values between two
+                measurements are interpolated; beyond them there are none.
         """
         rows = [
             {
@@ -58,11 +58,10 @@ def sweep(
     targets: Sequence[float] = TARGETS,
     channel_multiple: int = 1,
 ) -> Sweep:
-    """Plan uniform pruning for many targets, each met within 0.001 (or as near as the channel
-    counts allow) before rounding.
+    """Plan uniform pruning for many targets, each met within 0.001 if the channels allow.
 
     Args:
-        channel_multiple: see `Plan.rounded`.
+        channel_multiple: the plans are then rounded, see `Plan.rounded`.
 
     Raises:
         PatternError: see `Dependencies.match`.
@@ -83,7 +82,7 @@ def sweep(
 
 
 def between(flops: float, latency: Mapping[int, float]) -> float:
-    """Milliseconds on the straight line between measured points; nan outside of them."""
+    """Interpolate milliseconds linearly between measured points; nan beyond them."""
     points = sorted(latency.items())
     known, times = zip(*points, strict=True)
     return float(np.interp(flops, known, times, left=np.nan, right=np.nan))

@@ -1,4 +1,4 @@
-"""How much a filter matters to the loss, to first order."""
+"""Estimate how much a filter matters to the loss, to first order."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,10 +14,10 @@ from ssd_model.scope import copy_scope, empty_scope, read_tensor
 def taylor(
     training: ScopedProgram, names: Sequence[str], batches: Sequence[Mapping[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """What the loss would change by, to first order, without each filter.
+    """Estimate, to first order, how the loss would change without each filter.
 
-    The square of the sum of gradient times weight, mean over the batches (Molchanov et al.,
-    Importance Estimation for Neural Network Pruning, arXiv 1906.10771, equation 8).
+    It is the square of the sum of gradient times weight, averaged over the batches (Molchanov et
+    al., Importance Estimation for Neural Network Pruning, arXiv 1906.10771, equation 8).
 
     Args:
         training: train Program, with its gradients, and scope; they are only read.
@@ -28,7 +28,7 @@ def taylor(
         Importance [C_out] by filter.
 
     Raises:
-        ValueError: the Program has no gradient of a filter.
+        ValueError: the Program has no gradient for a filter.
     """
     block = training.program.global_block()
     wanted = [f"{name}@GRAD" for name in names]
@@ -37,7 +37,7 @@ def taylor(
             raise ValueError(f"taylor needs the gradient of {name}: the Program does not train it")
     weights = {name: read_tensor(training.scope, name).astype("float64") for name in names}
     found = {name: np.zeros(len(weights[name])) for name in names}
-    # Batch norm moves its statistics: not in the scope that is only read.
+    # Batch norm updates its statistics, so it gets a copy of the scope.
     program = _without_updates(training.program)
     network = ScopedProgram(program, copy_scope(training.scope, program))
     for batch in progress(batches, "gradients"):
@@ -50,7 +50,7 @@ def taylor(
 
 
 def _without_updates(program: paddle.static.Program) -> paddle.static.Program:
-    """A copy that computes gradients and leaves the parameters as they are."""
+    """Copy a Program without its optimizer, so that the parameters stay as they are."""
     copy = program.clone()
     block = copy.global_block()
     for i, op in reversed(list(enumerate(block.ops))):

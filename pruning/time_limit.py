@@ -1,4 +1,4 @@
-"""An end to computing that would go on for ever, such as some regular expressions do."""
+"""A time limit for computations that may never end, such as some regular expressions."""
 
 import signal
 import threading
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError once a block has computed for so long.
+    """Raise TimeoutError once a block has used this many seconds of processor time.
 
-    Only the main thread, which gets the signals, has a limit.
+    The limit holds only in the main thread, which is the one that receives signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

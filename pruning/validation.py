@@ -1,4 +1,4 @@
-"""What strategies decide by: a metric on images that no result is measured on."""
+"""The metric that strategies decide by, on images that no result is measured on."""
 
 from functools import cache
 
@@ -14,7 +14,7 @@ class Validation:
     """Evaluates a network as it is, on the batches of a reader.
 
     Args:
-        executor, network: what is evaluated, by which device.
+        executor, network: the network to evaluate, and the executor that runs it.
         reader, feed_list: the batches, see `ssd_model.data.readers.feeds`.
         fetch_list: (label, Variable name) pairs of metrics.
     """
@@ -31,7 +31,7 @@ class Validation:
         self._reader, self._feed_list, self._fetch_list = reader, feed_list, fetch_list
 
     def metric(self, strategy: PruneStrategy) -> Metric:
-        """A strategy's metric, on its sample of the batches; they are read when first asked for."""
+        """A strategy's metric, on its sample of the batches, which are read when first needed."""
         fetch = [(k, v) for k, v in self._fetch_list if k == strategy.metric_name]
 
         @cache

@@ -1,4 +1,4 @@
-"""A YAML file as plain values, and the line of each key, so that what is wrong can be told."""
+"""Read a YAML file as plain values, with the line of each key for error messages."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,30 +9,30 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 LONGEST_FILE = 100_000
-"""Bytes; a config has hundreds."""
+"""The size limit in bytes; a config has hundreds."""
 
 
 class ConfigError(ValueError):
-    """A compression config that cannot be used; the message names file, line and key."""
+    """A compression config cannot be used; the message names the file, line and key."""
 
 
 @dataclass(frozen=True)
 class YamlFile:
-    """What a file says; keys are texts as they are written."""
+    """The content of a file; keys are strings, as written."""
 
     path: Path
     values: dict[str, Any]
     lines: dict[tuple[str, ...], int]
-    """By key, with those that it stands under before it."""
+    """The line of each key, by its path: the keys above it, then the key."""
 
     @classmethod
     def read(cls, path: Path) -> "YamlFile":
         """Read a file of one mapping.
 
         Raises:
-            ConfigError: it is too long, no YAML or no mapping, it has aliases, a key stands there
-                twice, or a value is of no plain type.
-            FileNotFoundError: no such file.
+            ConfigError: the file is too long, is not YAML, is not a mapping, or has aliases; a key
+                appears twice; or a value is not of a plain type.
+            FileNotFoundError: there is no such file.
         """
         if path.stat().st_size > LONGEST_FILE:
             raise ConfigError(f"{path} is longer than {LONGEST_FILE:,} bytes: that is no config")
@@ -49,7 +49,7 @@ class YamlFile:
         return file
 
     def fail(self, where: tuple, problem: str) -> NoReturn:
-        """Raise a ConfigError at a key's line; that of what it stands under, if it is missing."""
+        """Raise a ConfigError at a key's line or, if the key is missing, at that of its parent."""
         found = next(where[:n] for n in range(len(where), -1, -1) if where[:n] in self.lines)
         name = ".".join(_short(str(key)) for key in where)
         message = f"{self.path}, line {self.lines[found]}: {name} {_short(problem, 1000)}"
@@ -58,15 +58,15 @@ class YamlFile:
     def parse(
         self, model: type[BaseModel], *where: str, settled: Collection[str] = (), **given
     ) -> Any:
-        """A mapping of the file as a model.
+        """Turn a mapping of the file into a model.
 
         Args:
-            where: its key.
-            settled: keys in it that the caller has dealt with, and which the model need not know.
+            where: the mapping's key, with the keys above it.
+            settled: keys of the mapping that the caller handles, unknown to the model.
             given: fields of the model that come from the caller, not from the file.
 
         Raises:
-            ConfigError: a key is unknown or missing, or a value is not what the model wants.
+            ConfigError: a key is unknown or missing, or the model refuses a value.
         """
         fields = [field.alias or name for name, field in model.model_fields.items()]
         allowed = [*settled, *(name for name in fields if name not in given)]
@@ -81,10 +81,10 @@ class YamlFile:
             self.fail((*where, *first["loc"]), _problem(first))
 
     def choice(self, allowed: Collection[str], *where: str) -> str:
-        """A value that must be one of some.
+        """Read a value that must be one of the allowed ones.
 
         Raises:
-            ConfigError: it is none of them, or missing.
+            ConfigError: the value is not allowed, or is missing.
         """
         value = self._value(where)
         if not isinstance(value, str) or value not in allowed:
@@ -101,13 +101,13 @@ class YamlFile:
         return value
 
     def _plain(self, node: yaml.Node, where: tuple[str, ...]) -> Any:
-        """What a node stands for, as `yaml.safe_load` gives it; the lines of its keys are kept."""
+        """The value of a node, as `yaml.safe_load` gives it; the lines of its keys are kept."""
         if not isinstance(node, yaml.MappingNode):
             try:
                 value = yaml.SafeLoader("").construct_document(node)
                 if isinstance(value, str):
-                    value.encode()  # which the half of a character, as in "\ud800", does not bear
-            except Exception as error:  # PyYAML lets out whatever goes wrong inside
+                    value.encode()  # fails for half a character, as in "\ud800"
+            except Exception as error:  # PyYAML raises whatever goes wrong inside
                 self.fail(where, f"is no plain value: {_short(str(error))}")
             return value
         values = {}
@@ -125,15 +125,15 @@ class YamlFile:
 
 
 def shown(value: Any) -> str:
-    """A value for a message."""
+    """Shorten a value for a message."""
     try:
         return _short(repr(value))
-    except ValueError:  # Python does not print whole numbers of thousands of digits
-        return "a number of thousands of digits"
+    except ValueError:  # Python does not print integers with thousands of digits
+        return "a number with thousands of digits"
 
 
 def _problem(error: dict[str, Any]) -> str:
-    """What pydantic found, in the words of a config."""
+    """Put what pydantic found into the words of a config."""
     if error["type"] == "must":  # see pruning.fields
         return error["msg"]
     if error["type"] == "missing":
@@ -149,10 +149,12 @@ def _short(text: str, length: int = 200) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Without aliases, a few lines of which can stand for gigabytes."""
+    """A loader that refuses aliases, a few lines of which can stand for gigabytes."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="write it out: no aliases here", problem_mark=mark)
+            raise yaml.MarkedYAMLError(
+                problem="aliases are not allowed: write it out", problem_mark=mark
+            )
         return super().compose_node(parent, index)

@@ -1,4 +1,4 @@
-"""Mean average precision over detections, in numpy: what the `detection_map` operator computed."""
+"""Compute mean average precision in numpy, as the `detection_map` operator did."""
 
 import numpy as np
 
@@ -8,25 +8,25 @@ AP_VERSIONS = ("11point", "integral")
 
 
 def mean_of_classes(ap: np.ndarray) -> float:
-    """mAP from the AP of each class, [class_num] with nan for those that do not count."""
+    """Average the AP of each class, [class_num], to mAP; nan marks classes that do not count."""
     return float(np.nanmean(ap)) if np.isfinite(ap).any() else 0.0
 
 
 class AveragePrecision:
-    """Collects detections and ground truth batch by batch, then ranks them all at once.
+    """Collects detections and ground truth batch by batch, and ranks them over the whole set.
 
     Args:
         class_num: classes, the background included.
         background_label: the class that does not count; -1 for none.
-        overlap_threshold: 0 to 1; a detection is right if its overlap (IoU) with a ground truth
-            of its class is above this, and no better scored one took that ground truth.
-        evaluate_difficult: count ground truth marked difficult; otherwise it is neither missed
-            nor found.
+        overlap_threshold: 0 to 1; a detection is right if its overlap (IoU) with a ground truth of
+            its class is above this, and no detection with a better score took that ground truth.
+        evaluate_difficult: count ground truth marked difficult; otherwise it counts as neither
+            missed nor found.
         ap_version: '11point' (VOC 2007: mean of the best precision at recall 0, 0.1, ... 1) or
             'integral' (area under the curve as it is).
 
     Raises:
-        ValueError: an unknown `ap_version`, or an `overlap_threshold` outside 0 to 1.
+        ValueError: `ap_version` is unknown, or `overlap_threshold` is outside 0 to 1.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class AveragePrecision:
     def reset(self) -> None:
         """Forget everything seen so far."""
         self._positives = np.zeros(self.class_num, int)
-        # Of each class, all detections so far, the best score first: ranked as they come, since
-        # the accumulated value is wanted after every batch.
+        # All detections of each class so far, the best score first. They are ranked as they come,
+        # since the accumulated value is needed after every batch.
         self._scores = [np.empty(0) for _ in range(self.class_num)]
         self._hits = [np.empty(0, bool) for _ in range(self.class_num)]
 
@@ -60,14 +60,14 @@ class AveragePrecision:
         """Add a batch.
 
         Args:
-            detections: [K, 6] label, score, box of all images, one after the other; label -1
-                stands for none.
-            counts: [N], the rows of each image.
+            detections: [K, 6] label, score, box of all images, one image after another; label -1
+                means no detection.
+            counts: [N], the number of rows of each image.
             label: [N, M, 6] class, difficult, box, or [N, M, 5] without difficult; class -1 marks
                 padding.
 
         Raises:
-            ValueError: shapes that do not belong together, or a class outside 0..class_num - 1.
+            ValueError: the shapes do not match, or a class is outside 0..class_num - 1.
         """
         self._check(detections, counts, label)
         judged = [np.empty((0, 3))]
@@ -84,13 +84,13 @@ class AveragePrecision:
             self._rank(c, scores[mine], hits[mine] > 0)
 
     def merge(self, other: "AveragePrecision") -> None:
-        """Add what another one, of the same settings, has seen."""
+        """Add what another instance with the same settings has seen."""
         self._positives += other._positives
         for c in range(self.class_num):
             self._rank(c, other._scores[c], other._hits[c])
 
     def ap_by_class(self) -> np.ndarray:
-        """AP of each class, [class_num] in 0..1; nan for the background and classes unseen."""
+        """AP of each class, [class_num] in 0..1; nan for the background and unseen classes."""
         ap = np.full(self.class_num, np.nan)
         for c in range(self.class_num):
             if c != self.background_label and self._positives[c] > 0:
@@ -98,7 +98,7 @@ class AveragePrecision:
         return ap
 
     def value(self) -> float:
-        """mAP: the mean over the classes that have ground truth, 0 where there is none."""
+        """mAP: the mean over the classes that have ground truth; 0 if none has."""
         return mean_of_classes(self.ap_by_class())
 
     def _check(self, detections: np.ndarray, counts: np.ndarray, label: np.ndarray) -> None:
@@ -114,7 +114,7 @@ class AveragePrecision:
             )
 
     def _judge(self, found: np.ndarray, truth: np.ndarray, difficult: np.ndarray) -> np.ndarray:
-        """Class, score, and 1 if right [D, 3] of one image's detections [D, 6] that count.
+        """Judge one image's detections [D, 6]: class, score, 1 if right [D, 3], if they count.
 
         Args:
             truth: [M, 5 or 6], difficult: [M].
@@ -132,9 +132,9 @@ class AveragePrecision:
         return judged if self.evaluate_difficult else judged[~(matched & difficult[best])]
 
     def _rank(self, c: int, scores: np.ndarray, hits: np.ndarray) -> None:
-        """Put new detections of a class among those so far; of equal ones the older is first.
+        """Merge new detections of a class into those so far; equal scores stay in order of arrival.
 
-        The operator sorted stably, too, so equal scores rank in the order in which they came.
+        The operator's sort was stable, too.
         """
         scores, hits = np.append(self._scores[c], scores), np.append(self._hits[c], hits)
         order = np.argsort(-scores, kind="stable")
@@ -145,13 +145,13 @@ class AveragePrecision:
             return 0.0
         found = np.cumsum(self._hits[c])
         precision = found / np.arange(1, len(found) + 1)
-        # The operator (detection_map_op.h of Paddle 1.x) compared a float32 recall with a double:
-        # 7 of 10 stays below 0.7 there.
+        # The operator (detection_map_op.h of Paddle 1.x) compared a float32 recall with a double,
+        # so that 7 of 10 is below 0.7.
         recall = (found / self._positives[c]).astype("float32").astype("float64")
         if self.ap_version == "integral":
             return float((precision * np.diff(recall, prepend=0)).sum())
-        # The envelope of VOC 2007 (Everingham et al., 2010, 4.2): at each recall the best precision
-        # that any longer list reaches, so a dip in the middle of the ranking does not count.
+        # The envelope of VOC 2007 (Everingham et al., 2010, 4.2): at each recall, the best
+        # precision that any longer list reaches. A dip in the middle of the ranking is ignored.
         best_from = np.maximum.accumulate(precision[::-1])[::-1]
         first = np.searchsorted(recall, np.arange(11) / 10)
         return float(np.append(best_from, 0)[first].mean())

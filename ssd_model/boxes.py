@@ -1,16 +1,16 @@
-"""Box arithmetic in numpy. Boxes are [xmin, ymin, xmax, ymax], normalised to 0..1."""
+"""Compute with boxes in numpy. They are [xmin, ymin, xmax, ymax], normalised to 0..1."""
 
 import numpy as np
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair of boxes.
+    """Compute the intersection over union of every pair of boxes.
 
     Args:
         a: [A, 4], b: [B, 4].
 
     Returns:
-        [A, B] in 0..1; 0 where a pair does not overlap or has no area.
+        [A, B] in 0..1; 0 if a pair does not overlap or has no area.
     """
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
@@ -20,12 +20,12 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
-    """Areas [N] of boxes [N, 4]; 0 for a box that is empty or inverted."""
+    """Compute the areas [N] of boxes [N, 4]; 0 for a box that is empty or inverted."""
     return np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
 
 
 def encode(boxes: np.ndarray, priors: np.ndarray, variances: np.ndarray) -> np.ndarray:
-    """Offsets of boxes from their priors, as `box_coder(code_type='encode_center_size')`.
+    """Encode boxes as offsets from priors, like `box_coder(code_type='encode_center_size')`.
 
     Args:
         boxes, priors, variances: [N, 4] each, row by row; boxes must have an area.

@@ -1,4 +1,4 @@
-"""COCO's mean average precision, computed by pycocotools."""
+"""Compute COCO's mean average precision with pycocotools."""
 
 import contextlib
 import io
@@ -16,16 +16,16 @@ def coco_map(detections: Sequence[np.ndarray], records: Sequence[Record]) -> dic
     """Measure detections as the COCO challenge does.
 
     AP is the area under the precision-recall curve at 101 recalls, over the 100 best detections
-    of each class and image; the mAP is its mean over the IoUs 0.5, 0.55, ... 0.95 and over the
-    classes that the ground truth shows. A difficult object is taken for one of COCO's crowds: it
-    is not demanded, and detections inside it do not count.
+    of each class and image. mAP is its mean over the IoUs 0.5, 0.55, ... 0.95 and over the classes
+    in the ground truth. A difficult object is treated like one of COCO's crowds: it need not be
+    found, and detections inside it do not count.
 
     Args:
-        detections: for each record [K, 6]: label from 1, score, box normalised to 0..1. Rows of
-            another label, as of padding, are skipped.
+        detections: for each record [K, 6]: label from 1, score, box normalised to 0..1. Rows with
+            other labels, such as padding, are skipped.
 
     Returns:
-        "map_coco", 0 to 1; nan if no object is demanded.
+        "map_coco", 0 to 1; nan if there is no object to find.
     """
     if len(detections) != len(records):
         raise ValueError(f"{len(detections)} images were detected on, want {len(records)}")
@@ -40,15 +40,15 @@ def coco_map(detections: Sequence[np.ndarray], records: Sequence[Record]) -> dic
         for label, score, *box in rows[rows[:, 0] >= 1]:
             found.append(_annotation(image, label, np.array(box) * size, score=float(score)))
     labels = sorted({item["category_id"] for item in truth})
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools tells what it does
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints what it does
         evaluation = COCOeval(
             _index(truth, labels, len(records)), _index(found, labels, len(records)), "bbox"
         )
-        # The size of an object does not matter for the mean.
+        # The mean does not depend on the objects' sizes.
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluation.evaluate()
         evaluation.accumulate()
-    # [IoU, recall, class, size, most detections]; -1 where a class is not demanded
+    # [IoU, recall, class, size, most detections]; -1 for a class without objects to find
     precision = evaluation.eval["precision"][..., -1]
     demanded = precision[precision > -1]
     return {"map_coco": float(demanded.mean()) if demanded.size else float("nan")}
@@ -72,7 +72,7 @@ def _index(annotations: list[dict[str, Any]], labels: list[int], images: int) ->
     coco.dataset = {
         "images": [{"id": image} for image in range(1, images + 1)],
         "categories": [{"id": label} for label in labels],
-        # From 1: pycocotools takes an id of 0 for no match.
+        # Ids start at 1, since pycocotools takes 0 for no match.
         "annotations": [{**item, "id": i} for i, item in enumerate(annotations, 1)],
     }
     coco.createIndex()

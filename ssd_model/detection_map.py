@@ -1,8 +1,8 @@
 """`detection_map` and `DetectionMAP` of Paddle 1.x: mAP as Variables inside a Program.
 
-Beside the mAP of each batch stands the accumulated one. The mean of batch values, which the
-original `Compressor` reported, is not the mAP of the set: each batch ranks its few detections
-anew, and a class absent from a batch drops out of its mean.
+Besides the mAP of each batch there is the accumulated mAP. The mean of batch values, which the
+original `Compressor` reported, is not the mAP of the whole set: each batch ranks only its own few
+detections, and a class that is absent from a batch drops out of its mean.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from paddle.static import Variable
 from ssd_model.average_precision import AveragePrecision, mean_of_classes
 from ssd_model.detection_output import detection_counts
 
-# What stands behind the name of a mAP Variable in the names of those that belong to it
+# Endings that turn the name of a mAP Variable into those of the Variables that belong to it
 ACCUMULATED = ".accumulated"
 BY_CLASS = ".by_class" + ACCUMULATED
 HAS_STATE = ".has_state"
@@ -27,27 +27,27 @@ def detection_map(
     evaluate_difficult: bool = True,
     ap_version: str = "integral",
 ) -> Variable:
-    """mAP of each batch, as `fluid.layers.detection_map`; its name goes into a fetch list.
+    """Compute the mAP of each batch, like `fluid.layers.detection_map`.
 
-    The original's defaults, `overlap_threshold` above all, are not those of `DetectionMAP`. Its
-    `has_state`, `input_states` and `out_states` are not here, since the state is kept inside.
+    As in the original, some defaults, such as `overlap_threshold`, differ from `DetectionMAP`'s.
+    `has_state`, `input_states` and `out_states` are missing, since the state is kept inside.
 
-    The same Program also holds, under the name of the result and these endings: '.accumulated',
+    The Program also holds Variables named after the result, with these endings: '.accumulated',
     the mAP over all batches since the last reset; '.by_class.accumulated' [class_num], the AP of
-    each class, nan where it had no ground truth; '.has_state', which set to 0 resets.
+    each class, nan without ground truth; '.has_state', which resets the state when set to 0.
 
     Args:
         detect_res: [K, 6], the result of `detection_output`.
         label: [N, M, 6] class, difficult, box, or [N, M, 5] without difficult; class -1 marks
             padding.
         class_num, background_label, overlap_threshold, evaluate_difficult, ap_version: see
-            `AveragePrecision`. The original took `background_label`, but counted all classes.
+            `AveragePrecision`. The original accepted `background_label`, but counted all classes.
 
     Returns:
-        [1] float32 in 0..1.
+        [1] float32 in 0..1; put its name into a fetch list.
 
     Raises:
-        ValueError: a `label` of another shape, or a setting that `AveragePrecision` refuses.
+        ValueError: `label` has another shape, or `AveragePrecision` refuses a setting.
     """
     if len(label.shape) != 3 or label.shape[2] not in (5, 6):
         raise ValueError(f"label has shape {label.shape}: it must be [N, M, 5] or [N, M, 6]")
@@ -83,13 +83,13 @@ def detection_map(
 
 
 class DetectionMAP:
-    """mAP of each batch and over the whole set, as `fluid.metrics.DetectionMAP`.
+    """mAP of each batch and over the whole set, like `fluid.metrics.DetectionMAP`.
 
     Args:
         input: [K, 6], the result of `detection_output`.
         gt_label: [N, M] int, class, -1 for padding.
         gt_box: [N, M, 4] normalised.
-        gt_difficult: [N, M] int, 1 for difficult; may be left out.
+        gt_difficult: [N, M] int, 1 for difficult; optional.
         class_num: classes, the background included.
         background_label, overlap_threshold, evaluate_difficult, ap_version: see `detection_map`.
     """
@@ -115,11 +115,11 @@ class DetectionMAP:
         )  # fmt: skip
 
     def get_map_var(self) -> tuple[Variable, Variable]:
-        """mAP of the batch, and of all batches since the last reset; [1] each."""
+        """The mAP of the batch, and that of all batches since the last reset; [1] each."""
         return self._map, self._map.block.var(self._map.name + ACCUMULATED)
 
     def get_ap_var(self) -> Variable:
-        """AP of each class over all batches since the last reset, [class_num]."""
+        """The AP of each class over all batches since the last reset, [class_num]."""
         return self._map.block.var(self._map.name + BY_CLASS)
 
     def reset(
@@ -128,7 +128,7 @@ class DetectionMAP:
         """Start a new set.
 
         Args:
-            reset_program: what is needed is added to it and run; by default to one of its own.
+            reset_program: gets the operators that reset, and is run; by default a new Program.
         """
         reset_program = reset_program or paddle.static.Program()
         block = reset_program.global_block()
@@ -141,7 +141,7 @@ class DetectionMAP:
 def detection_label(
     gt_label: Variable, gt_box: Variable, gt_difficult: Variable | None = None
 ) -> Variable:
-    """Ground truth as `detection_map` wants it: [N, M, 6], or [N, M, 5] without difficult."""
+    """Combine ground truth for `detection_map`: [N, M, 6], or [N, M, 5] without difficult."""
     flags = [gt_label] if gt_difficult is None else [gt_label, gt_difficult]
     columns = [flag.unsqueeze(-1).astype(gt_box.dtype) for flag in flags]
     return paddle.concat([*columns, gt_box], axis=-1)
@@ -152,7 +152,7 @@ def _scalar(value: float) -> np.ndarray:
 
 
 def _state(block: paddle.base.framework.Block, name: str) -> Variable:
-    """An int that lives in the scope between runs; the startup program sets it to 0."""
+    """Create an int that stays in the scope between runs; the startup program sets it to 0."""
     startup = paddle.static.default_startup_program().global_block()
     for owner in (block.program.global_block(), startup):
         state = owner.create_var(name=name, shape=[1], dtype="int32", persistable=True)

@@ -1,4 +1,4 @@
-"""`detection_output` of Paddle 1.x: offsets and logits to detections."""
+"""`detection_output` of Paddle 1.x: turn offsets and logits into detections."""
 
 import numpy as np
 import paddle
@@ -21,23 +21,23 @@ def detection_output(
     nms_eta: float = 1.0,
     return_index: bool = False,
 ) -> Variable | tuple[Variable, Variable]:
-    """Decode the boxes and suppress the doubles, as `fluid.layers.detection_output`.
+    """Decode the boxes and remove duplicates, like `fluid.layers.detection_output`.
 
     Args:
-        loc: [N, P, 4] offsets; scores: [N, P, C] logits (the softmax is inside).
+        loc: [N, P, 4] offsets; scores: [N, P, C] logits (the softmax is applied here).
         prior_box, prior_box_var: [P, 4].
-        background_label: the class that is never detected; -1 for none. The original took 0
-            whatever was asked for.
-        nms_threshold: overlap (IoU) above which the lower score goes.
-        nms_top_k, keep_top_k: detections of a class that enter, and of an image that leave; -1
-            for all.
-        nms_eta: below 1, `nms_threshold` is multiplied by it after each box that stays, as long as
-            it is above 0.5. The original took 1 whatever was asked for.
+        background_label: the class that is never detected; -1 for none. The original always used
+            0, whatever was passed.
+        nms_threshold: overlap (IoU) above which the detection with the lower score is dropped.
+        nms_top_k, keep_top_k: how many detections enter the suppression for each class, and how
+            many are kept for each image; -1 for all.
+        nms_eta: if below 1, `nms_threshold` is multiplied by it after each box that is kept, while
+            the threshold is above 0.5. The original always used 1, whatever was passed.
         return_index: return the index, too.
 
     Returns:
-        [K, 6]: label, score, xmin, ymin, xmax, ymax of all images, one after the other (K may be
-        0). `detection_counts` tells how many rows belong to each image. The index is [K, 1] int32:
+        [K, 6]: label, score, xmin, ymin, xmax, ymax of all images, one image after another (K may
+        be 0). `detection_counts` gives the number of rows of each image. The index is [K, 1] int32:
         the prior that each row comes from, counted through the whole batch (image * P + prior).
     """
     boxes = paddle.vision.ops.box_coder(
@@ -58,7 +58,7 @@ def detection_output(
 
 
 def decode_boxes(location: Variable, prior_box: np.ndarray, prior_box_var: np.ndarray) -> Variable:
-    """The boxes of `detection_output`, in arithmetic that every engine knows.
+    """Decode boxes as `detection_output` does, using only arithmetic that every engine supports.
 
     Args:
         location: [N, P, 4] offsets.
@@ -76,9 +76,9 @@ def decode_boxes(location: Variable, prior_box: np.ndarray, prior_box_var: np.nd
 
 
 def detection_counts(nmsed_out: Variable) -> Variable:
-    """The rows of `nmsed_out` that belong to each image, [N] int32.
+    """Get the number of rows of `nmsed_out` that belong to each image, [N] int32.
 
-    The original kept them inside the tensor, as its level of detail.
+    The original kept these counts inside the tensor, as its level of detail.
 
     Raises:
         ValueError: `nmsed_out` does not come from `detection_output`.
@@ -89,5 +89,5 @@ def detection_counts(nmsed_out: Variable) -> Variable:
 
 
 def _output(nmsed_out: Variable, slot: str) -> Variable:
-    """What else the operator behind the detections gives."""
+    """Another output of the operator that made the detections."""
     return nmsed_out.block.var(nmsed_out.op.output(slot)[0])

@@ -1,4 +1,4 @@
-"""Learn from another network: its answers, prior by prior, beside the ground truth."""
+"""Learn from another network's answers, prior by prior, in addition to the ground truth."""
 
 import paddle
 import paddle.nn.functional as F
@@ -13,19 +13,19 @@ def distillation_loss(
     teacher_location: Variable,
     teacher_confidence: Variable,
 ) -> Variable:
-    """How far a network's answers are from its teacher's.
+    """Measure how far a network's answers are from its teacher's.
 
-    For every prior the Kullback-Leibler divergence of the class probabilities (Hinton et al.,
-    arXiv 1503.02531, at temperature 1), and the smooth L1 distance of the offsets, weighed by
-    the probability that the teacher sees an object there.
+    For every prior, add the Kullback-Leibler divergence of the class probabilities (Hinton et al.,
+    arXiv 1503.02531, at temperature 1) and the smooth L1 distance of the offsets, weighted by the
+    probability that the teacher sees an object there.
 
     Args:
         location, teacher_location: [N, P, 4] offsets.
         confidence, teacher_confidence: [N, P, C] logits, the background's first.
 
     Returns:
-        [N, 1] loss of each image, divided by the objects that the teacher sees in the batch
-        (the sum of those probabilities, at least 1). No gradient flows to the teacher.
+        [N, 1] loss of each image, divided by the number of objects that the teacher sees in the
+        batch (the sum of those probabilities, at least 1). No gradient flows to the teacher.
     """
     teacher_location, teacher_confidence = teacher_location.detach(), teacher_confidence.detach()
     probability = F.softmax(teacher_confidence)

@@ -1,4 +1,4 @@
-"""Metrics of an eval Program over a whole set, and what it finds there."""
+"""Run an eval Program over a whole set: measure metrics, or collect detections."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -24,21 +24,21 @@ def evaluate(
     feed_list: FeedList | None = None,
     scope: "Scope | None" = None,
 ) -> dict[str, float | list[float]]:
-    """Run a Program over all batches of a reader.
+    """Run a Program over all batches of a reader and return its metrics.
 
     A result of `detection_map` is reported over the whole set, ranked once, never as the mean of
-    its batches. Any other metric is averaged, each batch weighing by its images.
+    its batches. Any other metric is averaged, with each batch weighted by its number of images.
 
     Args:
-        executor: its place is where to run.
-        fetch_list: (label, Variable name) pairs, as the `Compressor` takes them.
+        executor: the Program runs at this Executor's place.
+        fetch_list: (label, Variable name) pairs, as in the `Compressor`.
 
     Returns:
-        Values by label; beside each mAP, under '<label>_by_class', the AP of each class, the
-        background's first, nan for those without ground truth.
+        Values by label. For each mAP there is also '<label>_by_class', the AP of each class, the
+        background's first; nan for classes without ground truth.
 
     Raises:
-        ValueError: the reader gave no batch, or a parameter has no value in the scope.
+        ValueError: the reader yields no batch, or a parameter has no value in the scope.
     """
     block = program.global_block()
     maps = [name for _, name in fetch_list if block.has_var(name + ACCUMULATED)]
@@ -75,17 +75,17 @@ def detect(
     feed_list: FeedList | None = None,
     scope: "Scope | None" = None,
 ) -> list[np.ndarray]:
-    """What a network finds in each image of a reader.
+    """Collect what a network detects in each image of a reader.
 
     Args:
-        executor: its place is where to run.
-        program: the eval Program of the detector, pruned or not.
+        executor: the Program runs at this Executor's place.
+        program: the eval Program of the detector, pruned or unpruned.
 
     Returns:
         For each image [K, 6]: label, score, box normalised to 0..1.
     """
     scope, image = scope or paddle.static.global_scope(), detector.image.name
-    # Paddle warns of what is fed and leads to no output.
+    # Feed the image alone: Paddle warns of any data that leads to no output.
     batches = ({image: feed[image]} for feed in progress(feeds(reader, feed_list), "detect"))
     outputs = [detector.nmsed_out.name, detector.counts.name]
     found: list[np.ndarray] = []
@@ -101,8 +101,8 @@ def _run(
     fetches: list[str],
     scope: Scope,
 ) -> Iterator[tuple[int, list]]:
-    """The images of each batch, and what was fetched."""
-    # One of its own, since an Executor keeps the Programs that it has run.
+    """Yield the number of images in each batch, and the fetched values."""
+    # A new one, since an Executor keeps the Programs that it has run.
     executor = paddle.static.Executor(executor.place)
     with fused(program, scope, fetches) as (program, scope):
         for feed in batches:
@@ -113,6 +113,6 @@ def _run(
 
 
 def _images(feed: dict) -> int:
-    """Images in a batch: the length of its first tensor."""
+    """The number of images in a batch: the length of its first tensor."""
     first = next(iter(feed.values()))
     return (first.shape() if callable(first.shape) else first.shape)[0]

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Write files completely or not at all."""
 
 import json
 import math
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, through a temporary one beside it.
+    """Write a file completely or not at all, by way of a temporary file beside it.
 
     Raises:
-        OSError: no room, no permission; what was there before is still there.
+        OSError: there is no room or no permission; an earlier file is then still there.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,20 +25,20 @@ def write_file(path: Path, content: bytes) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         if error.errno:
-            error.filename = str(path)  # which a failed write does not say
+            error.filename = str(path)  # a failed write does not name the file
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON; numbers that are none become null."""
+    """Write JSON; nan and infinity become null."""
     text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
     write_file(path, text.encode())
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the disk know a file's new name before anything is done that relies on it."""
+    """Flush a file's new name to the disk before anything relies on it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

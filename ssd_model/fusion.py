@@ -1,4 +1,4 @@
-"""A network as it is evaluated quickest: batch norm and relu inside the convolution before them."""
+"""Speed up evaluation by fusing batch norm and relu into the convolution before them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from paddle.static import Program, Scope
 from ssd_model import kernels
 from ssd_model.scope import empty_scope, read_tensor, write_tensor
 
-# Paddle Inference's own, in its order. The first makes depthwise convolutions known to the others.
+# Paddle Inference's passes, in its order. The first lets the others handle depthwise convolutions.
 PASSES = (
     "depthwise_conv_onednn_pass",
     "conv_bn_fuse_pass",
@@ -25,17 +25,17 @@ PASSES = (
 def fused(
     program: Program, scope: Scope, fetches: Iterable[str]
 ) -> Iterator[tuple[Program, Scope]]:
-    """A copy of an eval Program for oneDNN, and a scope with weights that fit it.
+    """Yield a fused copy of an eval Program for oneDNN, and a scope with the weights for it.
 
-    Batch norm goes into the weights of the convolution before it, and relu into the operator. The
-    copy knows nothing of later changes to `scope`; its weights are gone when the context ends.
+    Batch norm is folded into the weights of the convolution before it, and relu into its operator.
+    Later changes to `scope` do not reach the copy; its weights are freed when the context ends.
 
-    Where that cannot be done, Program and scope come as they are: without oneDNN, where batch norm
-    uses the batch's statistics, where a weight is read twice or is not finite, and where one of the
-    Variables that are wanted is inside what would be fused.
+    The Program and scope come unchanged if they cannot be fused: if there is no oneDNN, if batch
+    norm uses the batch's statistics, if a weight is read twice or is not finite, or if fusing would
+    hide a Variable that is to be fetched.
 
     Args:
-        fetches: names of the Variables that are wanted.
+        fetches: names of the Variables to be fetched.
 
     Raises:
         ValueError: a parameter has no value in the scope.
@@ -63,14 +63,14 @@ def fused(
 
 
 def _weights(program: Program, scope: Scope) -> dict[str, np.ndarray]:
-    """What operators read from the scope, by name."""
+    """The tensors that operators read from the scope, by name."""
     block = program.global_block()
     names = {name for op in block.ops for name in op.input_arg_names if block.has_var(name)}
     return {name: read_tensor(scope, name) for name in names if block.var(name).persistable}
 
 
 def _can_be_fused(program: Program, weights: dict[str, np.ndarray]) -> bool:
-    """Whether the passes, which ask nothing of the kind, would leave the results as they are."""
+    """Whether fusing would leave the results unchanged, which the passes do not check."""
     ops = program.global_block().ops
     reads = Counter(name for op in ops for name in op.input_arg_names)
     norms = [op for op in ops if op.type == "batch_norm"]

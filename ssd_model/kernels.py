@@ -1,4 +1,4 @@
-"""Which kernels compute a Program on a CPU: Paddle's own or oneDNN's."""
+"""Choose the kernels that run a Program on a CPU: Paddle's own or oneDNN's."""
 
 import platform
 
@@ -9,17 +9,17 @@ from ssd_model.place import on_cpu
 
 
 def has_onednn() -> bool:
-    """Whether Programs run on a CPU for which this Paddle carries oneDNN."""
+    """Whether Programs run on a CPU for which this Paddle includes oneDNN."""
     on_x86 = platform.machine() in ("x86_64", "AMD64")
     return on_x86 and core.is_compiled_with_onednn() and on_cpu()
 
 
 def use_onednn(program: Program, everywhere: bool = False) -> None:
-    """Let oneDNN run the depthwise convolutions, which Paddle's own kernels do slowly on a CPU.
+    """Let oneDNN run the depthwise convolutions, for which Paddle's own CPU kernels are slow.
 
     Args:
-        everywhere: every operator that evaluation spends time in. Not for training: oneDNN's
-            gradients of batch norm and relu are slower than Paddle's.
+        everywhere: let it run all operators in which evaluation spends time. Not for training:
+            oneDNN's gradients of batch norm and relu are slower than Paddle's.
     """
     if not has_onednn():
         return
@@ -32,7 +32,7 @@ def use_onednn(program: Program, everywhere: bool = False) -> None:
 
 
 def without_onednn(program: Program) -> Program:
-    """A copy of a Program that leaves the choice of kernels open."""
+    """Copy a Program without its choice of oneDNN kernels."""
     program = program.clone()
     for op in program.global_block().ops:
         if op.has_attr("use_mkldnn"):

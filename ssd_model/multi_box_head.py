@@ -32,28 +32,28 @@ def multi_box_head(
     name: str | None = None,
     min_max_aspect_ratios_order: bool = False,
 ) -> tuple[Variable, Variable, Variable, Variable]:
-    """Location and confidence heads on several feature maps, as `fluid.layers.multi_box_head`.
+    """Build location and confidence heads on feature maps, like `fluid.layers.multi_box_head`.
 
     Args:
         inputs: feature maps [N, C_i, H_i, W_i], large to small.
         image: [N, 3, H, W], the network's input.
-        base_size: side of the image in pixels; with `min_ratio` and `max_ratio` (percent of it)
-            the prior sizes of more than two maps are spread evenly.
-        aspect_ratios: those of each map besides 1; None for none.
+        base_size: side of the image in pixels. With `min_ratio` and `max_ratio` (percent of it),
+            the prior sizes of three or more maps are spread evenly.
+        aspect_ratios: those of each map besides 1; None for no others.
         min_sizes, max_sizes: prior sizes of each map in pixels, instead of the ratios; an empty
             list in `max_sizes` means none for that map.
-        steps, step_w, step_h: distance of prior centres in pixels, `steps` for both directions; by
-            default, and where it is 0, image / map. The original took `step_w` only together with
-            `step_h`, and two defaults for one 0.
+        steps, step_w, step_h: distance between prior centres in pixels, `steps` for both
+            directions. The default, also for 0, is image / map. The original accepted `step_w` only
+            together with `step_h`, and used both defaults if one was 0.
         variance: the scale of the four offsets.
 
     Returns:
         locations [N, P, 4], confidences [N, P, num_classes] (logits), prior boxes [P, 4] and
-        their variances [P, 4]. From one map the original gave other shapes: flat heads, and priors
-        [H, W, priors, 4].
+        their variances [P, 4]. For a single map the original returned other shapes: flat heads, and
+        priors [H, W, priors, 4].
 
     Raises:
-        ValueError: lists of unequal length, no sizes, or ratios too near to be spread.
+        ValueError: lists differ in length, sizes are missing, or ratios are too close to spread.
     """
     if min_sizes is None and max_sizes is not None:
         raise ValueError("multi_box_head has max_sizes, but no min_sizes")
@@ -104,7 +104,7 @@ def multi_box_head(
 def _spread_sizes(
     maps: int, base_size: int, min_ratio: int | None, max_ratio: int | None
 ) -> tuple[list[float], list[float]]:
-    """Sizes in pixels spread evenly from min_ratio to max_ratio percent; the first map's fixed."""
+    """Spread sizes in pixels evenly from min_ratio to max_ratio percent; the first are fixed."""
     if min_ratio is None or max_ratio is None:
         raise ValueError("multi_box_head needs min_sizes, or both min_ratio and max_ratio")
     if maps <= 2:
@@ -125,7 +125,7 @@ def _check_lengths(maps: int, **lists: Sequence | None) -> None:
 
 
 def _steps(image: Variable, feature: Variable, step_w: float, step_h: float) -> list[float]:
-    """Both distances of the prior centres; the operator would take one 0 for two."""
+    """Both distances between prior centres; the operator would treat one 0 as two."""
     if not step_w and not step_h:
         return [0.0, 0.0]
     return [
@@ -139,7 +139,7 @@ def _as_list(value: float | Sequence[float]) -> list[float]:
 
 
 def _flatten(head: Variable, width: int) -> Variable:
-    """[N, priors * width, H, W] -> [N, H * W * priors, width]."""
+    """Reshape [N, priors * width, H, W] to [N, H * W * priors, width]."""
     _, channels, height, columns = head.shape
     total = height * columns * channels // width
     return head.transpose([0, 2, 3, 1]).reshape([0, total, width])

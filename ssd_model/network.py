@@ -1,6 +1,6 @@
 """MobileNetV1-SSD 300x300 as a static graph (Howard et al., arXiv 1704.04861; Liu et al., SSD).
 
-The layers stand in the order of the original, so the parameters get its names: conv2d_0.w_0,
+The layers are in the original's order, so the parameters get its names: conv2d_0.w_0,
 depthwise_conv2d_0.w_0, conv2d_1.w_0, ... conv2d_33.b_0.
 """
 
@@ -26,13 +26,13 @@ ASPECT_RATIOS = [[2.0]] + [[2.0, 3.0]] * 5
 def mobilenet_ssd(
     image: Variable, class_num: int, conv_rate: float = 1.0
 ) -> tuple[Variable, Variable, Variable, Variable]:
-    """The whole network up to its raw heads.
+    """Build the network up to its raw heads.
 
     Args:
-        image: [N, 3, S, S], BGR, about -1..1. The prior sizes, meant for S = 300, grow with it.
+        image: [N, 3, S, S], BGR, about -1..1. The prior sizes, made for S = 300, scale with S.
         class_num: classes, the background (0) included.
-        conv_rate: learning rate of the filters that batch norm follows, all but those of the heads,
-            as a multiple of the optimizer's; 0.1 in the original.
+        conv_rate: learning rate of the filters that batch norm follows (all but those of the
+            heads), as a multiple of the optimizer's; 0.1 in the original.
 
     Returns:
         locations [N, P, 4], confidences [N, P, class_num] (logits), priors [P, 4] and their
@@ -79,14 +79,14 @@ def _conv_bn(
         groups=groups,
         param_attr=attr,
         bias_attr=False,
-        # Paddle's sign for its own depthwise operator, whose filters are named after it
+        # How Paddle is told to use its own depthwise operator, after which the filters are named
         use_cudnn=groups == 1,
     )
     return paddle.static.nn.batch_norm(x, act="relu")
 
 
 def _depthwise_separable(x: Variable, attr: ParamAttr, channels: int, stride: int) -> Variable:
-    """A 3x3 filter on each channel alone, then a plain 1x1 convolution across them."""
+    """Apply a 3x3 filter to each channel alone, then a plain 1x1 convolution across them."""
     width = x.shape[1]
     x = _conv_bn(x, attr, width, filter_size=3, stride=stride, padding=1, groups=width)
     return _conv_bn(x, attr, channels, filter_size=1)

@@ -1,4 +1,4 @@
-"""Operators that Paddle still has, but whose Python functions no longer serve static Programs."""
+"""Operators that Paddle still has but whose Python functions no longer work in static Programs."""
 
 from paddle.base.layer_helper import LayerHelper
 from paddle.static import Variable
@@ -19,7 +19,7 @@ def batch_total(x: Variable) -> Variable:
 def reduce_sum(
     x: Variable, axis: int | None = None, keepdim: bool = False, name: str = "reduce_sum"
 ) -> Variable:
-    """Sum over one axis, or over all of them."""
+    """Sum over one axis, or over all axes."""
     helper = LayerHelper(name)
     out = helper.create_variable_for_type_inference(x.dtype)
     helper.append_op(
@@ -32,7 +32,7 @@ def reduce_sum(
 
 
 def exp(x: Variable) -> Variable:
-    """e to the power of each element."""
+    """Raise e to the power of each element."""
     helper = LayerHelper("exp")
     out = helper.create_variable_for_type_inference(x.dtype)
     helper.append_op(type="exp", inputs={"X": x}, outputs={"Out": out})
@@ -40,11 +40,11 @@ def exp(x: Variable) -> Variable:
 
 
 def multiclass_nms(boxes: Variable, scores: Variable, **attributes) -> Variable:
-    """Non-maximum suppression class by class, on boxes [N, P, 4] and scores [N, C, P].
+    """Apply non-maximum suppression, class by class, to boxes [N, P, 4] and scores [N, C, P].
 
     Returns:
-        [K, 6] label, score, box; the operator's output NmsRoisNum [N] tells the rows of each
-        image.
+        [K, 6] label, score, box; the operator's output NmsRoisNum [N] has the number of rows of
+        each image.
     """
     helper = LayerHelper("multiclass_nms3")
     detections = helper.create_variable_for_type_inference(boxes.dtype)

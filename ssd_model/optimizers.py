@@ -3,13 +3,13 @@
 import paddle
 
 ORIGINAL_CONV_RATE = 0.1
-"""The original's learning rate of all filters but those of the heads, a multiple of the rest's."""
+"""The original's learning rate of all filters but the heads', as a multiple of the optimizer's."""
 
 
 def one_cycle(peak_rate: float, steps: int) -> paddle.optimizer.Optimizer:
-    """AdamW, the learning rate rising to `peak_rate` and falling to nothing over `steps` batches.
+    """Make an AdamW whose rate rises to `peak_rate` and falls to almost 0 over `steps` batches.
 
-    The quickest way to a good result in few epochs (Smith and Topin, arXiv 1708.07120).
+    This gives good results in few epochs (Smith and Topin, arXiv 1708.07120).
     """
     rate = paddle.optimizer.lr.OneCycleLR(peak_rate, max(steps, 4), end_learning_rate=1e-6)
     return paddle.optimizer.AdamW(
@@ -18,10 +18,10 @@ def one_cycle(peak_rate: float, steps: int) -> paddle.optimizer.Optimizer:
 
 
 def original(images: int, batch_size: int) -> paddle.optimizer.Optimizer:
-    """RMSProp, the learning rate falling after 40, 60, 80 and 100 epochs: the original's for VOC.
+    """Make the original's RMSProp for VOC, whose rate falls after 40, 60, 80 and 100 epochs.
 
-    An epoch counts as many steps as it has whole batches, as there. A network built with
-    `conv_rate=ORIGINAL_CONV_RATE` belongs to it.
+    As there, an epoch counts one step for each full batch. Use it with a network built with
+    `conv_rate=ORIGINAL_CONV_RATE`.
     """
     steps_per_epoch = max(1, images // batch_size)
     rate = paddle.optimizer.lr.PiecewiseDecay(

@@ -1,4 +1,4 @@
-"""Where Programs run: a GPU where this Paddle has one, else the CPU; `PLACE=cpu` means the CPU."""
+"""Where Programs run: on a GPU if Paddle has one, else on the CPU; `PLACE=cpu` forces the CPU."""
 
 import os
 
@@ -8,26 +8,26 @@ Place = paddle.CPUPlace | paddle.CUDAPlace
 
 
 def cpu_wanted() -> bool:
-    """Whether the environment says `PLACE=cpu`.
+    """Whether the environment sets `PLACE=cpu`.
 
     Raises:
-        ValueError: it says something else.
+        ValueError: `PLACE` has another value.
     """
     said = os.environ.get("PLACE", "")
     if said not in ("", "cpu"):
         raise ValueError(
-            f"PLACE is {said!r}: say cpu, or leave it out to use a GPU where Paddle has one"
+            f"PLACE is {said!r}: set it to cpu, or leave it out to use a GPU where Paddle has one"
         )
     return said == "cpu"
 
 
 def default_place() -> Place:
-    """The device of everything that is run here.
+    """Get the device that everything here runs on.
 
-    Of several GPUs the first, or what FLAGS_selected_gpus says, as Paddle's launcher does.
+    Of several GPUs it is the first, or the one that Paddle's launcher sets in FLAGS_selected_gpus.
 
     Raises:
-        ValueError: `PLACE` in the environment is no place.
+        ValueError: `PLACE` in the environment is not a place.
     """
     if cpu_wanted() or not paddle.device.cuda.device_count():
         return paddle.CPUPlace()

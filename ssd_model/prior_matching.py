@@ -1,10 +1,10 @@
-"""Which prior box answers for which ground truth (Liu et al., SSD, arXiv 1512.02325, 2.2)."""
+"""Match prior boxes to ground truth (Liu et al., SSD, arXiv 1512.02325, 2.2)."""
 
 import numpy as np
 
 from ssd_model.boxes import encode, iou
 
-# What `bipartite_match` of the original takes for no overlap at all
+# An overlap below this is none to the original's `bipartite_match`.
 EPSILON = 1e-6
 
 
@@ -15,9 +15,9 @@ def bipartite_match(overlap: np.ndarray) -> np.ndarray:
         overlap: [G, P] in 0..1.
 
     Returns:
-        [P] int: the row matched to each column, -1 for none. As `bipartite_match` of the original;
-        of equal overlaps the first in the array is taken, where that one, from 130 rows on, sorted
-        them in no certain order.
+        [P] int: the row matched to each column, -1 for none, as in the original's
+        `bipartite_match`. Of equal overlaps, the first in the array is taken; from 130 rows on, the
+        original sorted them in no defined order.
     """
     matched = np.full(overlap.shape[1], -1)
     left = overlap.copy()
@@ -39,8 +39,8 @@ def match_priors(
 ) -> np.ndarray:
     """Match priors [P, 4] to the ground truth [G, 4] of one image.
 
-    Every ground truth gets its best prior; with 'per_prediction' every other prior that overlaps
-    some ground truth by `overlap_threshold` or more is matched as well.
+    Every ground truth gets its best prior. With 'per_prediction', every other prior that overlaps
+    some ground truth by `overlap_threshold` or more is matched, too.
 
     Returns:
         [P] int: index of the matched ground truth, -1 for none.
@@ -65,15 +65,15 @@ def assign_targets(
     match_type: str = "per_prediction",
     overlap_threshold: float = 0.5,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What each prior of each image of a batch should predict.
+    """Compute what each prior should predict, for each image of a batch.
 
     Args:
         gt_box: [N, M, 4], gt_label: [N, M], padded with label -1.
         priors, variances: [P, 4].
 
     Returns:
-        label [N, P] int64, the class or `background_label`; offsets [N, P, 4] float32, 0 where
-        unmatched; positive [N, P] float32, 1 where matched.
+        label [N, P] int64, the class or `background_label`; offsets [N, P, 4] float32, 0 if
+        unmatched; positive [N, P] float32, 1 if matched.
     """
     shape = len(gt_box), len(priors)
     label = np.full(shape, background_label, "int64")

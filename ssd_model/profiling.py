@@ -1,4 +1,4 @@
-"""How long the operators of Programs take, one by one."""
+"""Time the operators of Programs, one by one."""
 
 import json
 import tempfile
@@ -9,8 +9,8 @@ from paddle.profiler import Profiler, ProfilerTarget
 
 
 def profile_operators(run: Callable[[], object], runs: int) -> list[tuple[str, float]]:
-    """Kind and milliseconds of every operator that some runs execute, in their order."""
-    # Without a handler it would leave a folder of logs.
+    """Time every operator that some runs execute: its kind and milliseconds, in order."""
+    # Without a handler, the profiler would leave a folder of logs.
     with Profiler(targets=[ProfilerTarget.CPU], on_trace_ready=lambda _: None) as profiler:
         for _ in range(runs):
             run()
@@ -19,7 +19,7 @@ def profile_operators(run: Callable[[], object], runs: int) -> list[tuple[str, f
         profiler.export(str(path), "json")
         events = json.loads(path.read_text())["traceEvents"]
     operators = [event for event in events if event.get("cat") == "Operator"]
-    # How long it took follows a kind in brackets.
+    # An event's name is its kind, followed by its duration in brackets.
     return [
         (event["name"].partition("[")[0], event["dur"] / 1e3)
         for event in sorted(operators, key=lambda event: event["ts"])

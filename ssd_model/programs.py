@@ -1,4 +1,4 @@
-"""Train and eval Programs of the detector. They share parameter names, and so a scope."""
+"""The train and eval Programs of the detector, which share parameter names and so a scope."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from ssd_model.place import default_place
 from ssd_model.ssd_loss import ssd_loss
 
 TEACHER_FEEDS = ("teacher_location", "teacher_confidence")
-"""Data of a train Program made with `teacher=True`, besides its feed list."""
+"""Inputs of a train Program built with `teacher=True`, besides its feed list."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Detector:
     loss: Variable | None = None
     """[] loss of the batch, normalised by its number of matched priors (training)."""
     map: Variable | None = None
-    """[1] mAP of the batch; see `detection_map` for what stands beside it (evaluation)."""
+    """[1] mAP of the batch; see `detection_map` for the Variables with it (evaluation)."""
     nmsed_out: Variable | None = None
     """[K, 6] detections of the batch (evaluation)."""
 
@@ -45,7 +45,7 @@ class Detector:
 
     @property
     def counts(self) -> Variable:
-        """[N] int32, the rows of `nmsed_out` that belong to each image."""
+        """[N] int32, the number of rows of `nmsed_out` that belong to each image."""
         return detection_counts(self.nmsed_out)
 
 
@@ -64,26 +64,26 @@ def build_detector(
 
     Args:
         class_num: classes, the background (0) included; 2 or more.
-        is_train: loss and batch statistics, or detections, mAP and running statistics.
-        optimizer: minimises the loss in the Program; without one, only the loss is there.
+        is_train: loss and batch statistics; otherwise detections, mAP and running statistics.
+        optimizer: minimises the loss in the Program; without one, there is only the loss.
         image_size: side of the image in pixels.
-        seed: of the startup program's random weights.
+        seed: the seed of the startup program's random weights.
         teacher: add `distillation_loss` to the loss; a teacher's locations and confidences are
-            then fed too, under the names in `TEACHER_FEEDS`.
-        conv_rate: see `mobilenet_ssd`; for the optimizer to follow.
+            then fed, too, under the names in `TEACHER_FEEDS`.
+        conv_rate: see `mobilenet_ssd`; used by the optimizer.
 
     Raises:
-        ValueError: fewer than two classes, or an optimizer or a teacher without training.
+        ValueError: `class_num` is below 2, or an eval Program is given an optimizer or a teacher.
         RuntimeError: Paddle is not in the state that `utils` sets up.
     """
     if class_num < 2:
         raise ValueError(f"class_num is {class_num}: the background and one class make 2")
     if (optimizer is not None or teacher) and not is_train:
-        raise ValueError("an eval Program has no use for an optimizer or a teacher")
+        raise ValueError("an eval Program takes no optimizer and no teacher")
     if paddle.in_dynamic_mode() or paddle.framework.use_pir_api():
         raise RuntimeError("Paddle must run static Programs of the old IR: `import utils` first")
     program, startup = Program(), Program()
-    startup.random_seed = seed + 1  # to Paddle, 0 means: choose one
+    startup.random_seed = seed + 1  # 0 tells Paddle to choose a seed
     with paddle.utils.unique_name.guard(), paddle.static.program_guard(program, startup):
         feed_list = _inputs(image_size)
         image, gt_box, gt_label, gt_difficult = feed_list
@@ -111,7 +111,7 @@ def build_detector(
 
 
 def new_scope(*detectors: Detector) -> paddle.static.Scope:
-    """A scope with the random parameters of detectors that share their names."""
+    """Make a scope with random parameters for detectors that share parameter names."""
     scope = paddle.static.Scope()
     executor = paddle.static.Executor(default_place())
     for detector in detectors:
@@ -129,7 +129,7 @@ def _inputs(image_size: int) -> list[Variable]:
 
 
 def _answers(*outputs: Variable) -> list[Variable]:
-    """Data of a teacher, shaped as the network's own outputs."""
+    """Inputs for a teacher's answers, with the shapes of the network's own outputs."""
     return [
         paddle.static.data(name, output.shape)
         for name, output in zip(TEACHER_FEEDS, outputs, strict=True)
@@ -137,7 +137,7 @@ def _answers(*outputs: Variable) -> list[Variable]:
 
 
 def _use_running_statistics(program: Program) -> None:
-    """Batch norm as in `Program.clone(for_test=True)`, with the Variables left where they are."""
+    """Set batch norm as `Program.clone(for_test=True)` does, but in the same Program."""
     for op in program.global_block().ops:
         if op.type == "batch_norm":
             op._set_attr("is_test", True)

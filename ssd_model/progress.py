@@ -1,4 +1,4 @@
-"""Progress bars that show to people and stay quiet in logs."""
+"""Progress bars for people, which stay out of logs."""
 
 import os
 import sys
@@ -8,10 +8,10 @@ from tqdm.auto import tqdm
 
 
 def progress(iterable: Iterable, description: str) -> Iterable:
-    """A bar in a notebook or a terminal, nothing without one.
+    """Show a progress bar in a notebook or a terminal, and nothing elsewhere.
 
-    `make run-notebooks` sets TQDM_DISABLE, since a kernel can't tell whether anybody looks.
+    `make run-notebooks` sets TQDM_DISABLE, since a kernel can't know whether anybody is looking.
     """
-    # A kernel has no terminal, but a person may be looking at it.
+    # A kernel has no terminal, but somebody may be looking at the notebook.
     disable = "TQDM_DISABLE" in os.environ if "ipykernel" in sys.modules else None
     return tqdm(iterable, description, leave=False, disable=disable)

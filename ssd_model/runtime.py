@@ -1,7 +1,7 @@
-"""Settings that Paddle wants before it is imported, and two that it wants after.
+"""Make the settings that Paddle needs before it is imported, and two that it needs after.
 
 Importing `utils` calls `prepare()`. Each setting is harmless where it does not apply, and a
-value that the user already set in the environment is left alone.
+value that the user has already set in the environment is left alone.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ MIB = 1 << 20
 
 
 def cores() -> int:
-    """CPU cores this process may use."""
+    """Count the CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -34,7 +34,7 @@ def _is_amd() -> bool:
 
 
 def _for_gpus() -> bool:
-    """Whether Programs may run on a GPU, as far as can be told before Paddle is imported."""
+    """Whether Programs may run on a GPU, as far as is known before Paddle is imported."""
     installed = any(True for _ in distributions(name="paddlepaddle-gpu"))
     return installed and not os.environ.get("PLACE")
 
@@ -43,22 +43,24 @@ def _set_environment() -> None:
     settings = {
         # Static Programs and paddleslim's Pruner know only the old intermediate representation.
         "FLAGS_enable_pir_api": "0",
-        # One maths thread a core; on a CPU the executor's own threads would only fight them.
+        # One maths thread per core; on a CPU, the executor's own threads would compete with them.
         "OMP_NUM_THREADS": str(cores()),
         # Keep Paddle's start-up notices out of the notebooks; its warnings and errors stay.
         "GLOG_minloglevel": "1",
+        # ONNX Runtime reports to its maker what it runs, unless it is told not to before it starts.
+        "ORT_DISABLE_TELEMETRY": "1",
     }
     if not _for_gpus():
         settings["FLAGS_new_executor_serial_run"] = "1"
     if _is_amd():
-        # The MKL inside Paddle takes its slow path on AMD unless told that AVX2 is there.
+        # The MKL inside Paddle takes its slow path on AMD unless told that there is AVX2.
         settings["MKL_DEBUG_CPU_TYPE"] = "5"
     for name, value in settings.items():
         os.environ.setdefault(name, value)
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep what is freed: a training step gives back and asks for the same blocks."""
+    """Let glibc keep freed memory: each training step frees and requests the same blocks."""
     if platform.libc_ver()[0] != "glibc":
         return
     mallopt = ctypes.CDLL(None).mallopt
@@ -83,12 +85,12 @@ def _silence_known_notices() -> None:
 
 
 def _told(kind: type[Exception], sentence: str) -> BaseException:
-    """An error that ends a script with its sentence, and that a notebook shows below the cell."""
+    """An error that ends a script with a sentence, and that a notebook shows below the cell."""
     return (kind if "ipykernel" in sys.modules else SystemExit)(sentence)
 
 
 def _import_paddle() -> None:
-    """Import paddle without its two lines against the OMP_NUM_THREADS that we chose."""
+    """Import paddle, and drop its two-line warning against the OMP_NUM_THREADS that we chose."""
     heard = io.StringIO()
     try:
         with contextlib.redirect_stderr(heard):
@@ -107,14 +109,14 @@ def _import_paddle() -> None:
 
 
 def python_fault() -> str:
-    """What is wrong with this Python, in a sentence; empty if nothing is. `make` asks, too."""
+    """Say in a sentence what is wrong with this Python; empty if nothing is. `make` asks, too."""
     version = sys.version_info[:2]
     if version in SUPPORTED_PYTHON:
         return ""
     *others, last = (f"{major}.{minor}" for major, minor in SUPPORTED_PYTHON)
     fault = f"Python {version[0]}.{version[1]} is not supported: use {', '.join(others)} or {last}"
     if version > SUPPORTED_PYTHON[-1]:
-        fault += ". A later one can come when paddlepaddle publishes a wheel for it"
+        fault += ". A later one can follow when paddlepaddle publishes a wheel for it"
     return fault
 
 
@@ -122,10 +124,10 @@ def prepare() -> None:
     """Set the process up for Paddle's static Programs, and import paddle. Safe to call twice.
 
     Raises:
-        RuntimeError: on a Python that this project is not tested with, or when paddle was
-            imported before with other settings.
-        SystemExit: Paddle cannot be loaded, or PLACE in the environment is no place; in a
-            notebook ImportError and ValueError.
+        RuntimeError: this project is not tested with this Python, or paddle was already imported
+            with other settings.
+        SystemExit: Paddle cannot be loaded, or PLACE in the environment is not a place; in a
+            notebook, ImportError and ValueError instead.
     """
     if python_fault():
         raise RuntimeError(python_fault())
@@ -135,7 +137,7 @@ def prepare() -> None:
     _keep_freed_memory()
     _silence_known_notices()
     _import_paddle()
-    from ssd_model.place import cpu_wanted  # which needs paddle
+    from ssd_model.place import cpu_wanted  # needs paddle
 
     try:
         cpu_wanted()

@@ -1,4 +1,4 @@
-"""A scope's tensors, and its memory."""
+"""Read and write a scope's tensors, and free its memory."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -12,10 +12,10 @@ from ssd_model.place import Place, default_place
 
 
 def read_tensor(scope: Scope, name: str) -> np.ndarray:
-    """A copy of a Variable's value.
+    """Copy a Variable's value.
 
     Raises:
-        ValueError: it has none.
+        ValueError: the Variable has no value.
     """
     if not has_value(scope, name):
         raise ValueError(
@@ -28,20 +28,20 @@ def write_tensor(scope: Scope, name: str, array: np.ndarray) -> None:
     """Replace a Variable's value; the shape may change, the device does not."""
     old = scope.var(name).get_tensor()
     place = _place_of(old) if old._is_initialized() else default_place()
-    # A new tensor, since setting the old one would keep the layout that oneDNN gave it.
+    # Setting the old tensor would keep the layout that oneDNN gave it, so use a new one.
     new = paddle.base.core.DenseTensor()
     new.set(np.ascontiguousarray(array), place)
     old._share_data_with(new)
 
 
 def _place_of(tensor: paddle.base.core.DenseTensor) -> Place:
-    """Where a tensor lies, in the form that `set` takes."""
+    """A tensor's device, in the form that `set` takes."""
     place = tensor._place()
     return paddle.CUDAPlace(place.gpu_device_id()) if place.is_gpu_place() else paddle.CPUPlace()
 
 
 def weights_digest(scope: Scope, names: Iterable[str]) -> str:
-    """A short name for the values of some tensors."""
+    """Compute a short hash of some tensors' values."""
     digest = hashlib.sha256()
     for name in names:
         digest.update(read_tensor(scope, name))
@@ -55,13 +55,13 @@ def has_value(scope: Scope, name: str) -> bool:
 
 
 def kept_variables(scope: Scope, programs: Iterable[Program]) -> list[Variable]:
-    """What Programs keep from run to run, as far as it has a value in the scope; each once."""
+    """List the Variables that Programs keep between runs and that have values, each once."""
     every = {var.name: var for program in programs for var in program.list_vars()}
     return [var for var in every.values() if var.persistable and has_value(scope, var.name)]
 
 
 def copy_scope(scope: Scope, program: Program) -> Scope:
-    """A scope of its own with what a Program keeps from run to run."""
+    """Make a new scope with copies of the Variables that a Program keeps between runs."""
     copy = paddle.static.Scope()
     for var in kept_variables(scope, [program]):
         write_tensor(copy, var.name, read_tensor(scope, var.name))
@@ -70,10 +70,10 @@ def copy_scope(scope: Scope, program: Program) -> Scope:
 
 @contextmanager
 def child_scope(scope: Scope) -> Iterator[Scope]:
-    """A scope within another to run Programs in, whose feature maps are gone when this ends.
+    """Open a scope inside another to run Programs in; its feature maps are freed at the end.
 
-    Without it they are kept as long as the other scope is. Parameters are those of the other. An
-    Executor that has run here must not run here again, so it takes one of its own.
+    Without it, they would live as long as the outer scope. Parameters are the outer scope's. Make
+    a new Executor for it, since one that has run in a child scope must not run in another.
     """
     child = scope.new_scope()
     try:
@@ -83,9 +83,9 @@ def child_scope(scope: Scope) -> Iterator[Scope]:
 
 
 def empty_scope(scope: Scope) -> None:
-    """Free what a scope holds: Paddle keeps every one until the process ends.
+    """Free what a scope holds, since Paddle keeps every scope until the process ends.
 
-    The feature maps of the last run, which are in its children, go too.
+    This includes the feature maps of the last run, which are in the scope's children.
     """
     scope.drop_kids()
     scope.erase(scope.local_var_names())

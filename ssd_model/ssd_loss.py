@@ -1,4 +1,4 @@
-"""`ssd_loss` of Paddle 1.x, on the operators that today's Paddle still has."""
+"""`ssd_loss` of Paddle 1.x, built from operators that today's Paddle still has."""
 
 import numpy as np
 import paddle
@@ -27,29 +27,29 @@ def ssd_loss(
     normalize: bool = True,
     sample_size: int | None = None,
 ) -> Variable:
-    """Multi-task loss of SSD: smooth L1 on matched offsets, cross entropy with hard negatives.
+    """Compute SSD's loss: smooth L1 on matched offsets, cross entropy with hard negatives.
 
-    As `fluid.layers.ssd_loss`, but ground truth comes padded rather than ragged.
+    It works like `fluid.layers.ssd_loss`, but takes padded ground truth instead of ragged.
 
     Args:
         location: [N, P, 4] predicted offsets.
         confidence: [N, P, C] logits.
-        gt_box: [N, M, 4] normalised; gt_label: [N, M] int, -1 marks padding. An image without any
-            is background; the original raised.
-        prior_box, prior_box_var: [P, 4]; without variances the offsets are not scaled.
+        gt_box: [N, M, 4] normalised; gt_label: [N, M] int, -1 marks padding. An image without
+            objects is all background; the original raised an error.
+        prior_box, prior_box_var: [P, 4]; without variances, the offsets are not scaled.
         neg_pos_ratio: negatives kept for each positive, the hardest first.
-        neg_overlap: a negative must overlap less than this. To the original an unmatched prior
+        neg_overlap: a negative must overlap less than this. In the original an unmatched prior
             overlaps nothing, so any value above 0 admits all of them.
-        sample_size: without effect with 'max_negative', as in the original.
+        sample_size: has no effect with 'max_negative', as in the original.
         match_type: 'per_prediction' or 'bipartite', see `match_priors`.
-        normalize: divide by the number of positives in the batch. Without any, because no prior
-            overlaps what is there, the loss is 0, where the original returned NaN.
+        normalize: divide by the number of positives in the batch. If there are none, because no
+            prior overlaps an object, the loss is 0; the original returned NaN.
 
     Returns:
         [N, 1] loss of each image.
 
     Raises:
-        ValueError: unknown `match_type` or `mining_type`.
+        ValueError: `match_type` or `mining_type` is unknown.
     """
     if match_type not in ("per_prediction", "bipartite"):
         raise ValueError(f"match_type is {match_type!r}: use 'per_prediction' or 'bipartite'")
@@ -89,18 +89,18 @@ def ssd_loss(
 
 
 def _constant(shape: list[int], dtype: str) -> Variable:
-    """A Variable for host code to fill; no gradient flows into it."""
+    """Create a Variable for Python code to fill; no gradient flows into it."""
     block = paddle.static.default_main_program().current_block()
     name = paddle.utils.unique_name.generate("ssd_target")
     return block.create_var(name=name, shape=shape, dtype=dtype, stop_gradient=True)
 
 
 def _hard_negatives(conf_loss: Variable, positive: Variable, ratio: float) -> Variable:
-    """[N, P, 1]: 1 for the unmatched priors of highest loss, `ratio` for each positive."""
+    """Choose the unmatched priors of highest loss, `ratio` per positive: 1 for these, [N, P, 1]."""
     negative = 1 - positive
     # Positives sort last: a cross entropy is never below 0.
     hardness = (conf_loss.detach() + 1) * negative
-    # The argsort of an argsort is each prior's place in the ranking: what `mine_hard_examples` of
+    # The argsort of an argsort is each prior's place in the ranking, which `mine_hard_examples` of
     # Paddle 1.x got by sorting (SSD, arXiv 1512.02325, 2.2: negatives by highest confidence loss).
     rank = paddle.argsort(paddle.argsort(hardness, axis=1, descending=True), axis=1)
     wanted = (ratio * reduce_sum(positive, axis=1, keepdim=True)).astype("int64")

@@ -1,4 +1,4 @@
-"""Batches that carry a teacher's answers beside the ground truth."""
+"""Add a teacher's answers to batches, besides the ground truth."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +14,13 @@ from ssd_model.weights import load_weights
 
 
 class TaughtReader:
-    """A reader whose batches also hold what a trained network answers to their images.
+    """A reader whose batches also hold a trained network's answers for their images.
 
-    So a train Program made with `teacher=True` gets soft targets in the way it gets labels, and
-    a teacher is never pruned with its pupil.
+    A train Program built with `teacher=True` thus gets soft targets the same way it gets labels,
+    and a teacher is never pruned along with its pupil.
 
     Args:
-        reader: batches by Variable name, see `ssd_model.data.readers.feeds`.
+        reader: yields batches by Variable name, see `ssd_model.data.readers.feeds`.
         teacher: an eval Program and its Variables.
         scope: holds the teacher's parameters; it is only read.
     """
@@ -35,7 +35,7 @@ class TaughtReader:
         executor = paddle.static.Executor(default_place())
         with fused(self._program, self._scope, self._answers) as (program, scope):
             for feed in feeds(self._reader):
-                # use_prune: of the eval Program only what leads to the answers is run.
+                # use_prune: run only the part of the eval Program that leads to the answers.
                 values = executor.run(
                     program,
                     feed={self._image: feed[self._image]},
@@ -47,7 +47,7 @@ class TaughtReader:
 
 
 def taught_by(reader: Reader, weights: Path, class_num: int, image_size: int = 300) -> TaughtReader:
-    """A reader whose batches also hold the outputs of the unpruned network with these weights.
+    """Make a reader whose batches also hold the unpruned network's answers with these weights.
 
     Raises:
         WeightsError: the weights do not fit.

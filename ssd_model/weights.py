@@ -1,4 +1,4 @@
-"""Parameters on disk: safetensors, written whole or not at all; others' files are read, too."""
+"""Weights on disk: write safetensors, completely or not at all; read others' formats, too."""
 
 import hashlib
 import json
@@ -20,27 +20,27 @@ from ssd_model.formats.pdparams import is_pickle, read_pdparams
 from ssd_model.scope import read_tensor, write_tensor
 
 CHECKSUM = "sha256"
-"""Key of the checksum in a file's metadata."""
+"""The key of the checksum in a file's metadata."""
 
 
 ARCHIVES = (".tar", ".gz", ".tgz", ".zip")
 SHOWN = 8
-"""Names in a list of them."""
+"""How many names of a list are shown."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a weights file gave to a network, by parameter name."""
+    """What a network took from a weights file, by parameter name."""
 
     loaded: list[str]
     fresh: dict[str, str]
     """Parameters of the network that keep their values, and why."""
     unused: list[str]
-    """What the file has and the network has no place for."""
+    """Arrays in the file that the network has no use for."""
     notes: list[str] = field(default_factory=list)
-    """What was changed on the way, in sentences."""
+    """Sentences on what was changed."""
 
     def __str__(self) -> str:
         lines = [f"{len(self.loaded)} parameters loaded, {len(self.fresh)} start fresh"]
@@ -53,7 +53,7 @@ class LoadReport:
             lines.append(f"  and so on, for {len(reasons) - 2 * SHOWN} other reasons")
         if self.unused:
             lines.append(
-                f"{len(self.unused)} others of the file are not used: {_some(self.unused)}"
+                f"{len(self.unused)} others in the file are not used: {_some(self.unused)}"
             )
         return "\n".join(lines + self.notes)
 
@@ -68,8 +68,8 @@ def save_weights(
     """Write the parameters of a Program, batch-norm statistics included.
 
     Args:
-        dtype: 'float32', or 'float16' for half the size (a tensor that would overflow stays).
-        metadata: kept in the file's header.
+        dtype: 'float32', or 'float16' for half the size (tensors that would overflow stay float32).
+        metadata: texts for the file's header, by name.
     """
     scope = scope or paddle.static.global_scope()
     arrays = {p.name: read_tensor(scope, p.name) for p in program.all_parameters()}
@@ -81,38 +81,38 @@ def save_weights(
 def load_weights(
     program: paddle.static.Program, path: Path, scope: "Scope | None" = None, strict: bool = False
 ) -> LoadReport:
-    """Fill the parameters of a Program that a file has, by name and shape.
+    """Fill a Program's parameters from a file, by name and shape.
 
-    The startup program must have run. What does not fit (say, the heads of another number of
-    classes) keeps its value and is named in the report.
+    The startup program must have run. Parameters that do not fit (for example, the heads for
+    another number of classes) keep their values and are named in the report.
 
     Args:
         path: see `read_weights`.
 
     Raises:
-        WeightsError: the file cannot be read; nothing in it fits; or, with `strict`, anything at
-            all does not fit. The scope is then as it was.
+        WeightsError: the file cannot be read; nothing in it fits; or, with `strict`, something
+            does not fit. The scope is then unchanged.
     """
     return fill_parameters(program, read_weights(path, shapes_of(program)), path, scope, strict)
 
 
 def shapes_of(program: paddle.static.Program) -> dict[str, tuple[int, ...]]:
-    """Shape of each parameter of a Program."""
+    """Get the shape of each parameter of a Program."""
     return {p.name: tuple(p.shape) for p in program.all_parameters()}
 
 
 def read_weights(path: Path, shapes: Shapes) -> Pretrained:
-    """What a file or a folder of weights holds, under this network's names.
+    """Read a file or folder of weights, under this network's names.
 
-    That is a safetensors file; a folder that Paddle 1.x saved, or a file of many variables in it;
-    or a `.pdparams` file, of which no code is run. Names and input of PaddleClas's MobileNetV1 and
-    PaddleDetection's SSD become this network's, see `ssd_model.formats.names`.
+    It may be a safetensors file; a folder that Paddle 1.x saved, or a file of many variables in it;
+    or a `.pdparams` file, none of whose code is run. Names and input of PaddleClas's MobileNetV1
+    and PaddleDetection's SSD are converted to this network's, see `ssd_model.formats.names`.
 
     Args:
-        shapes: of the network's parameters.
+        shapes: shapes of the network's parameters.
 
     Raises:
-        WeightsError: it is none of these, or damaged.
+        WeightsError: the path is none of these, or is damaged.
     """
     path = Path(path)
     if path.is_dir():
@@ -135,10 +135,10 @@ def read_weights(path: Path, shapes: Shapes) -> Pretrained:
 def fill_parameters(
     program: paddle.static.Program, found: Pretrained, path: Path, scope=None, strict: bool = False
 ) -> LoadReport:
-    """Fill the parameters of a Program by what `read_weights` found; see `load_weights`.
+    """Fill a Program's parameters from what `read_weights` returned; see `load_weights`.
 
     Args:
-        path: where that was, for messages.
+        path: the file or folder that was read, for messages.
     """
     scope = scope or paddle.static.global_scope()
     arrays, shapes = found.arrays, shapes_of(program)
@@ -157,7 +157,7 @@ def fill_parameters(
         raise WeightsError(f"{path} does not fit this network: {report}")
     for name in loaded:
         if not np.isfinite(arrays[name]).all():
-            raise WeightsError(f"{path} is damaged: {name} holds values that are no numbers")
+            raise WeightsError(f"{path} is damaged: {name} holds values that are not numbers")
     for name in loaded:
         write_tensor(scope, name, arrays[name].astype("float32"))
     return report
@@ -178,10 +178,10 @@ def write_tensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict | No
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Tensors and metadata of a safetensors file.
+    """Read the tensors and metadata of a safetensors file.
 
     Raises:
-        WeightsError: the file is missing, is not whole, or its checksum does not fit.
+        WeightsError: the file is missing or incomplete, or its checksum does not match.
     """
     try:
         with safe_open(path, "numpy") as file:
@@ -190,8 +190,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file") from None
     except (SafetensorError, OSError, AttributeError, TypeError, ValueError) as error:
-        # AttributeError: a type of numbers that numpy lacks
-        raise WeightsError(f"{path} is not a whole safetensors file: {error}") from error
+        # AttributeError: a number type that numpy lacks
+        raise WeightsError(f"{path} is not a complete safetensors file: {error}") from error
     checksum = metadata.pop(CHECKSUM, None)
     if checksum and checksum != _checksum(arrays, metadata):
         raise WeightsError(f"{path} is damaged: its checksum does not fit")
@@ -199,7 +199,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
-    """SHA-256 of everything that a file says."""
+    """Compute the SHA-256 of everything in a file."""
     shapes = {name: [array.dtype.str, array.shape] for name, array in arrays.items()}
     digest = hashlib.sha256(json.dumps([metadata, shapes], sort_keys=True).encode())
     for name in sorted(arrays):
@@ -214,16 +214,16 @@ def _as_float16(array: np.ndarray) -> np.ndarray:
 
 
 def _beginning(path: Path) -> bytes:
-    """The first bytes of a file, by which its format is known; none if there is no file."""
+    """The first bytes of a file, which show its format; empty if there is no file."""
     try:
         with path.open("rb") as file:
             return file.read(9)
     except OSError:
-        return b""  # `read_tensors` says why
+        return b""  # `read_tensors` reports why
 
 
 def _some(names: Iterable[str]) -> str:
-    """A few names in a row, and how many more there are."""
+    """List a few names, and say how many more there are."""
     names = [name if len(name) <= 100 else f"{name[:100]}..." for name in names]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

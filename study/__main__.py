@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pruning.lock import LockError, lock
 from ssd_model.files import write_json
-from study.page import write_page
+from study.page import tables, write_page
 from study.trials import add_controls, load_rows, measure, missing, run_trial, trial_folder
+from study.untrained import measure_budgets, measure_repairs
 from utils.paths import RESULTS, ROOT
 
 
@@ -28,7 +29,8 @@ def main() -> None:
     if arguments.latency or any(row["latency_ms_after"] is None for row in rows):
         measure(rows)
     write_json(arguments.out / "results.json", rows)
-    write_page(arguments.out, rows, ROOT / "README.md")
+    repairs, budgets = measure_repairs(arguments.out), measure_budgets(arguments.out)
+    write_page(arguments.out, tables(rows, repairs, budgets), rows, ROOT / "README.md")
 
 
 if __name__ == "__main__":

@@ -9,28 +9,40 @@ from matplotlib.figure import Figure
 
 from ssd_model.files import write_file
 from study.tables import Table, fill
-from study.trials import EPOCHS
+from study.trials import EPOCHS, REPAIR
+from utils.plots import BLUE, GREEN, ORANGE
 
 Rows = list[dict[str, Any]]
 
 COMPARED_AT = 0.5
 """The target_ratio at which ways of pruning are compared."""
+WAYS = {
+    ("uniform", "l1_norm"): "l1_norm",
+    ("uniform", "reconstruction"): "reconstruction",
+    ("budget", "reconstruction"): "reconstruction, budget",
+}
+"""How channels are chosen in the main table, by strategy and criterion: as the original did, as the
+notebooks do, and with a budget over all layers."""
+OLD_REPAIR = " (heads not refitted)"
+COLOURS = dict(zip(WAYS.values(), (ORANGE, BLUE, GREEN), strict=True))
 
 
 def main_table(rows: Rows) -> Table:
-    """One line a target_ratio, by the standard recipe; means over the seeds."""
+    """One line a target_ratio and way of choosing channels; means over the seeds."""
     table = [
-        ["target_ratio", "FLOPs, M", "parameters, M", "file, MB", "latency, ms",
-         "mAP pruned", "reconstructed", "finetuned", "control", "difference", "seeds"]
+        ["target_ratio", "channels chosen by", "FLOPs, M", "parameters, M", "file, MB",
+         "latency, ms", "pruned", "reconstructed", "finetuned", "control", "difference", "seeds"]
     ]  # fmt: skip
-    for target, group in standard(rows).groupby("target_ratio"):
+    for (target, way), group in standard(rows).groupby(["target_ratio", "way"], observed=True):
         first, cut = group.iloc[0], bool(target)
         share = first["flops_after"] / first["flops_before"]
         latency = first["latency_ms_after"]
         quicker = f" ({latency / first['latency_ms_before']:.2f})" if latency else ""
+        lost = group["map_finetuned"] - group["map_control"]
         table.append(
             [
                 f"{target:g}" if cut else "0 (control)",
+                way if cut else "",
                 f"{first['flops_after'] / 1e6:.0f} ({share:.2f})",
                 f"{first['parameters_after'] / 1e6:.2f}",
                 _number(first["file_bytes_after"] and first["file_bytes_after"] / 1e6, ".1f"),
@@ -39,9 +51,7 @@ def main_table(rows: Rows) -> Table:
                 _number(group["map_reconstructed"].mean() if cut else None),
                 _spread(group["map_finetuned"]),
                 _number(group["map_control"].mean()) if cut else "",
-                _number((group["map_finetuned"] - group["map_control"]).mean(), "+.3f")
-                if cut
-                else "",
+                _number(lost.mean(), "+.3f") if cut else "",
                 str(len(group)),
             ]
         )
@@ -58,10 +68,35 @@ def method_table(rows: Rows) -> Table:
     return table
 
 
+def repair_table(repairs: Rows) -> Table:
+    """Criteria right after the cut and the repair, before any training."""
+    table = [["channels chosen by", "pruned", "reconstructed, heads kept", "heads refitted, too"]]
+    keys = ("map_pruned", "map_heads_kept", "map_reconstructed")
+    return table + [[row["criterion"], *(_number(row[key]) for key in keys)] for row in repairs]
+
+
+def budget_table(budgets: Rows) -> Table:
+    """Budgets over multiply-adds and over milliseconds, the slowest network first."""
+    table = [["budget", "target_ratio", "latency, ms", "FLOPs, M", "reconstructed"]]
+    for row in sorted(budgets, key=lambda row: -row["latency_ms_after"]):
+        after = row["latency_ms_after"]
+        table.append(
+            [
+                row["budget"],
+                f"{row['target_ratio']:g}",
+                f"{after:.1f} ({after / row['latency_ms_before']:.2f})",
+                f"{row['flops_after'] / 1e6:.0f}",
+                _number(row["map_reconstructed"]),
+            ]
+        )
+    return table
+
+
 def class_table(rows: Rows) -> Table:
-    """AP of each class at `COMPARED_AT`, seed 0, the class that the cut hurt most first."""
-    (row,) = standard(rows).query("target_ratio == @COMPARED_AT and seed == 0").to_dict("records")
-    (control,) = standard(rows).query("target_ratio == 0 and seed == 0").to_dict("records")
+    """AP of each class at `COMPARED_AT`, chosen by l1_norm, seed 0; most hurt first."""
+    frame = standard(rows).query("seed == 0 and criterion == 'l1_norm'").sort_values("way")
+    ratios = (COMPARED_AT, 0)
+    row, control = (frame[frame["target_ratio"] == ratio].iloc[-1] for ratio in ratios)
     table = [["class", "baseline", "pruned", "reconstructed", "finetuned", "control"]]
     lost = sorted(
         row["ap_by_class"],
@@ -78,43 +113,51 @@ def class_table(rows: Rows) -> Table:
 
 
 def standard(rows: Rows) -> pd.DataFrame:
-    """The rows of the standard recipe: uniform, by l1_norm, reconstructed where cut, no teacher."""
+    """The rows of the standard recipe, with their `way`: reconstructed where cut, no teacher.
+
+    Rows from before the heads were refitted have a way of their own.
+    """
     frame = pd.DataFrame(rows)
-    uniform = (frame["strategy"] == "uniform") & (frame["criterion"] == "l1_norm")
+    ways = [
+        way + _heads(row) if (way := WAYS.get((row["strategy"], row["criterion"]))) else None
+        for row in rows
+    ]
+    order = [way + heads for way in WAYS.values() for heads in (OLD_REPAIR, "")]
+    frame["way"] = pd.Categorical(ways, order, ordered=True)
     reconstructed = (frame["reconstruct_images"] > 0) | (frame["target_ratio"] == 0)
-    return frame[uniform & reconstructed & ~frame["teacher"] & (frame["epochs"] == EPOCHS)]
+    tuned = ~frame["teacher"] & (frame["epochs"] == EPOCHS)
+    return frame[frame["way"].notna() & reconstructed & tuned]
 
 
 def plot_map_against(rows: Rows, column: str, label: str, unit: float = 1) -> Figure:
-    """mAP against a cost of the network: pruned, reconstructed, finetuned.
+    """mAP against a cost of the network: reconstructed and finetuned, by how channels are chosen.
 
     Args:
         column: the cost's key without '_before' or '_after'.
     """
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    groups = standard(rows).groupby("target_ratio")
-    cost = groups[f"{column}_after"].first() * unit
-    control = groups.get_group(0)["map_finetuned"]
-    for stage, style in (("pruned", "v:"), ("reconstructed", "s--"), ("finetuned", "o-")):
-        values = groups[f"map_{stage}"]
-        mean = values.mean()
-        if stage != "finetuned":
-            mean.loc[0] = groups.get_group(0)["map_baseline"].mean()
-        spread = [mean - values.min().fillna(mean), values.max().fillna(mean) - mean]
-        spread = [side.clip(lower=0).fillna(0) for side in spread]
-        axes.errorbar(cost, mean, spread, fmt=style, capsize=4, label=stage)
-    axes.axhline(control.mean(), color="grey", lw=1, label="control")
-    for target in cost.index:
-        text = f"{target:g}" if target else "unpruned"
-        place = (cost[target], control.mean())
-        axes.annotate(text, place, (0, 8), textcoords="offset points", ha="center")
-    axes.set(xlabel=label, ylabel="mAP on test scenes", ylim=(0, 1))
+    frame = standard(rows)
+    unpruned = frame[frame["target_ratio"] == 0]
+    control, baseline = unpruned["map_finetuned"].mean(), unpruned["map_baseline"].mean()
+    whole = unpruned[f"{column}_before"].iloc[0] * unit
+    for way, group in frame[frame["target_ratio"] > 0].groupby("way", observed=True):
+        ratios = group.groupby("target_ratio")
+        cost = [whole, *(ratios[f"{column}_after"].first() * unit)]
+        for stage, start, style in (
+            ("reconstructed", baseline, "s--"),
+            ("finetuned", control, "o-"),
+        ):
+            values = [start, *ratios[f"map_{stage}"].mean()]
+            colour = COLOURS[way.removesuffix(OLD_REPAIR)]
+            axes.plot(cost, values, style, color=colour, ms=5, label=f"{way}: {stage}")
+    axes.axhline(control, color="grey", lw=1, label="control")
+    axes.set(xlabel=label, ylabel="mAP on test scenes")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", fontsize="small")
     return figure
 
 
-def write_page(folder: Path, rows: Rows, readme: Path) -> None:
+def write_page(folder: Path, made: dict[str, Table], rows: Rows, readme: Path) -> None:
     """CSV, plots and the tables in both pages."""
     flat = pd.DataFrame(rows).drop(columns=["ap_by_class", "classes", "ratios", "versions"])
     write_file(folder / "results.csv", flat.to_csv(index=False).encode())
@@ -127,19 +170,31 @@ def write_page(folder: Path, rows: Rows, readme: Path) -> None:
         plt.close(figure)
     for page in (folder / "README.md", readme):
         text = page.read_text(encoding="utf-8")
-        write_file(page, fill(text, tables(rows)).encode())
+        write_file(page, fill(text, made).encode())
 
 
-def tables(rows: Rows) -> dict[str, Table]:
+def tables(rows: Rows, repairs: Rows, budgets: Rows) -> dict[str, Table]:
     """Every table of the two pages, by its mark."""
-    return {"ratios": main_table(rows), "methods": method_table(rows), "classes": class_table(rows)}
+    return {
+        "ratios": main_table(rows),
+        "repairs": repair_table(repairs),
+        "budgets": budget_table(budgets),
+        "methods": method_table(rows),
+        "classes": class_table(rows),
+    }
 
 
 def _describe(row: dict[str, Any]) -> str:
     words = [row["strategy"], row["criterion"]] if row["target_ratio"] else ["control"]
-    words += ["reconstructed"] * bool(row["reconstruct_images"]) + ["teacher"] * row["teacher"]
+    words += ["reconstructed" + _heads(row)] * bool(row["reconstruct_images"])
+    words += ["teacher"] * row["teacher"]
     words.append("one pass" if row["epochs"] == 1 else f"{row['epochs']} passes")
     return ", ".join(words)
+
+
+def _heads(row: dict[str, Any]) -> str:
+    refitted = row.get("repair") == REPAIR or not row["reconstruct_images"]
+    return "" if refitted else OLD_REPAIR
 
 
 def _number(value: float | None, form: str = ".3f") -> str:

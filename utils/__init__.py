@@ -1,4 +1,4 @@
-"""What the notebooks share. Importing it first sets Paddle up: see `ssd_model.runtime`."""
+"""Code that the notebooks share. Importing it first sets Paddle up: see `ssd_model.runtime`."""
 
 from ssd_model import runtime
 

@@ -92,7 +92,9 @@ def train_baseline(work: Workspace) -> None:
             break
     print(f"the best: mAP {best:.3f} on {len(work.validation.records)} images of validation")
     for cycle in (cycle for cycle in cycles if cycle.closing):
-        print("closing: trained on all images, validation too; measured on test, to no effect")
+        print(
+            "last cycle: trained on all images, including validation; the test mAP decides nothing"
+        )
         name = str((folder / cycle.name).relative_to(work.checkpoints))
         trained = fine_tune(work, name, cycle.epochs, result, cycle.peak_rate)
         result = folder / "closed.safetensors"
@@ -163,10 +165,10 @@ def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
         passes = ", ".join(f"{c.epochs} at {c.image_size} px" for c in cycles)
         later = 2 * work.epochs * len(work.trainval.records) * seconds[300] / 60
         print(
-            f"training a baseline on {len(work.training.records)} images: at most so many epochs: "
-            f"{passes}; that takes up to {math.ceil(minutes)} min here, and fine-tuning the pruned "
-            f"network and the control up to {math.ceil(later)} min after that. "
-            "Shorter or longer: MINUTES=, EPOCHS="
+            f"training a baseline on {len(work.training.records)} images: up to "
+            f"{sum(c.epochs for c in cycles)} epochs ({passes}), which take up to "
+            f"{math.ceil(minutes)} min here. Fine-tuning the pruned network and the control then "
+            f"takes about {math.ceil(later)} min. Shorter or longer: MINUTES=, EPOCHS="
         )
         write_json(file, [asdict(cycle) for cycle in cycles])
     return (Cycle(**cycle) for cycle in json.loads(file.read_text()))

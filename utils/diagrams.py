@@ -1,4 +1,4 @@
-"""Diagrams of the network and of a cut, drawn from what `analyse` found in the Program."""
+"""Draw diagrams of the network and of a cut from what `analyse` found in the Program."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from matplotlib.patches import Rectangle
 from pruning.dependencies import Conv, Dependencies
 from pruning.plan import Plan
 
-BACKBONE, EXTRA, HEAD = "tab:blue", "tab:green", "tab:orange"
-CUT, KEPT = "tab:red", "#c6d4e6"
+BACKBONE, EXTRA, HEAD = "#0072b2", "#009e73", "#d55e00"
+CUT, KEPT = "#d55e00", "#c6d4e6"
 ARROW = {"arrowstyle": "-|>", "color": "0.4"}
 DRAWN = 8
-"""Channels drawn of a tensor, however many it has."""
+"""How many channels of a tensor are drawn, however many it has."""
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """Convolutions that end in one feature map, and the heads that look at it."""
+    """Convolutions that end in one feature map, and the heads that read it."""
 
     convs: list[Conv]
     colour: str
@@ -35,7 +35,7 @@ class _Stage:
 
     @property
     def priors(self) -> int:
-        """Priors in each cell: the location head, the first, gives four numbers for each."""
+        """Priors per cell; the location head, which comes first, gives four numbers for each."""
         return self.heads[0].shape[0] // 4 if self.heads else 0
 
 
@@ -58,9 +58,9 @@ def _stages(dependencies: Dependencies) -> Iterator[_Stage]:
 
 
 def plot_network(dependencies: Dependencies) -> Figure:
-    """The SSD: an image becomes ever coarser maps; heads look at six of them.
+    """Draw the SSD: an image becomes ever coarser maps, and heads read six of them.
 
-    A map's height shows its size, the number of sheets that of its channels.
+    The height of a map shows its size; the number of sheets stands for its number of channels.
     """
     stages = list(_stages(dependencies))
     figure, axes = plt.subplots(figsize=(11, 4.8), layout="constrained")
@@ -85,7 +85,7 @@ def plot_network(dependencies: Dependencies) -> Figure:
 
 
 def _draw_map(axes: Axes, x: float, stage: _Stage) -> float:
-    """A stack of sheets with its name above; returns its right edge."""
+    """Draw a stack of sheets with its name above, and return its right edge."""
     conv = stage.convs[-1]
     size, sheets = conv.map_size[0], int(log2(conv.shape[0])) - 4
     height, step = _height(stage), 0.05
@@ -117,9 +117,9 @@ def _height(stage: _Stage) -> float:
 
 
 def plot_group(plan: Plan, name: str) -> Figure:
-    """What goes when a filter loses channels: red lines through all the tensors behind it.
+    """Draw what is cut when a filter loses channels: red lines through all tensors behind it.
 
-    Each tensor is drawn with eight channels, whatever it has; the shapes below are the plan's.
+    Each tensor is drawn with eight channels, however many it has; the shapes below are the plan's.
 
     Args:
         name: the filter, one of `plan.ratios`.
@@ -146,7 +146,7 @@ def plot_group(plan: Plan, name: str) -> Figure:
 def _draw_tensors(
     axes: Axes, x: float, layer: str, tensors: list[tuple[str, int]], plan: Plan, gone: set[int]
 ) -> float:
-    """One layer's tensors, a row a channel of the cut; returns the right edge."""
+    """Draw one layer's tensors, with a row for each channel, and return the right edge."""
     name, axis = tensors[0]
     before, after = plan.dependencies.shapes[name], plan.shapes[name]
     if len(before) == 1:

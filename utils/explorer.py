@@ -1,4 +1,4 @@
-"""Turn the ratio and edit the pattern by hand: the plan follows."""
+"""Explore plans by hand: change the ratio and the pattern, and the plan follows."""
 
 import io
 import os
@@ -22,8 +22,8 @@ WIDE = {"width": "46em"}
 def explore(dependencies: Dependencies, pruned_params: str, target_ratio: float) -> None:
     """Show a slider for target_ratio, a box for the pattern, and the plan that follows them.
 
-    `make run-notebooks` sets TQDM_DISABLE, since nobody is there to move a slider; the plan of
-    the given values stands in its place then, and the rendered pages put their own slider there.
+    `make run-notebooks` sets TQDM_DISABLE, since nobody is there to move a slider. The plan for
+    the given values is then shown instead, and the rendered pages add a slider of their own.
     """
     if "TQDM_DISABLE" in os.environ:
         text, picture = describe(dependencies, pruned_params, target_ratio)
@@ -56,7 +56,7 @@ def explore(dependencies: Dependencies, pruned_params: str, target_ratio: float)
 def describe(
     dependencies: Dependencies, pruned_params: str, target_ratio: float, channel_multiple: int = 1
 ) -> tuple[str, bytes | None]:
-    """A plan as HTML and as a PNG; or, in words, why there is none, and no PNG."""
+    """Describe a plan as HTML and as a PNG; if there is none, say why, without a PNG."""
     try:
         report = explain_pattern(dependencies, pruned_params)
         if not report.prunable or report.refused:

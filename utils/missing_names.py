@@ -1,10 +1,10 @@
-"""In a notebook: what to do about a name that no cell has set yet."""
+"""Explain in a notebook what to do about a name that no cell has set yet."""
 
 import sys
 
 
 def explain_missing_names() -> None:
-    """Let a NameError of a cell say that the cells above come first. Without IPython, nothing."""
+    """Let a cell's NameError say to run the cells above first; without IPython, do nothing."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is None:
         return

@@ -23,7 +23,10 @@ if get_ipython():
 # A class may be called anything, and $ is not the beginning of a formula.
 plt.rcParams["text.parse_math"] = False
 
-KINDS = {"1x1": "tab:blue", "depthwise 3x3": "tab:orange", "3x3": "tab:green"}
+# Okabe and Ito's colours, which the colour-blind can tell apart; the same for the same thing
+BLUE, ORANGE, GREEN, SKY = "#0072b2", "#e69f00", "#009e73", "#56b4e9"
+KINDS = {"1x1": BLUE, "depthwise 3x3": ORANGE, "3x3": GREEN}
+STAGES = dict(baseline="0.75", pruned=ORANGE, reconstructed=SKY, finetuned=BLUE, control="0.35")
 BOX_COLOURS = plt.get_cmap("tab10")
 
 
@@ -79,7 +82,7 @@ def plot_plan(plan: Plan) -> Figure:
     after = np.array([plan.shapes[name][0] for name in layers])
     figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
     axes.bar(_short(layers), np.ones(len(layers)), color="gainsboro")
-    bars = axes.bar(_short(layers), after / before, color="tab:blue")
+    bars = axes.bar(_short(layers), after / before, color=BLUE)
     counts = [f"{left}\nof {had}" for left, had in zip(after, before, strict=True)]
     axes.bar_label(bars, counts, size=8)
     axes.set_ylim(0, 1.25)
@@ -124,10 +127,11 @@ def plot_latency(measured: Mapping[int, float], plans: Mapping[str, tuple[Plan, 
 def plot_history(compressed: History, control: History) -> Figure:
     """mAP against epochs, of the pruned network and of the control."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for name, history, style in (("control", control, "o--"), ("pruned", compressed, "o-")):
+    axes.set_prop_cycle(color=[STAGES["control"], STAGES["finetuned"]])
+    for name, history in (("control", control), ("pruned", compressed)):
         # A cut is a drop at one moment: the values before and after it share their epoch.
         epochs = [row["epoch"] for row in history.rows]
-        axes.plot(epochs, [row["map"] for row in history.rows], style, label=name)
+        axes.plot(epochs, [row["map"] for row in history.rows], "o-", label=name)
     for row in compressed.rows:
         if row["stage"] in ("pruned", "reconstructed"):
             place = (row["epoch"], row["map"])
@@ -152,7 +156,7 @@ def plot_ap_by_class(classes: Sequence[str], values: Mapping[str, Sequence[float
     width = 0.8 / len(values)
     for i, (stage, by_class) in enumerate(values.items()):
         places = np.arange(len(classes)) + (i - (len(values) - 1) / 2) * width
-        axes.bar(places, by_class[1:], width, label=stage)
+        axes.bar(places, by_class[1:], width, color=STAGES[stage], label=stage)
     axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
     axes.set(ylabel="AP", ylim=(0, 1))
     axes.legend(ncols=len(values), loc="lower center", bbox_to_anchor=(0.5, 1))
@@ -162,7 +166,7 @@ def plot_ap_by_class(classes: Sequence[str], values: Mapping[str, Sequence[float
 def plot_norms(norms: np.ndarray, cut: int, name: str) -> Figure:
     """The l1 norms [C] of a layer's filters, sorted; the `cut` smallest in another colour."""
     figure, axes = plt.subplots(figsize=(8, 2.5), layout="constrained")
-    colours = ["tab:orange"] * cut + ["tab:blue"] * (len(norms) - cut)
+    colours = [ORANGE] * cut + [BLUE] * (len(norms) - cut)
     axes.bar(range(len(norms)), np.sort(norms), color=colours)
     axes.set(xlabel=f"filters of {name}, sorted", ylabel="l1 norm")
     axes.margins(x=0.01)
@@ -175,16 +179,16 @@ def plot_ranking(norms: np.ndarray, elimination: Elimination, cut: int, name: st
     by_norm, chosen = np.argsort(norms)[:cut], elimination.order[:cut]
     places = elimination.importance
     for channels, label, colour in (
-        (np.delete(np.arange(len(norms)), np.union1d(by_norm, chosen)), "stays", "tab:blue"),
-        (np.setdiff1d(by_norm, chosen), "goes by its norm alone", "tab:green"),
-        (np.setdiff1d(chosen, by_norm), "goes by reconstruction alone", "tab:orange"),
-        (np.intersect1d(by_norm, chosen), "goes by both", "tab:red"),
+        (np.delete(np.arange(len(norms)), np.union1d(by_norm, chosen)), "stays", "0.75"),
+        (np.setdiff1d(by_norm, chosen), "goes by its norm alone", ORANGE),
+        (np.setdiff1d(chosen, by_norm), "goes by reconstruction alone", BLUE),
+        (np.intersect1d(by_norm, chosen), "goes by both", "black"),
     ):
         left.scatter(norms[channels], places[channels], s=12, color=colour, label=label)
     left.set(title=f"channels of {name}", xlabel="l1 norm", ylabel="place in the order")
     figure.legend(loc="outside lower center", ncols=4, fontsize="small")
-    right.plot(np.arange(len(norms)), elimination.errors)
-    right.axvline(cut, color="tab:orange")
+    right.plot(np.arange(len(norms)), elimination.errors, color=BLUE)
+    right.axvline(cut, color=ORANGE)
     right.set(title="what is lost", xlabel="channels gone", ylabel="share of the outputs behind")
     return figure
 

@@ -1,4 +1,4 @@
-"""The report of a run: every number that the workbook measured, in one file."""
+"""Write the report of a run: every number that the workbook measured, in one file."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,15 +21,15 @@ def make_report(
     shapes_match: bool,
     outputs_max_abs_difference: float,
 ) -> dict[str, Any]:
-    """All numbers of a run; what was not measured is null.
+    """Collect all numbers of a run; what was not measured is null.
 
     Args:
-        settings: the run in words; its 'classes' are the names without the background.
-        control: the unpruned network fine-tuned for as long.
-        file_bytes, latency_ms: before and after.
+        settings: the run's `Workspace.settings`; 'classes' are names without the background.
+        control: the history of the unpruned network, fine-tuned for just as long.
+        file_bytes, latency_ms: values before and after pruning.
     """
     history = run.history
-    # Layers cut each by its own share have none in common.
+    # If layers are cut by different ratios, there is no common one.
     ratios = {ratio for pruning in history.ratios for ratio in pruning.values()}
     return {
         **settings,
@@ -57,14 +57,14 @@ def make_report(
 def write_report(
     work: Workspace, run: PrunedRun, control: History | None, **measured: Any
 ) -> dict[str, Any]:
-    """Write `work.report_file` and return its content, see `make_report`."""
+    """Write `work.report_file`, and return its content; see `make_report`."""
     report = make_report(work.settings, run, control, **measured)
     write_json(work.report_file, report)
     return report
 
 
 def summary_table(report: dict[str, Any]) -> pd.DataFrame:
-    """Before and after, side by side; the mAP before is the control's."""
+    """Compare the network before and after pruning; the mAP before is the control's."""
     rows = {
         "million multiply-adds": ("flops_before", "flops_after", 1e-6),
         "million parameters": ("parameters_before", "parameters_after", 1e-6),
@@ -87,7 +87,7 @@ def summary_table(report: dict[str, Any]) -> pd.DataFrame:
 def _ap_by_class(
     classes: Sequence[str], history: History, control: History | None
 ) -> dict[str, dict[str, float]]:
-    """By class and stage; the background, first in each list, is left out."""
+    """AP by class and stage, without the background, which comes first in each list."""
     stages = {stage: history.value("map_by_class", stage) for stage in STAGES}
     stages["control"] = control.value("map_by_class", "finetuned") if control else None
     return {

@@ -1,7 +1,7 @@
 """Execute the notebooks in order, without a screen: `make run-notebooks`.
 
-The executed copies go to <output>/notebooks. A notebook that fails stops the rest; its partly
-executed copy is kept. One run at a time may work in an output folder.
+The executed copies go to <output>/notebooks. If a notebook fails, the rest are not run, and its
+partly executed copy is kept. Only one run at a time may use an output folder.
 """
 
 import argparse
@@ -32,21 +32,21 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
 class NotebookError(RuntimeError):
-    """A notebook that did not come to its end."""
+    """A notebook did not run to its end."""
 
     def __init__(self, name: str, cell: int, message: str, copy: Path):
         super().__init__(
-            f"{name} failed in cell {cell}:\n  {message}\nwhat it did until then: {copy}"
+            f"{name} failed in cell {cell}:\n  {message}\nwhat it did until then is in {copy}"
         )
 
 
 def run(parameters: dict[str, Any], only: str = "") -> int:
-    """Run all notebooks, or those whose name contains `only`; returns the exit status."""
+    """Run all notebooks, or those whose name contains `only`, and return the exit status."""
     chosen = [notebook for notebook in NOTEBOOKS if only in notebook.name]
     if not chosen:
         print(f"no notebook has {only!r} in its name")
         return 2
-    # A kernel can't tell that nobody looks at its progress bars.
+    # A kernel can't know that nobody is looking at its progress bars.
     os.environ["TQDM_DISABLE"] = "1"
     output = ROOT / parameters["output"]
     try:
@@ -63,17 +63,18 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
         print(error)
         return 1
     except KeyboardInterrupt:
-        print("stopped; training goes on from its last whole epoch when you run this again")
+        print("stopped; run this again, and training resumes after its last complete epoch")
         return 130
     return 0
 
 
 @contextmanager
 def own_kernel() -> Iterator[None]:
-    """Kernels of this interpreter, whatever a user's kernel spec called python3 names."""
+    """Let python3 be this interpreter with these packages, whatever a user's kernel spec says."""
     before = os.environ.get("JUPYTER_PATH")
     with tempfile.TemporaryDirectory() as folder:
-        write_kernel_spec(Path(folder) / "kernels" / "python3")
+        paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        write_kernel_spec(Path(folder) / "kernels" / "python3", {"env": {"PYTHONPATH": paths}})
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, before]))
         try:
             yield
@@ -84,7 +85,7 @@ def own_kernel() -> Iterator[None]:
 
 
 def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
-    """Run one notebook; the executed copy is written as the cells end.
+    """Run one notebook; show what it prints, and write the executed copy after each cell.
 
     Raises:
         NotebookError: a cell failed, or the kernel died.
@@ -97,24 +98,28 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
             cwd=notebook.parent,
             progress_bar=False,
             log_output=False,
-            # Cells tell their errors themselves; the kernel calls its own end an ERROR.
-            extra_arguments=["--log-level=CRITICAL"],
+            # Training prints how long it will take, and what each epoch reached.
+            stdout_file=sys.stdout,
+            # Cells report their errors themselves; the kernel logs its own end as an ERROR.
+            extra_arguments=["--log-level=CRITICAL", "--ext=docs.plot_words"],
         )
     except PapermillExecutionError as error:
         message = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
         raise NotebookError(notebook.name, error.exec_count, message, copy) from error
     except DeadKernelError as error:
-        message = "the kernel died: killed, perhaps for want of memory"
+        message = "the kernel died; perhaps it was killed because memory ran out"
         raise NotebookError(notebook.name, _last_begun(copy), message, copy) from error
 
 
 def _last_begun(copy: Path) -> int:
-    """The number of the last code cell that a notebook began."""
+    """The number of the last code cell that a notebook started."""
     code = [c for c in nbformat.read(copy, as_version=4).cells if c.cell_type == "code"]
     return sum(cell.metadata.papermill.start_time is not None for cell in code)
 
 
 def main() -> int:
+    # The notebooks print names of the user's, which no terminal's encoding must stop.
+    sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description="Execute the notebooks in order.")
     parser.add_argument(
         "--data-dir", default="", help="a VOC or COCO folder; default: drawn road signs"
@@ -127,14 +132,16 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="how long a baseline may train, about")
     parser.add_argument("--epochs", type=int, help="of training a baseline")
     parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--learning-rate", type=float, help="its peak while a baseline is trained")
+    parser.add_argument(
+        "--learning-rate", type=float, help="peak learning rate of training a baseline"
+    )
     parser.add_argument("--pretrained", help="weights that a baseline starts from")
     parser.add_argument("--only", default="", help="run only notebooks with this in their name")
     arguments = vars(parser.parse_args())
     only = arguments.pop("only")
     for name in ("data_dir", "pretrained"):
         if arguments[name]:
-            # The kernels run elsewhere.
+            # The kernels run in another folder.
             arguments[name] = str(Path(arguments[name]).expanduser().resolve())
     arguments["output"] = str(Path(arguments["output"]).expanduser())
     names = [field.name for field in fields(Options)]

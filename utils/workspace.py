@@ -1,4 +1,4 @@
-"""One run of the workbook: its data, its schedule, and where its files lie."""
+"""One run of the workbook: its data, its schedule, and the places of its files."""
 
 import hashlib
 import json
@@ -21,25 +21,25 @@ from ssd_model.weights import read_tensors
 from utils.paths import BASELINE, ROOT, relative
 from utils.profiles import FINE_TUNE_IMAGES, FINE_TUNE_RATE, PROFILES, Options, Profile
 
-# Road signs are not mirrored, since no sign says 07; and far ones are small enough as they are.
+# Road signs are not mirrored, since no sign says 07; and distant ones are small enough already.
 SIGNS_AUGMENTATION = Augmentation(flip_prob=0, expand_max=2)
 EVAL_BATCH = 8
 VALIDATION_SHARE = 0.15
 
 
 class Workspace:
-    """What the notebooks' parameters stand for.
+    """A run of the workbook, as its notebooks' parameters describe it.
 
     Args:
-        output: folder for everything that is generated; relative to the project.
-        data_dir: a folder in VOC or COCO form; empty for the road-sign scenes, drawn where missing.
+        output: folder for everything that is generated, relative to the project.
+        data_dir: a VOC or COCO folder; empty for the road-sign scenes, which are drawn if missing.
         profile: 'smoke', 'standard' or 'full'.
-        seed: of the shuffling, the augmentation and fresh weights.
+        seed: the seed for shuffling, augmentation and fresh weights.
         options: fields of `Options`, by name.
 
     Raises:
-        ValueError: no such profile, a negative seed, or an option out of range.
-        TypeError: no such option.
+        ValueError: there is no such profile, the seed is negative, or an option is out of range.
+        TypeError: there is no such option.
     """
 
     def __init__(
@@ -85,13 +85,12 @@ class Workspace:
 
     @cached_property
     def validation(self) -> Split:
-        """Images of `trainval` by which a baseline is chosen, and which it does not train on: those
-        of the folder's own val list, or else some that are drawn."""
+        """Images of `trainval` that only choose a baseline: the folder's val list, or a sample."""
         return self._parted[1]
 
     @cached_property
     def training(self) -> Split:
-        """`trainval` less `validation`."""
+        """The images of `trainval` that are not in `validation`."""
         return self._parted[0]
 
     @cached_property
@@ -105,7 +104,7 @@ class Workspace:
         for i, record in enumerate(records):
             parts[i in chosen].append(record)
         if not parts[0]:
-            raise ValueError(f"{len(records)} image cannot be parted: add images to train on")
+            raise ValueError(f"{len(records)} image cannot be split: add images to train on")
         return tuple(
             replace(self.trainval, name=name, records=part)
             for name, part in zip(("training", "validation"), parts, strict=True)
@@ -113,8 +112,7 @@ class Workspace:
 
     @property
     def epochs(self) -> int:
-        """Of fine-tuning, and of the control: small sets are passed over more often, and a longer
-        baseline asks for more."""
+        """Epochs of fine-tuning and of the control: more for small sets and for long baselines."""
         if self.drawn or self.profile.name != "standard":
             return self.profile.epochs
         images = len(self.trainval.records)
@@ -123,17 +121,17 @@ class Workspace:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, without the background."""
+        """The names of the classes, without the background."""
         return self.trainval.classes
 
     @property
     def class_num(self) -> int:
-        """Classes with the background."""
+        """The number of classes, with the background."""
         return len(self.classes) + 1
 
     @cached_property
     def key(self) -> str:
-        """A short name for the run and its data: for files that other runs must not take up."""
+        """A short hash of the run and its data, for files that other runs must not reuse."""
         digest = hashlib.sha256(json.dumps([self.settings, asdict(self.options)]).encode())
         for record in self.trainval.records + self.test.records:
             digest.update(record.image.name.encode())
@@ -144,12 +142,12 @@ class Workspace:
 
     @property
     def checkpoints(self) -> Path:
-        """The folder for checkpoints of this run."""
+        """The folder for this run's checkpoints."""
         return self.output / "checkpoints" / self.key
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The run in words, for the report."""
+        """A description of the run, for the report."""
         return {
             "profile": self.profile.name,
             "data": relative(self.data_dir),
@@ -159,7 +157,7 @@ class Workspace:
 
     @cached_property
     def baseline(self) -> Path:
-        """The weights to prune: shipped for the road signs, else to be trained on the data."""
+        """The weights to prune: shipped for the road signs, otherwise trained on the data."""
         _, metadata = read_tensors(BASELINE)
         known = json.loads(metadata["classes"]) == list(self.classes)
         if known and not self.options.pretrained:
@@ -173,17 +171,17 @@ class Workspace:
 
     @property
     def augmentation(self) -> Augmentation:
-        """The original's, but for the drawn road signs."""
+        """The original's augmentation, except for the drawn road signs."""
         return SIGNS_AUGMENTATION if self.drawn else Augmentation()
 
     def optimizer(
         self, epochs: int, peak_rate: float = FINE_TUNE_RATE
     ) -> paddle.optimizer.Optimizer:
-        """The optimizer for so many epochs on these data."""
+        """Make the optimizer for this many epochs on these data."""
         return self.profile.optimizer(len(self.trainval.records), epochs, peak_rate)
 
     def train_loader(self, detector: Detector) -> paddle.io.DataLoader:
-        """Augmented batches in an order of their own each epoch, with the Program's feed list."""
+        """Load augmented batches, shuffled anew each epoch, for the Program's feed list."""
         return make_loader(
             self.trainval,
             detector.feed_list,
@@ -194,11 +192,11 @@ class Workspace:
         )
 
     def eval_loader(self, detector: Detector) -> paddle.io.DataLoader:
-        """The test images in order, with the Program's feed list."""
+        """Load the test images, in order, for the Program's feed list."""
         return make_loader(self.test, detector.feed_list, EVAL_BATCH)
 
     def validation_loader(self, detector: Detector) -> paddle.io.DataLoader:
-        """The images that decide, so that no test image does."""
+        """Load the images that decisions are based on, so that none is based on test images."""
         return make_loader(self.validation, detector.feed_list, EVAL_BATCH)
 
     @property
@@ -207,7 +205,7 @@ class Workspace:
         return self.output / "data" / ("signs-smoke" if is_smoke else "signs")
 
     def _read(self, split: str, limit: int | None) -> Split:
-        """One split; the road-sign scenes are drawn first, where they are missing."""
+        """Read a split; the road-sign scenes are drawn first if they are missing."""
         if self.drawn:
             few = {"trainval": self.profile.trainval, "test": self.profile.test}
             if not self.data_dir.exists():

@@ -4,6 +4,10 @@
 
 const engine = (() => {
   const HERE = new URL("tryit/", document.currentScript.src);
+  const NETWORKS = {
+    unpruned: words("the unpruned network"),
+    pruned: words("the pruned network"),
+  };
   const sessions = {};
   let busy = Promise.resolve();
 
@@ -18,7 +22,8 @@ const engine = (() => {
       const script = document.createElement("script");
       script.src = new URL(name, HERE);
       script.onload = resolve;
-      script.onerror = () => reject(new Error(`${name} is missing beside this page`));
+      script.onerror = () =>
+        reject(new Error(words("{name} is missing beside this page", { name })));
       document.head.append(script);
     });
   }
@@ -46,12 +51,14 @@ const engine = (() => {
       return bytes;
     }
     await addScript("ort.wasm.min.js");
-    const module = new Blob([await part("ort_module", "the engine")], { type: "text/javascript" });
+    const module = new Blob([await part("ort_module", words("the engine"))], {
+      type: "text/javascript",
+    });
     ort.env.wasm.numThreads = 1; // more need headers that no page on a disk has
     ort.env.wasm.wasmPaths = { mjs: URL.createObjectURL(module) };
-    ort.env.wasm.wasmBinary = await part("ort_wasm", "the engine");
+    ort.env.wasm.wasmBinary = await part("ort_wasm", words("the engine"));
     for (const { name } of ABOUT.networks) {
-      const model = await part(name, `the ${name} network`);
+      const model = await part(name, NETWORKS[name]);
       sessions[name] = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
     }
     onProgress(1, "");

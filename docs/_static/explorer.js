@@ -21,15 +21,21 @@ document.addEventListener("DOMContentLoaded", () => {
   const controls = make(
     "div",
     { className: "controls" },
-    make("label", { className: "wide" }, "pattern ", text),
+    make("label", { className: "wide" }, words("pattern"), " ", text),
     make("label", { className: "wide" }, "target_ratio ", slider, shownTarget),
-    make("label", {}, "multiple of ", multiple),
+    make("label", {}, words("multiple of"), " ", multiple),
   );
   const result = make("div", { ariaLive: "polite" });
   output.replaceChildren(make("div", { className: "explorer" }, controls, result));
 
   function table(plan) {
-    const head = ["", "channels before", "channels after", "FLOPs after (M)", "parameters after"];
+    const head = [
+      "",
+      words("channels before"),
+      words("channels after"),
+      words("FLOPs after (M)"),
+      words("parameters after"),
+    ];
     const rows = Object.keys(plan.ratios).map((name) => [
       name,
       DEPENDENCIES.shapes[name][0],
@@ -51,10 +57,10 @@ document.addEventListener("DOMContentLoaded", () => {
       const [had, left] = [DEPENDENCIES.shapes[name][0], plan.shapes[name][0]];
       const bar = make("span", { className: "bar" }, make("span"));
       bar.firstChild.style.width = `${(100 * left) / had}%`;
-      const count = make("span", { className: "count" }, `${left} of ${had}`);
+      const count = make("span", { className: "count" }, words("{left} of {had}", { left, had }));
       return make("div", {}, make("span", {}, name.replace(".w_0", "")), bar, count);
     });
-    const caption = make("figcaption", {}, "share of channels left");
+    const caption = make("figcaption", {}, words("share of channels left"));
     return make("figure", { className: "plan-plot" }, caption, ...bars);
   }
 
@@ -65,12 +71,18 @@ document.addEventListener("DOMContentLoaded", () => {
       const names = pattern.matchFilters(text.value, DEPENDENCIES);
       const nearest = planning.nearestUniformPlan(DEPENDENCIES, names, target);
       const plan = nearest.rounded(Number(multiple.value));
-      const head = `target_ratio ${target}, ${names.length} filters: ${plan.summary()}`;
+      const head = words("target_ratio {target}, {number} filters: {summary}", {
+        target,
+        number: names.length,
+        summary: plan.summary(),
+      });
       result.replaceChildren(make("p", {}, head), table(plan), plot(plan));
     } catch (error) {
       if (!(error instanceof pattern.PatternError || error instanceof planning.PlanError))
         throw error;
-      result.replaceChildren(make("p", { className: "refusal" }, `${error.message}.`));
+      result.replaceChildren(
+        make("p", { className: "refusal" }, words("{reason}.", { reason: error.message })),
+      );
     }
   }
 

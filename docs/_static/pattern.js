@@ -29,8 +29,11 @@ const pattern = (() => {
       const found = PIECE.exec(text);
       if (!found) {
         throw new PatternError(
-          `this page cannot tell what Python makes of ${text.slice(start)}: JavaScript reads it ` +
-            "otherwise. In JupyterLab it works",
+          words(
+            "this page cannot tell what Python makes of {rest}: JavaScript reads it otherwise. " +
+              "In JupyterLab it works",
+            { rest: text.slice(start) },
+          ),
         );
       }
       pieces.push(found[0]);
@@ -45,7 +48,9 @@ const pattern = (() => {
     for (const piece of pieces) {
       const repeats = /^[*+{]/.test(piece);
       if (repeats && closed?.isOpenEnded) {
-        throw new PatternError("repetitions inside repetitions can take for ever: leave them out");
+        throw new PatternError(
+          words("repetitions inside repetitions can take for ever: leave them out"),
+        );
       }
       const group = closed;
       closed = null;
@@ -66,7 +71,9 @@ const pattern = (() => {
       expression = new RegExp(text, "y"); // matches at lastIndex alone
     } catch (error) {
       const reason = error.message.split(": ").pop().toLowerCase();
-      throw new PatternError(`pruned_params '${text}' is no regular expression: ${reason}`);
+      throw new PatternError(
+        words("pruned_params '{text}' is not a regular expression: {reason}", { text, reason }),
+      );
     }
     return names.filter((name) => {
       expression.lastIndex = 0;
@@ -84,8 +91,11 @@ const pattern = (() => {
     const matched = match(text, names);
     if (!matched.length) {
       throw new PatternError(
-        `pruned_params '${text}' matches none of the ${names.length} parameters. ` +
-          `Filters that can be cut are ${Object.keys(groups).join(", ")}`,
+        words(
+          "pruned_params '{text}' matches none of the {number} parameters. " +
+            "Filters that can be cut are {filters}",
+          { text, number: names.length, filters: Object.keys(groups).join(", ") },
+        ),
       );
     }
     const refused = Map.groupBy(
@@ -94,10 +104,11 @@ const pattern = (() => {
     );
     if (refused.size) {
       const lines = [...refused].map(
-        ([reason, refusedNames]) => `${some(refusedNames)}: ${reason}`,
+        ([reason, refusedNames]) => `${some(refusedNames)}: ${words(reason)}`,
       );
       throw new PatternError(
-        `pruned_params '${text}' also matches what can't be cut:\n  ${lines.join("\n  ")}`,
+        words("pruned_params '{text}' also matches what can't be cut:", { text }) +
+          ["", ...lines].join("\n  "),
       );
     }
     const cut = new Set();
@@ -110,8 +121,9 @@ const pattern = (() => {
 
   /** A few names in a row, and how many more there are. */
   function some(names, shown = 4) {
-    const more = names.length > shown ? ` and ${names.length - shown} more` : "";
-    return names.slice(0, shown).join(", ") + more;
+    const first = names.slice(0, shown).join(", ");
+    const more = names.length - shown;
+    return more > 0 ? words("{first} and {more} more", { first, more }) : first;
   }
 
   return { PatternError, match, matchFilters };

@@ -33,10 +33,12 @@ const planning = (() => {
         const { blocks, members, filters } = dependencies.groups[name];
         const removed = this.blocksRemoved(name);
         if (!(ratio >= 0 && ratio < 1) || removed >= blocks) {
-          throw new PlanError(`ratio ${ratio} would leave ${name} none of its channels`);
+          throw new PlanError(
+            words("ratio {ratio} would leave {name} none of its channels", { ratio, name }),
+          );
         }
         if (filters.some((filter) => cut.has(filter))) {
-          throw new PlanError(`${name} is cut with another of the plan's filters`);
+          throw new PlanError(words("{name} is cut with another of the plan's filters", { name }));
         }
         filters.forEach((filter) => cut.add(filter));
         for (const [member, axis, size] of members) this.shapes[member][axis] -= removed * size;
@@ -85,12 +87,13 @@ const planning = (() => {
         const percent = 100 * (after / before - 1);
         return `${percent < 0 ? "" : "+"}${percent.toFixed(1)}%`;
       };
-      return (
-        `FLOPs ${(flops / 1e9).toFixed(3)} G -> ${(this.flops / 1e9).toFixed(3)} G ` +
-        `(${change(this.flops, flops)}), ` +
-        `parameters ${(parameters / 1e6).toFixed(2)} M -> ${(this.parameters / 1e6).toFixed(2)} M ` +
-        `(${change(this.parameters, parameters)})`
-      );
+      const work =
+        `${(flops / 1e9).toFixed(3)} G -> ${(this.flops / 1e9).toFixed(3)} G ` +
+        `(${change(this.flops, flops)})`;
+      const size =
+        `${(parameters / 1e6).toFixed(2)} M -> ${(this.parameters / 1e6).toFixed(2)} M ` +
+        `(${change(this.parameters, parameters)})`;
+      return words("FLOPs {work}, parameters {size}", { work, size });
     }
   }
 
@@ -104,8 +107,11 @@ const planning = (() => {
     const most = share(1 - 1 / thinnest);
     if (most < target - tolerance) {
       throw new PlanError(
-        `target_ratio ${target} is out of reach: ${names.length} matched layers, cut to their last ` +
-          `channel, would save ${most.toFixed(2)} of the FLOPs; match more layers or ask for less`,
+        words(
+          "target_ratio {target} is out of reach: {number} matched layers, cut to their last " +
+            "channel, would save {most} of the FLOPs; match more layers or ask for less",
+          { target, number: names.length, most: most.toFixed(2) },
+        ),
       );
     }
     return uniform(bisect(share, target, tolerance));

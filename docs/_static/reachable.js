@@ -1,7 +1,7 @@
 "use strict";
 // What scrolls by itself can be reached, and scrolled, with the keyboard.
 (() => {
-  const BOXES = "article pre, .text_html, .table-wrapper";
+  const BOXES = "article pre, .text_html, .image_png, .table-wrapper";
 
   const scrolls = new ResizeObserver((entries) => {
     for (const { target } of entries) {

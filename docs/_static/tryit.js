@@ -6,9 +6,11 @@ const tryit = (() => {
   const names = ABOUT.networks.map((network) => network.name);
   const LARGEST = 1000; // pixels of a canvas's longer side
   const [WARM_UP, ROUNDS] = [2, 20];
-  const NO_ENGINE =
+  const NO_ENGINE = words(
     "These pages were made without a network, so the engine that runs the detectors is missing here. " +
-    "With a network, make html fetches it.";
+      "With a network, make html fetches it.",
+  );
+  const CALLED = { unpruned: words("unpruned"), pruned: words("pruned") };
   const state = {
     image: null,
     canvas: null,
@@ -38,12 +40,12 @@ const tryit = (() => {
     try {
       image = await picture.decode(blob);
     } catch {
-      say(`${name} is not a picture that this browser can read.`);
+      say(words("{name} is not a picture that this browser can read.", { name }));
       return;
     }
     if (turn !== state.asked) return; // another one was chosen meanwhile
-    const next = ABOUT.engine ? "Load the networks to see what they find in it." : NO_ENGINE;
-    say(state.ready ? `${name}.` : `${name}. ${next}`);
+    const next = ABOUT.engine ? words("Load the networks to see what they find in it.") : NO_ENGINE;
+    say(state.ready ? words("{name}.", { name }) : words("{name}. {next}", { name, next }));
     await show(image);
   }
 
@@ -69,12 +71,13 @@ const tryit = (() => {
     try {
       state.stream = await navigator.mediaDevices.getUserMedia({ video: true });
     } catch (error) {
-      say(`There is no picture from a camera: ${error.message || error.name}.`);
+      const reason = error.message || error.name;
+      say(words("There is no picture from a camera: {reason}.", { reason }));
       return;
     }
     mark(null);
-    $("camera").textContent = "Stop the camera";
-    say("What the camera sees stays in this page.");
+    $("camera").textContent = words("Stop the camera");
+    say(words("What the camera sees stays in this page."));
     const video = Object.assign(document.createElement("video"), { muted: true });
     video.srcObject = state.stream;
     await video.play();
@@ -87,7 +90,7 @@ const tryit = (() => {
   function stopCamera() {
     state.stream?.getTracks().forEach((track) => track.stop());
     state.stream = null;
-    $("camera").textContent = "Use the camera";
+    $("camera").textContent = words("Use the camera");
   }
 
   // --- the networks
@@ -99,10 +102,10 @@ const tryit = (() => {
     try {
       await engine.load((share, what) => {
         $("progress").value = share;
-        if (what) say(`Loading ${what} ...`);
+        if (what) say(words("Loading {what} ...", { what }));
       });
     } catch (error) {
-      say(`The networks could not be loaded: ${error.message}`);
+      say(words("The networks could not be loaded: {reason}", { reason: error.message }));
       $("load").disabled = false;
       return;
     } finally {
@@ -111,7 +114,8 @@ const tryit = (() => {
     state.ready = true;
     $("load").hidden = true;
     $("measure").disabled = false;
-    say(`Loaded in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    say(words("Loaded in {seconds} s.", { seconds }));
     if (state.image) await detect();
   }
 
@@ -145,11 +149,16 @@ const tryit = (() => {
       for (const part of [drawBox, drawLabel]) {
         found?.toReversed().forEach((detection) => part(context, unit, detection));
       }
-      const count = found && `${found.length} ${found.length === 1 ? "detection" : "detections"}`;
-      $(`caption-${name}`).textContent = `${name}: ${count ?? "not run yet"}`;
-      canvas.ariaLabel = `${name}: ${found?.map(describe).join(", ") || (count ?? "not run yet")}`;
+      const summary = found ? count(found.length) : words("not run yet");
+      const network = CALLED[name];
+      $(`caption-${name}`).textContent = words("{network}: {summary}", { network, summary });
+      const seen = found?.map(describe).join(", ") || summary;
+      canvas.ariaLabel = words("{network}: {summary}", { network, summary: seen });
     }
   }
+
+  const count = (number) =>
+    number === 1 ? words("1 detection") : words("{number} detections", { number });
 
   const colour = ({ label }) => ABOUT.colours[label % ABOUT.colours.length];
 
@@ -186,7 +195,7 @@ const tryit = (() => {
   /** Runs in turns, so that what slows the machine slows both networks. */
   async function measure() {
     if (!state.input) {
-      say("Choose a picture first.");
+      say(words("Choose a picture first."));
       return;
     }
     stopCamera();
@@ -194,7 +203,8 @@ const tryit = (() => {
     const { input } = state;
     const times = Object.fromEntries(names.map((name) => [name, []]));
     for (let round = 1 - WARM_UP; round <= ROUNDS; round++) {
-      say(`Measuring: ${Math.max(0, round)} of ${ROUNDS} runs of each network`);
+      const done = Math.max(0, round);
+      say(words("Measuring: {done} of {all} runs of each network", { done, all: ROUNDS }));
       await pause();
       for (const name of names) {
         const start = performance.now();
@@ -206,13 +216,18 @@ const tryit = (() => {
       const sorted = times[name].sort((a, b) => a - b);
       const [low, median, high] = [0.25, 0.5, 0.75].map((share) => quantile(sorted, share));
       $(`median-${name}`).textContent = median.toFixed(1);
-      $(`quartiles-${name}`).textContent = `${low.toFixed(1)} to ${high.toFixed(1)}`;
+      const [from, to] = [low.toFixed(1), high.toFixed(1)];
+      $(`quartiles-${name}`).textContent = words("{from} to {to}", { from, to });
       return median;
     });
     names.forEach((name, i) => {
       $(`share-${name}`).textContent = (medians[i] / medians[0]).toFixed(2);
     });
-    say(`Measured: ${ROUNDS} runs of each network, in turns, non-maximum suppression left out.`);
+    say(
+      words("Measured: {runs} runs of each network, in turns, non-maximum suppression left out.", {
+        runs: ROUNDS,
+      }),
+    );
     $("measure").disabled = false;
   }
 
@@ -223,7 +238,7 @@ const tryit = (() => {
       const button = Object.assign(document.createElement("button"), { type: "button" });
       const image = Object.assign(document.createElement("img"), {
         src: `data:${type};base64,${base64}`,
-        alt: `Test image ${name}`,
+        alt: words("Test image {name}", { name }),
       });
       button.append(image);
       button.addEventListener("click", () => openSample(index));
@@ -233,7 +248,7 @@ const tryit = (() => {
 
   function start() {
     if (!engine.isPossible()) {
-      say("This browser has no WebAssembly, or is too old: the networks cannot run in it.");
+      say(words("This browser has no WebAssembly, or is too old: the networks cannot run in it."));
       return;
     }
     $("controls").hidden = false;

@@ -1,4 +1,4 @@
-"""Reads one Pascal VOC annotation file, with untrusted content in mind."""
+"""Read one Pascal VOC annotation file, whose content is not trusted."""
 
 import math
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from ssd_model.data.faults import DataError
 from ssd_model.data.files import read_bytes
 from ssd_model.data.text import class_name, shorten, why_no_class
 
-# 0 and 1 in VOC itself, words in what other tools export
+# VOC itself has 0 and 1; other tools export words.
 DIFFICULT = {"0": False, "false": False, "unspecified": False, "1": True, "true": True}
 MAX_BYTES = 10_000_000
 MAX_OBJECTS = 1000  # each is compared with each prior box
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-# What tools write for an object that is no upright box
+# What tools write for an object that is not an upright box
 SHAPES = ("robndbox", "rotated_bndbox", "polygon", "points", "segm", "segmentation", "cuboid")
 
 
 @dataclass(frozen=True)
 class AnnotatedObject:
-    """One object: its place in the file, class name, corners in pixels."""
+    """One object: its place in the file, its class name, its corners in pixels."""
 
     place: str
     name: str
@@ -37,7 +37,7 @@ class AnnotatedObject:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is on one image. A size of 0 is not given; `names` has those of faulty objects too."""
+    """What is on one image. A size of 0 means none; `names` includes those of faulty objects."""
 
     width: float
     height: float
@@ -48,8 +48,8 @@ class Annotation:
 def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
     """Read a VOC XML file, its tags in any case.
 
-    Returns the annotation (None if the file cannot be read at all) and what is wrong with it,
-    one sentence a fault. DTDs, entities and external references are refused.
+    Returns the annotation (None if the file cannot be read at all) and a sentence for each fault.
+    DTDs, entities and external references are refused.
     """
     try:
         root = fromstring(read_bytes(path, MAX_BYTES), forbid_dtd=True)
@@ -85,12 +85,12 @@ def _read_root(root: Element) -> tuple[Annotation, list[str]]:
 
 
 def too_many(count: int) -> str:
-    """The fault of an image with more objects than can be taken."""
+    """Describe the fault of an image with too many objects."""
     return f"{count} objects, above the limit of {MAX_OBJECTS}; cut the image up"
 
 
 def _misplaced(root: Element) -> Iterator[str]:
-    """Objects and boxes that would not be read where they are. A <part> may have a box."""
+    """Report objects and boxes that would not be read where they are. A <part> may have a box."""
     for parent in root.iter():
         for child in parent:
             where = f"inside <{shorten(parent.tag)}>"
@@ -101,7 +101,7 @@ def _misplaced(root: Element) -> Iterator[str]:
 
 
 def _only(parent: Element | None, tag: str, label: str, faults: list[str]) -> Element | None:
-    """The child of this tag, None if there is none; several are a fault."""
+    """The only child with this tag, None if there is none; several are a fault."""
     children = [] if parent is None else parent.findall(tag)
     if len(children) > 1:
         faults.append(f"{label}: {len(children)} <{tag}>, want one; split or correct it")
@@ -140,7 +140,11 @@ def _read_corners(label: str, element: Element, faults: list[str]) -> tuple[floa
     box = _only(element, "bndbox", label, faults)
     if box is None:
         shape = next((tag for tag in SHAPES if element.find(tag) is not None), None)
-        what = f"but a <{shape}>; export upright boxes" if shape else "; draw one or remove it"
+        what = (
+            f"but a <{shape}>; export upright boxes"
+            if shape
+            else "; draw one, or remove the object"
+        )
         faults.append(f"{label}: no <bndbox>{', ' * bool(shape)}{what}")
         return ()
     corners = []
@@ -160,7 +164,7 @@ def _text(element: Element | None) -> str:
 
 
 def number(text: str) -> float | None:
-    """The finite number that `text` holds, else None."""
+    """Read a finite number from a text; None if it holds none."""
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Training augmentation of SSD, as the original reader (PaddleCV/ssd) does it."""
+"""SSD's augmentation of training images, as in the original reader (PaddleCV/ssd)."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,19 +8,19 @@ from PIL import Image, ImageEnhance
 
 from ssd_model.boxes import iou
 
-# Around an expanded image: the mean that preprocessing takes off, 127.5, as a byte.
+# The colour around an expanded image: the mean that preprocessing subtracts, 127.5, as a byte.
 FILL = (127, 127, 127)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random colour, zoom out, crop and flip. The defaults are those of the original.
+    """Random colours, zooming out, cropping and flipping. The defaults are the original's.
 
-    Zooming out is `expand`; 0 as its probability turns it off. Windows are in pixels of the
-    given image, as x0, y0, x1, y1; the window of an expanded image reaches outside it.
+    Zooming out is `expand`; a probability of 0 turns it off. Windows are in pixels of the given
+    image, as x0, y0, x1, y1; the window of an expanded image extends beyond it.
     """
 
-    distort_prob: float = 0.5  # of each of the four below
+    distort_prob: float = 0.5  # for each of the four below
     brightness: float = 0.125  # the factor is within 1 +- this
     contrast: float = 0.5
     saturation: float = 0.5
@@ -29,12 +29,12 @@ class Augmentation:
     expand_prob: float = 0.5
     expand_max: float = 4.0  # sides of the expanded image / sides of the image
 
-    # One sampler each: its crop must overlap some box by this IoU. 0: any crop.
+    # Each value is for one sampler, whose crop must overlap some box by this IoU; 0 takes any crop.
     min_overlaps: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9, 0.0)
     trials: int = 50  # of each sampler
     min_scale: float = 0.3  # sqrt of a crop's share of the image's area
     max_scale: float = 1.0
-    min_aspect: float = 0.5  # of the sides as parts of the image's
+    min_aspect: float = 0.5  # of the crop's sides, as parts of the image's
     max_aspect: float = 2.0
 
     flip_prob: float = 0.5
@@ -50,9 +50,9 @@ class Augmentation:
     ) -> tuple[Image.Image, np.ndarray, np.ndarray, np.ndarray]:
         """Return another view of an RGB image and its ground truth; the size may differ.
 
-        boxes: [G, 4], xmin, ymin, xmax, ymax, 0..1. labels, difficult: [G]. The returned
-        boxes are float32; a box stays if its centre is in the view, clipped to it. An image
-        with boxes keeps at least one. The result depends on the arguments only.
+        boxes: [G, 4], xmin, ymin, xmax, ymax, 0..1. labels, difficult: [G]. The returned boxes
+        are float32. A box is kept if its centre is in the view, and is clipped to the view. An
+        image with boxes keeps at least one. The result depends only on the arguments.
         """
         scale = np.array(image.size * 2, float)
         pixels = boxes.astype(float) * scale
@@ -92,15 +92,15 @@ class Augmentation:
         larger = (size * rng.uniform(1, self.expand_max)).astype(int)
         start = -rng.integers(0, larger - size + 1)
         expanded = np.concatenate([start, start + larger])
-        # Not if it makes all boxes too small.
+        # Stay as before if all boxes would be too small.
         return expanded if self._fits(pixels, expanded[None])[0] else window
 
     def _crop(self, window: np.ndarray, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return the window itself or one crop of it, each accepted one equally likely.
+        """Return the window itself or one of the accepted crops, all equally likely.
 
-        Each sampler, one for every least overlap, offers its first trial that overlaps some box
-        by that much (SSD, arXiv 1512.02325, 2.2); all trials are judged at once, since one by one
-        they took longer than decoding the image.
+        There is a sampler for each minimum overlap. It offers its first trial that overlaps some
+        box by that much (SSD, arXiv 1512.02325, 2.2). All trials are judged at once, since one by
+        one they took longer than decoding the image.
         """
         accepted = [window]
         if len(pixels) and self.min_overlaps:
@@ -129,11 +129,11 @@ class Augmentation:
         return np.concatenate([low, high], axis=1) + np.tile(window[:2], 2)
 
     def _fits(self, pixels: np.ndarray, windows: np.ndarray) -> np.ndarray:
-        """Whether each window [T, 4] keeps a box, if there are any: [T]."""
+        """Whether each window [T, 4] keeps a box: [T]. Without boxes, all windows fit."""
         return self._project(pixels, windows)[1].any(axis=1) | (len(pixels) == 0)
 
     def _project(self, pixels: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the boxes as parts 0..1 of each window [T, G, 4], and which stay [T, G]."""
+        """Return the boxes as parts 0..1 of each window [T, G, 4], and which are kept [T, G]."""
         low, high = windows[:, None, :2], windows[:, None, 2:]
         centre = (pixels[:, :2] + pixels[:, 2:]) / 2
         inside = ((centre >= low) & (centre <= high)).all(axis=2)
@@ -162,7 +162,7 @@ def _turn_hue(delta: float, image: Image.Image, rng: np.random.Generator) -> Ima
 
 
 def _cut(image: Image.Image, window: np.ndarray) -> Image.Image:
-    """Return the part of the image in the window, FILL where the window leaves the image."""
+    """Return the part of the image in the window; beyond the image it is FILL."""
     x0, y0, x1, y1 = window.tolist()
     if x0 >= 0 and y0 >= 0 and x1 <= image.width and y1 <= image.height:
         return image.crop((x0, y0, x1, y1))

@@ -1,4 +1,4 @@
-"""Lists all faults of a data folder: python -m ssd_model.data.check DATA_DIR"""
+"""List all faults of a data folder: python -m ssd_model.data.check DATA_DIR"""
 
 import argparse
 import sys
@@ -11,11 +11,11 @@ from ssd_model.data.faults import tell
 from ssd_model.data.folder import scan_data
 from ssd_model.data.records import Split
 
-INPUT_SIZE = 300  # side of the network's input, which box sizes are told in
+INPUT_SIZE = 300  # side of the network's input, in whose pixels box sizes are given
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print all faults and return 1, or what is borne and a summary of the data and return 0."""
+    """Print all faults and return 1; or print notes and a summary of the data and return 0."""
     parser = argparse.ArgumentParser(prog="python -m ssd_model.data.check", description=__doc__)
     parser.add_argument("data_dir", metavar="DATA_DIR", help="a VOC or COCO folder")
     data_dir = parser.parse_args(argv).data_dir
@@ -41,10 +41,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def class_table(splits: Mapping[str, Split]) -> pd.DataFrame:
-    """One row a class: objects in each split, difficult ones, and how large they are.
+    """Describe each class in a row: objects in each split, difficult ones, and their sizes.
 
-    A side is the square root of a box's area, in pixels of the network's 300x300 input: its
-    10th percentile, median and 90th percentile over all splits; nan without objects.
+    A size is the square root of a box's area, in pixels of the network's 300x300 input. The table
+    has its 10th percentile, median and 90th percentile over all splits; nan without objects.
     """
     records = [record for split in splits.values() for record in split.records]
     labels = np.concatenate([record.labels for record in records])

@@ -1,4 +1,4 @@
-"""Reads COCO data: instances_*.json, or a tool's _annotations.coco.json, and image folders."""
+"""Read COCO data: instances_*.json, or a tool's _annotations.coco.json, and image folders."""
 
 import contextlib
 import io
@@ -34,11 +34,11 @@ from ssd_model.data.source import (
 )
 from ssd_model.data.text import class_name, listed, shorten
 
-# COCO's own, which hold no boxes of objects, or the same ones again
+# COCO's own files that hold no boxes of objects, or the same boxes again
 OTHERS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
 BEGINNING = 100_000  # bytes
 DIFFICULT = ("iscrowd", "ignore", "difficult")
-"""Keys of an object that is neither demanded nor held against the network."""
+"""Keys that mark an object as difficult: it counts as neither missed nor found."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class CocoFile:
 
     path: Path
     set: str
-    """Its set's name, '' if neither the file's name nor its folder's tells."""
+    """The name of its set; '' if neither the file's name nor its folder's shows it."""
     images: tuple[Path, ...]
-    """Folders in which its images may lie, the likeliest first."""
+    """Folders in which its images may be, the likeliest first."""
 
 
 def find_coco_files(root: Path) -> list[CocoFile]:
-    """Return the files of annotations in a COCO folder; none if it is none."""
+    """Return the files of annotations in a COCO folder; none if it is not a COCO folder."""
     if not root.is_dir():
         return []
     images = [path for path in (find_folder(root, "images"), find_folder(root, "data")) if path]
@@ -95,7 +95,7 @@ def _image_folders(root: Path, path: Path) -> tuple[Path, ...]:
 
 
 class CocoFolder:
-    """A `Source`. Adds what is wrong with the files as a whole to `faults`."""
+    """A `Source` for a COCO folder. Adds faults of entire files to `faults`."""
 
     def __init__(self, root: Path, files: list[CocoFile], faults: list[Fault]) -> None:
         self.root = root
@@ -112,21 +112,21 @@ class CocoFolder:
             self.splits = self._make_splits(chosen)
 
     def read(self, entry: Entry) -> tuple[Annotation | None, list[str]]:
-        """What is on an image, and what is wrong with that."""
+        """Read what is on an image, and its faults."""
         coco = self._data[entry.annotation]
         image, found = coco.imgs[entry.id], coco.imgToAnns[entry.id]
         faults = [too_many(len(found))] if len(found) > MAX_OBJECTS else []
         objects = [_read_object(coco, each, faults) for each in found[:MAX_OBJECTS]]
         sides = [image.get(side) or 0 for side in ("width", "height")]
         if not all(_is_number(side) for side in sides):
-            faults.append(f"image {entry.id!r}: its width and height are no numbers of pixels")
+            faults.append(f"image {entry.id!r}: its width and height are not numbers of pixels")
             sides = [0, 0]
         objects = tuple(filter(None, objects))
         names = frozenset(found.name for found in objects)
         return Annotation(*sides, objects, names), faults
 
     def _choose(self, files: list[CocoFile]) -> list[CocoFile]:
-        """One file a set: all that there is, or one that its images are drawn from."""
+        """Choose a file for each set, or a single one from whose images the sets are drawn."""
         known = [file for file in files if file.set] or files
         for file in files:
             if file not in known:
@@ -204,7 +204,7 @@ class CocoFolder:
         return None, Fault(file.path, f"no image {shorten(name)!r} in the folders {where}")
 
     def _collect_classes(self) -> tuple[str, ...]:
-        """The names of the categories that some object has, in the order of the files."""
+        """List the categories that have objects, by name, in the order of the files."""
         used: dict[str, bool] = {}
         merged: dict[str, None] = {}
         difficult = 0
@@ -223,10 +223,10 @@ class CocoFolder:
                 self._faults.append(Fault(path, what))
         self.notes["trainval"] += [Note(self.root, told) for told in merged]
         if difficult:
-            told = f"crowds and ignored objects, taken for difficult ones: {difficult:,}"
+            told = f"crowds and ignored objects, treated as difficult: {difficult:,}"
             self.notes["trainval"].append(Note(self.root, told))
         if unused := [name for name, is_used in used.items() if not is_used]:
-            told = f"categories without any object are left out: {listed(unused, 10)}"
+            told = f"categories without objects, left out: {listed(unused, 10)}"
             self.notes["trainval"].append(Note(self.root, told))
         return tuple(name for name, is_used in used.items() if is_used)
 
@@ -255,4 +255,4 @@ def _read_object(coco: COCO, found: dict[str, Any], faults: list[str]) -> Annota
 
 def _is_number(value: object) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) < 1e9  # which nan and infinity are not
+    return is_number and abs(value) < 1e9  # false for nan and infinity

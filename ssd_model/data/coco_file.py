@@ -1,4 +1,4 @@
-"""Reads one file of COCO annotations, with untrusted content in mind."""
+"""Read one file of COCO annotations, whose content is not trusted."""
 
 import json
 from collections import Counter
@@ -14,10 +14,10 @@ WANTED = {"images": ("id", "file_name"), "categories": ("id", "name")}
 
 
 def read_coco_file(path: Path, faults: list[Fault]) -> tuple[dict[str, list[dict]], list[Note]]:
-    """Return what pycocotools makes its index of, and what was left out of it.
+    """Return the data that pycocotools makes its index from, and notes on what was left out.
 
-    Images, categories and annotations are dicts with ids by which they know each other; what an
-    annotation says of its object is not looked at.
+    Images, categories and annotations are dicts that refer to each other by ids. What an
+    annotation says about its object is not checked here.
     """
     dataset: dict[str, list[dict]] = {"images": [], "categories": [], "annotations": []}
     try:
@@ -41,7 +41,7 @@ def read_coco_file(path: Path, faults: list[Fault]) -> tuple[dict[str, list[dict
                 faults.append(Fault(path, what))
         counts = Counter(item[id_] for item in dataset[key])
         twice = [id_ for id_, count in counts.items() if count > 1]
-        faults.extend(Fault(path, f"{key}: the id {id_!r} is there twice") for id_ in twice)
+        faults.extend(Fault(path, f"{key}: the id {id_!r} occurs twice") for id_ in twice)
     for category in dataset["categories"]:
         name = class_name(category["name"])
         if why := "is empty" if not name else why_no_class(name):
@@ -69,7 +69,12 @@ def _read_annotations(
         what = (
             f"none of its {homeless:,} annotations has the id of one of its {len(images):,} images"
         )
-        faults.append(Fault(path, f"{what}: are they numbers here and texts there? correct them"))
+        faults.append(
+            Fault(
+                path,
+                f"{what}: are they numbers in one place and strings in the other? Correct them",
+            )
+        )
     if not homeless:
         return []
     told = f"annotations of images that {path.name} does not list, left out: {homeless:,}"
@@ -77,7 +82,7 @@ def _read_annotations(
 
 
 def _is_item(item: Any, *ids: str) -> bool:
-    """Whether `item` is a dict with these ids: numbers or texts."""
+    """Whether `item` is a dict with these ids, which must be numbers or texts."""
     return isinstance(item, dict) and all(
         isinstance(item.get(id_), int | float | str) and not isinstance(item[id_], bool)
         for id_ in ids

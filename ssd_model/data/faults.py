@@ -1,6 +1,6 @@
-"""What is wrong with a data folder, and what was borne.
+"""Faults of a data folder, and notes on what was tolerated.
 
-A `Fault` keeps the data from being used, or as a `DataError` ends the run; a `Note` is told.
+A `Fault` keeps the data from being used, or ends the run as a `DataError`; a `Note` is reported.
 """
 
 from collections.abc import Iterable
@@ -27,16 +27,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Note(Fault):
-    """One thing that was borne.
+    """One thing that was tolerated.
 
-    kind: what all of its kind have in common, with {} for their number; '' if it stands alone.
+    kind: the message for all notes of this kind, with {} for their number; '' for a single note.
     """
 
     kind: str = ""
 
 
 def tell(notes: Iterable[Note]) -> list[str]:
-    """One line for each kind of note: how many, and in which files."""
+    """Summarise notes in one line for each kind: how many, and in which files."""
     kinds: dict[str, list[str]] = {}
     lines = []
     for note in notes:

@@ -1,5 +1,4 @@
-"""Reads and finds files of a data folder that anybody may have made: only regular ones inside it,
-and no giants."""
+"""Find and read files of an untrusted data folder: only regular ones inside it, up to a limit."""
 
 import os
 import re
@@ -15,13 +14,13 @@ LEADS_OUT = "is not a name inside the data folder"
 
 
 def check_regular(path: str | Path) -> int:
-    """Return the size in bytes of a regular file: a pipe or a device could be read for ever.
+    """Return the size in bytes of a regular file; reading a pipe or device might never end.
 
-    Raises DataError if it is another thing, OSError if there is none.
+    Raises DataError if it is not a regular file, OSError if there is none.
     """
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
-        raise DataError("not a regular file; put the file itself there")
+        raise DataError("not a regular file; replace it with the file itself")
     return status.st_size
 
 
@@ -38,7 +37,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def read_lines(root: Path, path: Path, limit: int, faults: list[Fault]) -> list[str]:
-    """The lines of a UTF-8 text file that are not blank, without the blanks around them."""
+    """Read the lines of a UTF-8 text file that are not blank, without the blanks around them."""
     if not check_inside(root, path, faults):
         return []
     try:
@@ -46,13 +45,13 @@ def read_lines(root: Path, path: Path, limit: int, faults: list[Fault]) -> list[
     except (OSError, DataError, UnicodeDecodeError) as error:
         faults.append(Fault(path, f"not readable as UTF-8 text ({error})"))
         return []
-    # Not splitlines() and strip(): a file's name may hold blanks of other kinds.
+    # Not splitlines() and strip(): a file's name may contain other kinds of blanks.
     lines = (line.strip(" \t\r") for line in text.split("\n"))
     return [line for line in lines if line]
 
 
 def check_inside(root: Path, path: Path, faults: list[Fault]) -> bool:
-    """Whether `path`, all links followed, lies in `root`."""
+    """Check that `path` is inside `root` after all links are followed; if not, add a fault."""
     inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
     if not inside:
         faults.append(Fault(path, f"a link that leads outside {root}; copy its target there"))
@@ -60,31 +59,31 @@ def check_inside(root: Path, path: Path, faults: list[Fault]) -> bool:
 
 
 def plain(name: str) -> str:
-    """A path from a list or an annotation, with '/' between its parts and no './' before it.
+    """Normalise a path from a list or an annotation: '/' between its parts, no './' before it.
 
-    An absolute one, which is that of another computer, is made relative: see `ends`.
+    An absolute path, which comes from another computer, is made relative: see `ends`.
     """
     return re.sub("^(/|[A-Za-z]:/)", "", name.replace("\\", "/").removeprefix("./"))
 
 
 def ends(name: str) -> Iterator[str]:
-    """A path without the first of its folders, without the first two, and so on: what is in front
-    may be folders of another computer."""
+    """Yield a path, then the path without its first folder, without its first two, and so on."""
+    # The first folders may be those of another computer.
     parts = name.split("/")
     return ("/".join(parts[i:]) for i in range(len(parts)))
 
 
 def is_inside(name: str) -> bool:
-    """Whether a path, as of `plain`, can name a file in the data folder."""
+    """Whether a path from `plain` can name a file in the data folder."""
     leads_out = {"", ".", ".."} & {*name.split("/")} or re.match(r"[A-Za-z]:", name)
     return not leads_out and len(name) <= LONGEST_PATH and not has_control(name)
 
 
 class Finder:
-    """Finds files by names that people wrote. Lists each folder once.
+    """Finds files by names that people wrote. Lists each folder only once.
 
-    A name without its suffix will do. Where no file has just this name, one does that looks the
-    same (`fold`), if it is the only one.
+    The suffix may be missing. If no file has exactly this name, a file whose name looks the same
+    (`fold`) will do, if it is the only one.
     """
 
     def __init__(self, suffixes: Collection[str]) -> None:
@@ -132,12 +131,12 @@ class Finder:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a system put a file or folder there for itself: ._a.xml of a Mac, checkpoints."""
+    """Whether a file or folder is a system's own, such as a Mac's ._a.xml, or checkpoints."""
     return name.startswith((".", "__MACOSX"))
 
 
 def find_folder(parent: Path, *names: str) -> Path | None:
-    """Return the first folder of these names in `parent`; else the first in another case."""
+    """Return the first folder in `parent` with one of these names, or one in another case."""
     for name in names:
         if (parent / name).is_dir():
             return parent / name

@@ -1,4 +1,4 @@
-"""Reads a data folder of any accepted form: the one way in."""
+"""Read a data folder in any accepted form."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,13 +19,13 @@ SHOWN_FAULTS = 10
 def read_data(data_dir: str | Path, split: str, limit: int | None = None, seed: int = 0) -> Split:
     """Read one split, "trainval" or "test", of a Pascal VOC or COCO folder.
 
-    Prints a line for each kind of thing that was borne: they are the notes of the split.
+    Prints a line for each kind of the split's notes, which say what was tolerated.
 
-    The classes are those of `data_dir`/label_list or of the COCO categories, or else all names
-    in the annotations of both splits, sorted: so they do not depend on `limit`.
+    The classes are those of `data_dir`/label_list or of the COCO categories; otherwise all names
+    in the annotations of both splits, sorted. So they do not depend on `limit`.
 
     Args:
-        limit: images at most, drawn with `seed`, each class among them where there is room.
+        limit: maximum number of images, drawn with `seed`; every class is included if it fits.
 
     Raises DataError with the first faults if the folder has any in this split.
     """
@@ -49,20 +49,20 @@ def find_faults(data_dir: str | Path) -> list[Fault]:
 def scan_data(
     data_dir: str | Path, splits: Iterable[str] = SPLITS, limit: int | None = None, seed: int = 0
 ) -> tuple[dict[str, Split], list[Fault]]:
-    """Return the asked splits, less what is faulty, and all their faults."""
+    """Return the requested splits without what is faulty, and all their faults."""
     faults: list[Fault] = []
     try:
         source = _open(Path(data_dir), faults)
         found = scan(source, splits, limit, seed, faults) if source else {}
     except OSError as error:
-        # A folder that may not be listed, a path too long for the file system
+        # For example, a folder that may not be listed, or a path that is too long
         faults.append(Fault(Path(error.filename or data_dir), f"cannot be read ({error.strerror})"))
         found = {}
     return found, list(dict.fromkeys(faults))
 
 
 def _open(root: Path, faults: list[Fault]) -> Source | None:
-    """The source of a folder, None where it is of no form that is known."""
+    """The source for a folder; None if its form is not known."""
     parts = find_parts(root) if root.is_dir() else []
     if parts:
         return VocFolder(root, parts, faults)
@@ -71,12 +71,14 @@ def _open(root: Path, faults: list[Fault]) -> Source | None:
     find_missing(root, faults)
     if faults[0].path == root and (below := _below(root)):
         names = listed([path.name for path in below])
-        faults[:] = [Fault(root, f"no data right here, but in {names}: name that folder")]
+        faults[:] = [
+            Fault(root, f"no data in this folder itself, but in {names}: name that folder")
+        ]
     return None
 
 
 def _below(root: Path) -> list[Path]:
-    """The folders in `root` that would be taken, as a downloaded archive has one."""
+    """The folders in `root` that would be accepted; a downloaded archive often holds one."""
     paths = sorted(root.iterdir()) if root.is_dir() else []
     folders = [path for path in paths if path.is_dir() and not is_hidden(path.name)]
     return [path for path in folders if find_parts(path) or find_coco_files(path)]

@@ -1,4 +1,4 @@
-"""Keeps small copies of large photographs, which take longer to decode than to learn from."""
+"""Keep small copies of large photographs, which take longer to decode than to learn from."""
 
 import threading
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from ssd_model.data.faults import DataError
 from ssd_model.data.records import Record
 
 KEPT_BYTES = 1 << 30
-"""Memory for the copies of a process. Those that find no room are made again each time."""
+"""Memory for the copies of a process. Copies that do not fit are made again each time."""
 
 
 class KeptImages:
     """Copies by image file and size, as many as fit; none is ever dropped for another.
 
-    An epoch asks for each image once: a cache that makes room for the latest would have dropped
-    each one before it is asked for again.
+    An epoch asks for each image once. A cache that makes room for the latest image would drop
+    each one before it is needed again.
     """
 
     def __init__(self, limit: int = KEPT_BYTES) -> None:
@@ -26,10 +26,10 @@ class KeptImages:
         self._lock = threading.Lock()
 
     def get(self, record: Record, size: object, make: Callable[[], Image.Image]) -> Image.Image:
-        """Return the copy of a record's image, made now if it is not there. Do not change it.
+        """Return the copy of a record's image; make it if there is none. Do not change the copy.
 
         Args:
-            size: tells copies of one image apart.
+            size: distinguishes the copies of one image.
 
         Raises DataError as `make` does, or if the file is gone.
         """
@@ -50,4 +50,4 @@ class KeptImages:
 
 
 KEPT = KeptImages()
-"""Of this process: whatever is trained, all loaders ask for the same images."""
+"""The copies of this process, shared by all loaders, since they ask for the same images."""

@@ -1,4 +1,4 @@
-"""Finds the parts of a VOC data folder, whatever tool made it."""
+"""Find the parts of a VOC data folder, whatever tool made it."""
 
 import re
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Part:
-    """Where the images, annotations and lists of a VOC folder, or of one of its sets, lie."""
+    """Where the images, annotations and lists of a VOC folder, or of one of its sets, are."""
 
     folder: Path
     images: Path
     annotations: Path
     lists: tuple[Path, ...] = ()
-    set: str = ""  # the only one that lies here
+    set: str = ""  # the set, if the part holds only one
 
 
 def find_parts(root: Path) -> list[Part]:
-    """Return the parts of a VOC folder, VOC2007 first; none if `root` is nothing of the kind."""
+    """Return the parts of a VOC folder, VOC2007 first; none if `root` is not a VOC folder."""
     if part := _part(root, root):
         return [part]
     for devkit in (root, root / "VOCdevkit"):
@@ -46,7 +46,7 @@ def find_parts(root: Path) -> list[Part]:
 
 
 def find_missing(root: Path, faults: list[Fault]) -> None:
-    """Add what keeps `root` from being a data folder."""
+    """Add to `faults` what keeps `root` from being a data folder."""
     if not root.is_dir():
         faults.append(Fault(root, f"no such folder; {FORMS}"))
         return
@@ -64,7 +64,7 @@ def find_missing(root: Path, faults: list[Fault]) -> None:
 
 
 def check_parts(root: Path, parts: list[Part], faults: list[Fault]) -> None:
-    """Add links that lead out of the data folder."""
+    """Add to `faults` the links that lead out of the data folder."""
     for part in parts:
         for folder in dict.fromkeys((part.images, part.annotations, *part.lists)):
             check_inside(root, folder, faults)

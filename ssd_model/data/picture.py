@@ -1,4 +1,4 @@
-"""Opens image files: within a size limit, turned upright, as RGB."""
+"""Open image files within a size limit, turned upright, as RGB."""
 
 import threading
 import warnings
@@ -35,14 +35,14 @@ Sizes = tuple[tuple[int, int], tuple[int, int]]
 
 
 class PictureWarning(UserWarning):
-    """Something about an image that does not keep it from being read."""
+    """Something is wrong with an image, but it can be read."""
 
 
-# Of users' images: `check_images` tells them, once, and no page or loop need do it again.
+# `check_images` reports warnings about users' images once; no page or loop need repeat them.
 warnings.filterwarnings("ignore", category=PictureWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is lower
-# A long text in a PNG is nothing to refuse it for; all its texts together keep their limit.
+# A PNG is not refused for one long text; the limit for all its texts together stays.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 
@@ -50,12 +50,12 @@ def open_image(path: str | Path, upright: bool = True, largest: int | None = Non
     """Return the image at `path` as an RGB image.
 
     Grey, 16-bit grey, palette and CMYK images are converted; alpha is dropped. The EXIF
-    orientation is applied, as OpenCV does, unless `upright` is False. No orientation is taken
-    from elsewhere, such as XMP: the tools that boxes are drawn with don't either.
+    orientation is applied, as OpenCV does, unless `upright` is False. Orientation from elsewhere,
+    such as XMP, is ignored, as in the tools that boxes are drawn with.
 
     Args:
-        largest: pixels of the longer side, at most; a larger image is scaled down, and if it
-            is a JPEG, most of that is done while it is decoded, several times faster.
+        largest: maximum pixels of the longer side. A larger image is scaled down; for a JPEG,
+            most of that happens during decoding, which is several times faster.
 
     Raises DataError if the file is missing, broken, not JPEG, PNG or BMP, or above
     MAX_PIXELS pixels.
@@ -74,7 +74,7 @@ def open_image(path: str | Path, upright: bool = True, largest: int | None = Non
 def check_image(path: str | Path) -> Sizes:
     """Decode the image at `path`; return its size, upright and as stored.
 
-    JPEG is decoded at 1/8 size: this still reads the whole file, several times faster.
+    A JPEG is decoded at 1/8 size: this still reads the whole file, but several times faster.
     Raises DataError as `open_image` does.
     """
     with _reading(path) as image:
@@ -86,7 +86,7 @@ def check_image(path: str | Path) -> Sizes:
 
 
 def check_images(paths: Iterable[Path]) -> Iterator[tuple[Sizes | Fault, list[str]]]:
-    """Check images in several threads: for each the sizes or the fault, and the warnings."""
+    """Check images in several threads; yield for each its sizes or its fault, and warnings."""
     heard = threading.local()
     show = warnings.showwarning
 
@@ -129,7 +129,7 @@ def _reading(path: str | Path) -> Iterator[Image.Image]:
 
 
 def _reason(error: Exception) -> str:
-    # Pillow repeats the path in this one.
+    # Pillow repeats the path in this message.
     if isinstance(error, Image.UnidentifiedImageError):
         return "cannot identify the format"
     return str(error) or type(error).__name__
@@ -145,15 +145,15 @@ def _check_pixels(image: Image.Image) -> None:
 
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1, upright, if there is none or it cannot be read."""
-    # Not image.getexif(), which falls back on XMP
+    # Not image.getexif(), which falls back on XMP.
     if image.format == "PNG" and "exif" not in image.info:
-        image.load()  # it may stand behind the pixels
+        image.load()  # EXIF may follow the pixels
     exif = Image.Exif()
     try:
         exif.load(image.info.get("exif", b""))
         orientation = exif.get(ORIENTATION_TAG, 1)
         return orientation if orientation in UPRIGHT else 1
-    except Exception as error:  # whatever the bytes made Pillow do
+    except Exception as error:  # the bytes may make Pillow raise anything
         warnings.warn(f"EXIF data cannot be read ({_reason(error)})", PictureWarning, stacklevel=2)
         return 1
 
@@ -164,5 +164,5 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         grey = np.asarray(image).astype(np.float32) / 257
         image = Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8))
     elif image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # Pillow warns on the direct way
+        image = image.convert("RGBA")  # Pillow warns about a direct conversion
     return image.convert("RGB")

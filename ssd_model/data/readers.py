@@ -1,4 +1,4 @@
-"""Readers of both kinds: those that carry their own feed list, and those that need one."""
+"""Read batches from both kinds of reader: with their own feed list, and without."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -9,12 +9,12 @@ FeedList = Sequence[tuple[str, str]]
 
 
 def feeds(reader: Reader, feed_list: FeedList | None = None) -> Iterator[dict]:
-    """What the executor takes, batch by batch.
+    """Yield what the executor is fed, batch by batch.
 
     Args:
         reader: a `paddle.io.DataLoader` made with a feed list, or anything else whose batches
-            are dicts by Variable name; or, as the original's `paddle.batch`, a function that
-            gives batches as lists of samples (tuples in the order of `feed_list`).
+            are dicts by Variable name; or, like the original's `paddle.batch`, a function that
+            returns batches as lists of samples (tuples in the order of `feed_list`).
         feed_list: (label, Variable name) pairs, for a reader of the second kind.
     """
     for batch in reader() if callable(reader) else reader:
@@ -23,7 +23,7 @@ def feeds(reader: Reader, feed_list: FeedList | None = None) -> Iterator[dict]:
             names = (name for _, name in feed_list)
             yield {name: np.stack(column) for name, column in zip(names, columns, strict=True)}
         else:
-            # A static DataLoader gives one dict a device; there is one device.
+            # A static DataLoader yields a dict for each device; there is one device.
             yield batch if isinstance(batch, dict) else batch[0]
 
 
@@ -60,10 +60,10 @@ def check_shareable(reader: Reader, workers: int) -> dict[str, int]:
 
 
 def sample(reader: Reader, eval_rate: float, feed_list: FeedList | None = None) -> list[dict]:
-    """A share of a reader's batches, spread evenly and kept in memory for many evaluations.
+    """Take a share of a reader's batches, spread evenly, and keep it in memory for evaluations.
 
     Args:
-        eval_rate: share in (0, 1]; one batch at least is taken.
+        eval_rate: share in (0, 1]; at least one batch is taken.
     """
     taken: list[dict] = []
     for i, feed in enumerate(feeds(reader, feed_list)):
@@ -75,10 +75,10 @@ def sample(reader: Reader, eval_rate: float, feed_list: FeedList | None = None) 
 def first_batches(
     reader: Reader, feed_list: FeedList | None, images: int
 ) -> list[dict[str, np.ndarray]]:
-    """The first batches of a reader's first epoch, kept in memory.
+    """Take the first batches of a reader's first epoch, and keep them in memory.
 
     Args:
-        images: wanted; as many batches are taken as hold them.
+        images: how many images are wanted; batches are taken until there are this many.
     """
     set_epoch(reader, 0)
     batches: list[dict[str, np.ndarray]] = []

@@ -1,4 +1,4 @@
-"""What is read from a data folder: images with their ground truth, by split."""
+"""The records of a data folder: images with their ground truth, by split."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class Record:
     """One image with its ground truth.
 
     width, height: pixels.
-    upright: whether its EXIF orientation is applied, as the annotation's size tells.
+    upright: whether to apply its EXIF orientation, inferred from the annotation's size.
     boxes: float32 [G, 4], xmin, ymin, xmax, ymax as parts of width and height, 0..1.
     labels: int64 [G], from 1 (0 is background).
     difficult: bool [G].
-    validation: whether the folder's own val set names it, where there is a test set as well.
+    validation: whether it is in the folder's own val set, if there is also a test set.
     """
 
     image: Path
@@ -37,15 +37,15 @@ class Record:
     validation: bool = False
 
     def open(self, largest: int | None = None) -> Image.Image:
-        """The image as its boxes see it, RGB, no side above `largest`; see `open_image`."""
+        """Open the image, in RGB and turned to fit its boxes; for `largest` see `open_image`."""
         return open_image(self.image, self.upright, largest)
 
 
 @dataclass(frozen=True)
 class Split:
-    """The records of "trainval" or "test"; `classes` is without background.
+    """The records of "trainval" or "test"; `classes` does not include the background.
 
-    notes: what was borne in these records, and how the split came about.
+    notes: what was tolerated in these records, and how the split came about.
     """
 
     name: str
@@ -57,17 +57,17 @@ class Split:
 def make_record(
     image: Path, sizes: tuple[Size, Size], annotation: Annotation, labels: Mapping[str, int]
 ) -> tuple[Record, list[str], list[str]]:
-    """Return the record of an image, what is wrong with its objects, and which boxes are empty.
+    """Return the record of an image, the faults of its objects, and its empty boxes.
 
-    Boxes are divided by the image size with no shift of a pixel, as the reader of the original
-    (PaddleCV/ssd) does, and clipped to the image.
+    Boxes are divided by the image size without a shift by one pixel, as in the original's reader
+    (PaddleCV/ssd), and clipped to the image.
 
     Args:
-        sizes: of the image, upright and as stored.
-        labels: by class name.
+        sizes: the image's sizes, upright and as stored.
+        labels: the labels, by class name.
     """
     upright, stored = sizes
-    # Some tools annotate what is stored, others what a viewer shows: the size tells which.
+    # Some tools annotate the stored image, others the one a viewer shows: the size tells which.
     turned = stored != upright and (annotation.width, annotation.height) == stored
     size = stored if turned else upright
     faults, empty = [*_check_size(size, annotation)], []
@@ -93,7 +93,7 @@ def make_record(
 
 def _check_size(size: Size, annotation: Annotation) -> Iterator[str]:
     width, height = annotation.width, annotation.height
-    # 0 is not given
+    # 0 means that no size is given.
     if (width and width != size[0]) or (height and height != size[1]):
         yield (
             f"its size is {width:g}x{height:g} but the upright image (EXIF orientation "

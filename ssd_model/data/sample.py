@@ -1,4 +1,4 @@
-"""Draws the records of a limited run from the whole list."""
+"""Draw the records of a limited run from the whole list."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -13,13 +13,13 @@ def draw_sample(
     limit: int | None,
     seed: int | Sequence[int],
 ) -> list:
-    """Return `limit` items drawn at random, in their own order; all, if there are no more.
+    """Return `limit` items drawn at random, in their own order; all items if there are fewer.
 
-    Lists are often sorted by class, so their first items would not do. Each class, the rarest
-    first, is in the sample as long as there is room.
+    Lists are often sorted by class, so the first items would not do. Classes are added to the
+    sample, the rarest first, while there is room.
 
     Args:
-        classes: those on each item.
+        classes: the classes on each item.
     """
     if limit is None or limit >= len(items):
         return list(items)

@@ -1,4 +1,4 @@
-"""Makes records of what a data folder offers: draws a sample, checks images and boxes."""
+"""Make records from a data folder: draw a sample, check images and boxes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -15,11 +15,11 @@ from ssd_model.data.source import BACKGROUND, SPLITS, Entry, Source
 from ssd_model.data.text import fold, listed
 
 MOST_EMPTY = 0.5
-"""Share of a split's boxes that may be empty: above it they are no stray clicks."""
+"""Share of a split's boxes that may be empty: if there are more, they are not stray clicks."""
 
 MOST_OUTSIDE, FAR, FEW = 0.25, 0.1, 20
-"""Share of a split's boxes that may reach over the edge by more than FAR of a side: above it, and
-with no FEW boxes, they are not what they are taken for."""
+"""Share of a split's boxes that may extend beyond the edge by more than FAR of a side: if there are
+more, and at least FEW boxes in all, the boxes have another format."""
 
 
 @dataclass
@@ -28,7 +28,7 @@ class _Read:
 
     annotations: dict[Entry, Annotation] = field(default_factory=dict)
     wrong: dict[Entry, list[str]] = field(default_factory=dict)
-    """With the annotations: they cannot be used."""
+    """Faults of the annotations, which cannot be used."""
     records: dict[Entry, Record] = field(default_factory=dict)
     empty: dict[Entry, list[str]] = field(default_factory=dict)
     """Boxes without an area inside the image."""
@@ -39,10 +39,10 @@ class _Read:
 def scan(
     source: Source, splits: Iterable[str], limit: int | None, seed: int, faults: list[Fault]
 ) -> dict[str, Split]:
-    """Return the asked splits, less what is faulty; adds all that is wrong with them to `faults`.
+    """Return the requested splits without what is faulty, and add all faults to `faults`.
 
     Args:
-        limit: images of each split at most, drawn with `seed` (see `draw_sample`).
+        limit: maximum number of images of each split, drawn with `seed` (see `draw_sample`).
     """
     asked = {name: source.splits[name] for name in splits}
     read = _Read()
@@ -56,7 +56,7 @@ def scan(
     }
     union = _union(chosen)
     for entry, whats in read.wrong.items():
-        # Of a file read for its class names only, all that matters is that it can be read.
+        # A file that is read only for its class names need only be readable.
         if entry in union or entry not in read.annotations:
             faults.extend(Fault(entry.told, what) for what in whats)
     _read_images(list(union), source.validation, classes, read, faults)
@@ -97,7 +97,7 @@ def _collect_classes(annotations: dict[Entry, Annotation], faults: list[Fault]) 
 
 
 def _draw(entries: list[Entry], read: _Read, limit: int | None, seed: list[int]) -> list[Entry]:
-    """A sample with every class that is demanded somewhere: not only difficult, not empty."""
+    """Draw a sample with all classes that have an object that is not difficult and not empty."""
 
     def demanded(entry: Entry) -> set[str]:
         objects = read.annotations[entry].objects if entry in read.annotations else ()
@@ -139,13 +139,16 @@ def _read_images(
 def _judge(
     root: Path, name: str, entries: list[Entry], read: _Read, faults: list[Fault]
 ) -> list[Note]:
-    """Tell the empty boxes and the warnings; too many empty boxes are faults."""
+    """Make notes of empty boxes and warnings; too many empty or outlying boxes are faults."""
     made = [entry for entry in entries if entry in read.records]
     empty = [(entry.told, what) for entry in made for what in read.empty[entry]]
     total = len(empty) + sum(len(read.records[entry].labels) for entry in made)
     if len(empty) > MOST_EMPTY * total:
         faults.extend(Fault(path, what) for path, what in empty)
-        what = f"{len(empty):,} of the {total:,} boxes of {name} are empty: how are they written?"
+        what = (
+            f"{len(empty):,} of the {total:,} boxes of {name} are empty: check how their corners "
+            "are written"
+        )
         faults.append(Fault(root, what))
     if _are_parts(made, read):
         what = "are parts of the image, 0 to 1; VOC and COCO have pixels: multiply by the size"
@@ -153,20 +156,20 @@ def _judge(
     outside = sum(_reaches_out(found, read.records[e]) for e, found in _objects(made, read))
     if total >= FEW and outside > MOST_OUTSIDE * total:
         what = (
-            f"{outside:,} of the {total:,} boxes of {name} reach far over the edge of their image: "
-            "VOC has two corners in pixels, COCO x, y, width and height; correct them"
+            f"{outside:,} of the {total:,} boxes of {name} reach far beyond the edge of their "
+            "image: VOC has two corners in pixels, COCO x, y, width and height; correct them"
         )
         faults.append(Fault(root, what))
     kind = f"boxes of {name} left out, empty or outside the image: {{}} of {total:,}"
     notes = [Note(path, what, kind) for path, what in empty]
-    kind = f"images of {name} read in spite of a warning: {{}}"
+    kind = f"images of {name} read despite a warning: {{}}"
     return notes + [
         Note(entry.image, what, kind) for entry in made for what in read.heard[entry][:1]
     ]
 
 
 def _are_parts(entries: list[Entry], read: _Read) -> bool:
-    """Whether all corners are 1 at most, on images larger than that."""
+    """Whether all corners are at most 1, although the images are larger."""
     sides = [
         (max(found.corners), max(read.records[entry].width, read.records[entry].height))
         for entry, found in _objects(entries, read)
@@ -195,7 +198,7 @@ def _find_shared(source: Source, entries: list[Entry]) -> list[Note]:
 
 
 def _check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
-    """Tell of classes without objects, and of those that may be one and the same."""
+    """Make notes of classes without objects, and of classes that may be one and the same."""
     if not any(len(record.labels) for record in split.records):
         what = f"none of the {len(split.records)} images of {split.name} has an object"
         faults.append(Fault(root, f"{what}; add objects, or raise the limit"))

@@ -1,4 +1,4 @@
-"""What a data folder of either kind offers, and which of its sets are trained and measured on."""
+"""What VOC and COCO folders have in common, and which sets are for training and for testing."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -19,16 +19,16 @@ SPELLINGS = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
-"""What tools call each set."""
+"""The names that tools use for each set."""
 TEST_SHARE = 0.2
-"""Of the images, where the folder itself does not say which to measure on."""
+"""Share of the images to test on, if the folder does not say which ones."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One image of a split, and the file that says what is on it."""
 
-    image: Path | None  # None: `fault` tells why there is none
+    image: Path | None  # if None, `fault` says why
     annotation: Path
     id: int | str | None = None  # of the image in a COCO file
     source: Path | None = field(default=None, compare=False)  # the list that names it
@@ -36,7 +36,7 @@ class Entry:
 
     @property
     def told(self) -> Path:
-        """The file to name when something is wrong: a COCO file has too many images."""
+        """The file to name in messages: the image for COCO, whose file has too many images."""
         return self.image if self.id is not None and self.image else self.annotation
 
 
@@ -47,14 +47,14 @@ class Source(Protocol):
     splits: dict[str, list[Entry]]
     """The entries of each of SPLITS, in the order of the folder's lists, each once."""
     classes: tuple[str, ...] | None
-    """In the order of their labels; None if they are all names in the annotations, sorted."""
+    """Classes in the order of their labels; None for all names in the annotations, sorted."""
     validation: set[Entry]
-    """Those of trainval that the folder's own val set names, where there is a test set as well."""
+    """Entries of trainval that are in the folder's own val set, if there is also a test set."""
     notes: dict[str, list[Note]]
-    """By split."""
+    """Notes by split."""
 
     def read(self, entry: Entry) -> tuple[Annotation | None, list[str]]:
-        """What is on an image, and what is wrong with that; see `read_annotation`."""
+        """Read what is on an image, and its faults; see `read_annotation`."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,15 @@ class Choice:
 
     trainval: tuple[str, ...]
     test: str
-    less: bool = False  # what is measured on is taken out of what is trained on
+    less: bool = False  # whether test images are taken out of trainval
     told: str = ""
-    validation: tuple[str, ...] = ()  # the part of trainval that is for choosing
+    validation: tuple[str, ...] = ()  # the part of trainval for choosing a baseline
 
 
 def choose_sets(found: Collection[str]) -> Choice | str:
-    """Return the sets to train and to measure on, or the name of one that is missing.
+    """Return the sets to train on and to test on, or the name of a set that is missing.
 
-    Without a test set, val is measured on and not trained on.
+    Without a test set, val is used for testing and not for training.
     """
     told = "there is no test set: trained on {}, measured on val"
     val = ("val",) if "val" in found else ()
@@ -91,16 +91,16 @@ def choose_sets(found: Collection[str]) -> Choice | str:
 
 
 def draw_test(items: Sequence[Any]) -> tuple[list, list, str]:
-    """Part all images in two where the folder does not: to train on, to measure on, and a word.
+    """Split all images if the folder does not; return those for training, for testing, and a note.
 
-    The same each time for the same number of images, whatever the seed of the run.
+    The split is the same for the same number of images, whatever the seed of the run.
     """
     order = np.random.default_rng(0).permutation(len(items))
     chosen = set(order[: round(TEST_SHARE * len(items))].tolist())
     trainval = [item for i, item in enumerate(items) if i not in chosen]
     test = [item for i, item in enumerate(items) if i in chosen]
     told = (
-        f"no list says what to measure on: {len(test):,} of the {len(items):,} images, drawn at "
-        "random, are the test set; if some are nearly alike, write lists of your own"
+        f"no list says which images to test on: {len(test):,} of the {len(items):,} images, drawn "
+        "at random, are the test set; if some are near-duplicates, write your own lists"
     )
     return trainval, test, told

@@ -1,4 +1,4 @@
-"""Reads the lists of a Pascal VOC folder, its class list and its annotations."""
+"""Read the lists of a Pascal VOC folder, its class list and its annotations."""
 
 import os
 import re
@@ -25,19 +25,19 @@ from ssd_model.data.text import class_name, shorten, why_no_class
 
 MAX_BYTES = 50_000_000  # of an image set: a million ids
 LABEL_LISTS = ("label_list", "label_list.txt")
-# The per-class sets of VOC have a second column.
+# VOC's lists for single classes have a second column.
 FLAG = re.compile(r"[ \t]+(-1|0|1)$")
 # A line of the original's lists, and of PaddleDetection's
 PAIR = re.compile(r"(.+?\.(?:jpg|jpeg|jfif|png|bmp))[ \t]+(.+\.xml)", re.IGNORECASE)
 
 Sets = dict[str, Callable[[list[Note]], list[Entry]]]
-"""What gives the entries of a set, by its name; it adds to the notes."""
+"""Functions that return the entries of a set and add to the notes, by the set's name."""
 
 
 class VocFolder:
-    """A `Source`: a VOC folder, a VOCdevkit, or images that lie beside their annotations.
+    """A `Source` for a VOC folder, a VOCdevkit, or images beside their annotations.
 
-    Adds what is wrong with the lists to `faults`.
+    Adds the lists' faults to `faults`.
     """
 
     def __init__(self, root: Path, parts: list[Part], faults: list[Fault]) -> None:
@@ -56,7 +56,7 @@ class VocFolder:
             self.classes = read_label_list(root, faults)
 
     def read(self, entry: Entry) -> tuple[Annotation | None, list[str]]:
-        """What is on an image, and what is wrong with that."""
+        """Read what is on an image, and its faults."""
         return read_annotation(entry.annotation)
 
     def _make_splits(self, parts: list[Part]) -> dict[str, list[Entry]]:
@@ -65,7 +65,7 @@ class VocFolder:
             groups = [(self.root, self._folder_sets(parts))]
         else:
             groups = [self._list_sets(part) for part in parts]
-            if groups[0][0] == self.root:  # lists that tell where each image lies
+            if groups[0][0] == self.root:  # these lists say where each image is
                 groups = groups[:1]
         if not any(sets for _, sets in groups):
             splits = self._draw(parts)
@@ -73,12 +73,12 @@ class VocFolder:
             splits = self._choose(groups, "" if parts[0].set else ".txt")
         for name, entries in splits.items():
             if not entries and len(self._faults) == known:
-                what = f"the {name} split has no image id; add ids, one a line"
+                what = f"the {name} split has no image id; add ids, one per line"
                 self._faults.append(Fault(groups[0][0], what))
         return splits
 
     def _choose(self, groups: list[tuple[Path, Sets]], suffix: str) -> dict[str, list[Entry]]:
-        """trainval is that of all parts; test is that of the first, VOC2007 if it is there."""
+        """Take trainval from all parts, and test from the first: VOC2007, if there is one."""
         splits: dict[str, list[Entry]] = {name: [] for name in SPLITS}
         for i, (where, sets) in enumerate(groups):
             choice = choose_sets([*sets, "test"] if i else sets)
@@ -108,12 +108,12 @@ class VocFolder:
         notes.insert(0, Note(self.root, told))
         return {"trainval": trainval, "test": test}
 
-    # Sets: a list of images each, or a folder each
+    # Sets: each is a list of images, or a folder.
 
     def _list_sets(self, part: Part) -> tuple[Path, Sets]:
-        """The first folder with lists in it, and its sets."""
+        """Find the first folder with lists in it, and its sets."""
         for folder in part.lists:
-            for pattern in ("{}.txt", "{}_list.txt", "[!.]*_{}.txt"):  # VoTT has one a class
+            for pattern in ("{}.txt", "{}_list.txt", "[!.]*_{}.txt"):  # VoTT has one per class
                 sets: Sets = {}
                 for name, spellings in SPELLINGS.items():
                     found = (sorted(folder.glob(pattern.format(each))) for each in spellings)
@@ -127,7 +127,7 @@ class VocFolder:
         return {part.set: partial(self._annotated, part) for part in parts}
 
     def _annotated(self, part: Part, notes: list[Note]) -> list[Entry]:
-        """All images that have an annotation; the others are told."""
+        """List all images that have an annotation; the others become notes."""
         entries = []
         for path in self._annotations.all(part.annotations):
             name = path.relative_to(part.annotations).with_suffix("").as_posix()
@@ -153,13 +153,11 @@ class VocFolder:
             for entry in filter(None, found):
                 if entry in entries and len(sources) == 1:
                     what = f"{(entry.image or entry.annotation).name} is listed again"
-                    notes.append(
-                        Note(source, what, "lines that name an image again, and count once: {}")
-                    )
+                    notes.append(Note(source, what, "lines that repeat an image, counted once: {}"))
                 entries[entry] = None
         return list(entries)
 
-    # Lines: which files they mean
+    # Lines: which files they mean.
 
     def _read_line(
         self, part: Part, source: Path, line: str, known: set[str], flagged: bool
@@ -179,7 +177,7 @@ class VocFolder:
                 names = f"{images[0].name}, or {others[0].name} and a flag"
                 return self._refuse(source, f"line {shorten(line)!r} may mean {names}; rename one")
             if not images and bare in known and not flagged:
-                what = f"no image of this name, and {shorten(bare)!r} has a line of its own"
+                what = f"no image of this name, and {shorten(bare)!r} has its own line"
                 return self._refuse(source, f"line {shorten(line)!r}: {what}; correct it")
             if not images:
                 name, images = bare, others
@@ -195,19 +193,19 @@ class VocFolder:
         return Entry(path, annotation, None, source, fault) if inside else None
 
     def _locate(self, part: Part, name: str) -> list[Path]:
-        """The images that an id may mean; with a folder in front, from further up too."""
+        """Find the images that an id may mean; if it names a folder, search further up, too."""
         bases = (part.images, part.folder, self.root) if "/" in name else (part.images,)
         return self._find(self._images, name, bases)
 
     def _find(self, finder: Finder, name: str, bases: Iterable[Path]) -> list[Path]:
-        """The files of a name in the first folder that has any, or of the longest of its ends."""
+        """Find files by the longest end of a name that any folder has, in the first such folder."""
         tried = (finder.find(base, end) for end in ends(name) for base in dict.fromkeys(bases))
         return next(filter(None, tried), [])
 
     def _pick(
         self, part: Part, name: str, images: list[Path], base: Path | None = None
     ) -> tuple[Path | None, Fault | None]:
-        """The only image, or what is wrong."""
+        """Take the only image, or return a fault."""
         wanted = (base or part.images) / name
         if len(images) == 1:
             faults: list[Fault] = []
@@ -221,7 +219,7 @@ class VocFolder:
     def _make(
         self, part: Part, image: Path | None, name: str, source: Path, fault: Fault | None
     ) -> Entry | None:
-        """The entry with its annotation: of the same name, or with .xml behind the whole of it."""
+        """Make an entry; its annotation has the image's name without, or else with, the suffix."""
         if image:
             part = next((each for each in self._parts if image.is_relative_to(each.images)), part)
         if image and image.is_relative_to(part.images):
@@ -249,7 +247,7 @@ class VocFolder:
 
 
 def read_label_list(root: Path, faults: list[Fault]) -> tuple[str, ...] | None:
-    """Return the classes of `root`/label_list without background, None if it names none."""
+    """Return the classes in `root`/label_list without the background; None if it names none."""
     path = next((root / name for name in LABEL_LISTS if os.path.lexists(root / name)), None)
     if path is None:
         return None
@@ -258,12 +256,12 @@ def read_label_list(root: Path, faults: list[Fault]) -> tuple[str, ...] | None:
     if names[:1] == [BACKGROUND]:
         names = names[1:]
     if not names and len(faults) == known:
-        faults.append(Fault(path, "no class in it; write one a line or remove the file"))
+        faults.append(Fault(path, "it names no class; write one per line, or remove the file"))
     for name, count in Counter(names).items():
         if why := why_no_class(name):
             faults.append(Fault(path, f"class {shorten(name)!r} {why}"))
         if count > 1:
-            faults.append(Fault(path, f"class {name!r} is there {count} times; keep one"))
+            faults.append(Fault(path, f"class {name!r} occurs {count} times; keep one"))
     if BACKGROUND in names:
         faults.append(Fault(path, f"{BACKGROUND!r} may only be the first line"))
     return tuple(names) or None

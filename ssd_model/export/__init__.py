@@ -1,4 +1,4 @@
-"""What leaves the building. Importing it sets Paddle up: see `ssd_model.runtime`."""
+"""Export networks to other formats. Importing it sets Paddle up: see `ssd_model.runtime`."""
 
 from ssd_model import runtime
 

@@ -1,7 +1,7 @@
 """Detect objects in photographs with a saved model: `make detect`.
 
-As the original's infer.py it draws what it finds into copies; it takes folders, and lists all
-detections in detections.csv and detections.json besides.
+Like the original's infer.py, it draws its detections into copies of the images. It also accepts
+folders, and lists all detections in detections.csv and detections.json.
 """
 
 import argparse
@@ -36,15 +36,15 @@ COLUMNS = ("image", "class", "score", *CORNERS)
 
 
 class DetectError(ValueError):
-    """Nothing to detect in, or nowhere to write to."""
+    """There are no images to detect in, or the copies cannot be written."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in one image."""
+    """The detections in one image."""
 
     image: str
-    """Its path within the folder."""
+    """The image's path within the folder."""
     size: tuple[int, int]
     """Width and height in pixels, upright."""
     boxes: np.ndarray
@@ -53,14 +53,14 @@ class Found:
 
 @dataclass
 class Findings:
-    """What was found in all images."""
+    """The detections in all images."""
 
     found: list[Found] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
-    """By image, why."""
+    """Images that cannot be read, and why."""
 
     def rows(self, classes: Sequence[str]) -> Iterator[dict[str, object]]:
-        """One row a detection, by `COLUMNS`."""
+        """Yield a row for each detection, by `COLUMNS`."""
         for found in self.found:
             for label, score, *corners in found.boxes.tolist():
                 named = {"image": found.image, "class": classes[int(label) - 1]}
@@ -68,7 +68,7 @@ class Findings:
                 yield {**named, "score": round(score, 4), **pixels}
 
     def content(self, classes: Sequence[str]) -> dict[str, object]:
-        """All of it, for JSON: images without detections, too, and those that cannot be read."""
+        """All findings for JSON, with images that have no detections or cannot be read."""
         by_image: dict[str, list] = {found.image: [] for found in self.found}
         for row in self.rows(classes):
             by_image[row.pop("image")].append(row)
@@ -84,24 +84,24 @@ class Findings:
         return {"images": images, "unreadable": self.unreadable}
 
     def faults(self) -> str:
-        """The first of the images that cannot be read, one a line, and why."""
+        """List the first images that cannot be read, one per line, and why."""
         lines = [f"  {name}: {why}" for name, why in self.unreadable.items()][:SHOWN]
         more = len(self.unreadable) - len(lines)
         return "\n".join(lines + [f"  and {more} more"] * (more > 0))
 
 
 def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> Findings:
-    """Detect in an image or in all images of a folder, and write copies and tables.
+    """Detect objects in an image or in all images of a folder, and write copies and tables.
 
     Args:
-        images: a file, or a folder with whatever folders are in it.
-        prefix: of a model saved with its classes.
-        output: a folder; it gets a copy of each image, under its name, with the boxes drawn in,
-            and the two tables.
-        threshold: the least score, in 0..1.
+        images: an image file, or a folder, whose subfolders are included.
+        prefix: the prefix of a model saved with its classes.
+        output: a folder for the two tables and for a copy of each image, under the same name, with
+            the boxes drawn in.
+        threshold: the lowest score to report, in 0..1.
 
     Raises:
-        DetectError: there is no image, none can be read, or a copy would overwrite an image.
+        DetectError: there is no image, no image can be read, or a copy would overwrite an image.
         ModelError: see `read_description`.
     """
     if not 0 <= threshold <= 1:
@@ -139,12 +139,12 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
 
 
 def find_images(images: Path, output: Path) -> tuple[Path, list[Path]]:
-    """The folder of what is to be detected in, and its images in order.
+    """Find the images to detect in: their folder, and the images in order.
 
-    Hidden files are passed over, and so is `output` inside the folder: copies of an earlier run.
+    Hidden files are skipped, and so is an `output` inside the folder, with an earlier run's copies.
 
     Raises:
-        DetectError: there is none, or a copy would overwrite one.
+        DetectError: there is no image, or a copy would overwrite an image.
     """
     if images.is_file():
         folder, paths = images.parent, [images]
@@ -173,7 +173,7 @@ def _is_image(path: Path, folder: Path) -> bool:
 
 
 def _open(path: Path, image_size: int) -> tuple[Image.Image, np.ndarray] | DataError:
-    """An image upright, and as the network takes it; or what is wrong with it."""
+    """Open an image, upright, and as the network's input; or return what is wrong with it."""
     try:
         image = open_image(path)
     except DataError as error:
@@ -182,10 +182,10 @@ def _open(path: Path, image_size: int) -> tuple[Image.Image, np.ndarray] | DataE
 
 
 def _run(engine: Engine, images: list[np.ndarray], size: int) -> list[np.ndarray]:
-    """Detections [K, 6] of each image, the best first, from a batch filled up to its size."""
+    """Detect in a batch, filled up to its size: [K, 6] for each image, the best first."""
     if not images:
         return []
-    # An engine makes itself ready for each size of batch anew.
+    # An engine prepares itself anew for each batch size.
     filled = images + [np.zeros_like(images[0])] * (size - len(images))
     detections, counts = engine(np.stack(filled))
     parts = np.split(detections, np.cumsum(counts)[:-1])[: len(images)]
@@ -209,12 +209,12 @@ def _write_csv(path: Path, rows: Sequence[dict[str, object]]) -> None:
 
 
 def _shown(path: Path) -> str:
-    """A path as text, also where some of its bytes are none."""
+    """A path as text, even if some of its bytes are not valid text."""
     return path.as_posix().encode("utf-8", "backslashreplace").decode()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Detect, say what was found, and return the exit status."""
+    """Run the command line: detect, print a summary, and return the exit status."""
     parser = argparse.ArgumentParser(description="Detect objects in photographs.")
     parser.add_argument("images", type=Path, help="an image, or a folder of images")
     parser.add_argument("--model", type=Path, required=True, help="prefix of a saved model's files")

@@ -1,4 +1,4 @@
-"""Boxes drawn into an image, with names in any script."""
+"""Draw boxes into an image, with names in any script."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#f
 
 
 def draw_boxes(image: Image.Image, boxes: np.ndarray, classes: Sequence[str]) -> Image.Image:
-    """A copy of an image with boxes, names and scores.
+    """Draw boxes, names and scores into a copy of an image.
 
-    Lines and letters grow with the image, so that they can be read when it is shown in a window.
+    Lines and letters scale with the image, so that they can be read when it is shown in a window.
 
     Args:
         boxes: [K, 6] label (from 1), score, xmin, ymin, xmax, ymax in pixels; the best first.
     """
     image = image.copy()
     draw, side = ImageDraw.Draw(image), max(image.size)
-    # The best last, on top of the others; and the names on top of all boxes
+    # The best last, on top of the others; then the names, on top of all boxes.
     boxes = boxes[::-1]
     colours = [COLOURS[(int(label) - 1) % len(COLOURS)] for label in boxes[:, 0]]
     for (_, _, *corners), colour in zip(boxes, colours, strict=True):
@@ -31,7 +31,7 @@ def draw_boxes(image: Image.Image, boxes: np.ndarray, classes: Sequence[str]) ->
         fonts = [ImageFont.truetype(path, size) for _, path in pieces]
         widths = [font.getlength(text) for (text, _), font in zip(pieces, fonts, strict=True)]
         above, below = np.max([font.getmetrics() for font in fonts], axis=0)
-        # Above the box, or inside where there is no room
+        # Above the box, or inside it if there is no room.
         x = max(0, min(left, image.width - sum(widths)))
         y = top if top < above + below else top - above - below
         draw.rectangle((x, y, x + sum(widths), y + above + below), fill=colour)

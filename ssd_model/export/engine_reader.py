@@ -1,4 +1,4 @@
-"""Evaluate what another engine computes."""
+"""Evaluate a network that another engine runs."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from ssd_model.export.onnx_model import suppression_inputs
 
 
 def engine_reader(engine: Engine, reader: Reader, program: Program) -> Iterator[dict]:
-    """Batches for `evaluate`, in which an engine has done all up to the boxes and scores.
+    """Yield batches for `evaluate` in which an engine has computed the boxes and scores.
 
     Args:
-        engine: runs an ONNX file of `export_onnx`.
-        reader: batches by Variable name.
-        program: the eval Program; only what follows the boxes and scores is run of it.
+        engine: runs an ONNX file written by `export_onnx`.
+        reader: yields batches by Variable name.
+        program: the eval Program, of which only the part behind boxes and scores is run.
     """
     names = suppression_inputs(program)
     for feed in feeds(reader):

@@ -1,4 +1,4 @@
-"""Paddle's own format for a network that only predicts."""
+"""Save a network in Paddle's own format for inference."""
 
 import hashlib
 import json
@@ -15,21 +15,21 @@ from ssd_model.place import default_place
 
 FILES = (".pdmodel", ".pdiparams")
 DESCRIPTION = ".classes.json"
-"""End of the file beside a model that names its classes."""
+"""The ending of the file beside a model that names its classes."""
 
 
 class ModelError(ValueError):
-    """A saved model that cannot be used."""
+    """A saved model cannot be used."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a saved model does not say about itself."""
+    """Facts about a saved model that its files do not hold."""
 
     classes: tuple[str, ...]
-    """Without the background."""
+    """The class names, without the background."""
     image_size: int
-    """Side of its input in pixels."""
+    """The side of its input in pixels."""
 
 
 def save_inference_model(
@@ -40,17 +40,17 @@ def save_inference_model(
     scope: Scope,
     classes: Sequence[str] | None = None,
 ) -> int:
-    """Write what is needed to go from `image` to `outputs`, as `fluid.io.save_inference_model`.
+    """Save the part from `image` to `outputs`, like `fluid.io.save_inference_model`.
 
     Args:
         prefix: the files are `prefix`.pdmodel and `prefix`.pdiparams.
-        classes: names without the background, kept in `prefix`.classes.json for `make detect`.
+        classes: names without the background, saved in `prefix`.classes.json for `make detect`.
 
     Returns:
-        Bytes of the model's two files.
+        The size of the model's two files in bytes.
     """
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    # The training kernels' choice would be written into the model; the predictor makes its own.
+    # The choice of training kernels would be saved in the model; the predictor makes its own.
     program = kernels.without_onednn(program)
     block = program.global_block()
     with paddle.static.scope_guard(scope):
@@ -70,7 +70,7 @@ def save_inference_model(
 
 
 def read_description(prefix: Path) -> Description:
-    """The classes of a saved model and the size of its input.
+    """Read the classes of a saved model and the size of its input.
 
     Raises:
         ModelError: the model or its description is missing, or they do not belong together.
@@ -97,7 +97,7 @@ def read_description(prefix: Path) -> Description:
 
 
 def _checksum(prefix: Path) -> str:
-    """SHA-256 of a model's files."""
+    """Compute the SHA-256 of a model's files."""
     digest = hashlib.sha256()
     for end in FILES:
         digest.update(Path(f"{prefix}{end}").read_bytes())
@@ -105,9 +105,9 @@ def _checksum(prefix: Path) -> str:
 
 
 def _forget_call_stacks(model: Path) -> None:
-    """Take out of a saved model where in this process, on this machine, its operators were made.
+    """Remove from a saved model the call stacks that show where its operators were made.
 
-    Who gets the model has no use for these paths, and the file's size would depend on them.
+    Users of the model have no use for these paths, and the file's size would depend on them.
     """
     program = Program.parse_from_string(model.read_bytes())
     for block in program.blocks:

@@ -1,20 +1,18 @@
-"""The detector for ncnn, an engine for boards and phones. `make engines` installs what it takes."""
+"""Export the detector to ncnn, an engine for boards and phones; `make engines` installs it."""
 
-import shutil
-import subprocess
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import onnx
 
+from ssd_model.export.conversion import convert
 from ssd_model.export.onnx_metadata import read_metadata
 from ssd_model.files import write_file, write_json
 
 
 def is_installed() -> bool:
-    """Whether ncnn and its converter, pnnx, are here."""
+    """Whether ncnn and its converter, pnnx, are installed."""
     return all(find_spec(name) for name in ("ncnn", "pnnx"))
 
 
@@ -24,32 +22,25 @@ def export_ncnn(path: Path, target: Path) -> int:
     The blob `in0` is the image, `out0` the boxes [P, 4], `out1` the scores [C, P].
 
     Args:
-        path: of `export_onnx`, without suppression.
-        target: the file of the layers, `x.ncnn.param`; beside it will lie the weights,
-            `x.ncnn.bin`, and the ONNX file's metadata, `x.ncnn.json`.
+        path: an ONNX file written by `export_onnx`, without suppression.
+        target: the file for the layers, `x.ncnn.param`; the weights, `x.ncnn.bin`, and the ONNX
+            file's metadata, `x.ncnn.json`, are written beside it.
 
     Returns:
-        Bytes of the layers and the weights.
+        The size of the layers and the weights in bytes.
 
     Raises:
-        RuntimeError: pnnx failed; the message is its last words.
+        RuntimeError: pnnx failed; the message is the end of its output.
     """
     (image,) = onnx.load(path).graph.input
     sides = [dim.dim_value for dim in image.type.tensor_type.shape.dim[1:]]
-    # The package's own module would import torch, which the program beside it does not need.
+    # The package's Python module would import torch, which its program does not need.
     (package,) = find_spec("pnnx").submodule_search_locations
     program = Path(package) / ("pnnx.exe" if sys.platform == "win32" else "pnnx")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "model.onnx"  # beside which pnnx writes eight files
-        shutil.copyfile(path, copy)
-        shape = ",".join(map(str, [1, *sides]))
-        # Half precision, its default, moves scores by a thousandth.
-        command = [program, copy, f"inputshape=[{shape}]", "fp16=0"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        parts = [copy.with_suffix(f".ncnn.{end}") for end in ("param", "bin")]
-        if done.returncode or not all(part.exists() for part in parts):
-            raise RuntimeError(f"pnnx failed on {path}: {(done.stdout + done.stderr)[-2000:]}")
-        contents = [part.read_bytes() for part in parts]
+    shape = ",".join(map(str, [1, *sides]))
+    # Half precision, its default, changes scores by a thousandth.
+    command = [program, "model.onnx", f"inputshape=[{shape}]", "fp16=0"]
+    contents = convert(path, command, "model.ncnn.param", "model.ncnn.bin")
     for end, content in zip((".param", ".bin"), contents, strict=True):
         write_file(target.with_suffix(end), content)
     write_json(target.with_suffix(".json"), read_metadata(path))

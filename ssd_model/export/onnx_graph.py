@@ -1,4 +1,4 @@
-"""An ONNX model in the making: nodes, and the constants that they read."""
+"""Build an ONNX model from nodes and the constants that they read."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,14 +8,14 @@ import onnx
 from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 
 OPSET = 13
-"""Of ONNX: old enough for every engine, and the first with a scale for each channel."""
+"""ONNX's operator set: old enough for every engine, and the first with a scale per channel."""
 
 
 class Graph:
     """Nodes in order, and constants by name.
 
     Args:
-        names: what some inputs and outputs of nodes are to be called instead.
+        names: new names for some inputs and outputs of nodes.
     """
 
     def __init__(self, names: dict[str, str] | None = None):
@@ -24,13 +24,13 @@ class Graph:
         self.names = names or {}
 
     def add(self, kind: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
-        """Append a node; the name of its first output comes back."""
+        """Append a node, and return the name of its first output."""
         sides = ([self.names.get(name, name) for name in side] for side in (inputs, outputs))
         self.nodes.append(helper.make_node(kind, *sides, outputs[0], **attributes))
         return outputs[0]
 
     def constant(self, name: str, value: Any) -> str:
-        """Keep an array or integers; the name comes back. What no node reads is left out."""
+        """Keep an array or integers, and return the name; unread constants are left out."""
         self.constants[name] = np.asarray(value)
         return name
 
@@ -40,10 +40,10 @@ class Graph:
         outputs: Sequence[ValueInfoProto],
         metadata: dict[str, str] | None = None,
     ) -> onnx.ModelProto:
-        """The whole, of the oldest format that knows `OPSET`.
+        """Make the model, in the oldest format that supports `OPSET`.
 
         Raises:
-            onnx.checker.ValidationError, onnx.shape_inference.InferenceError: it is no valid ONNX.
+            onnx.checker.ValidationError, onnx.shape_inference.InferenceError: it is not valid ONNX.
         """
         read = {name for node in self.nodes for name in node.input}
         constants = [
@@ -61,7 +61,7 @@ class Graph:
 
 
 def declare(name: str, shape: Sequence[int], kind: int = TensorProto.FLOAT) -> ValueInfoProto:
-    """An input or output of a model; the batch, -1, is called N.
+    """Declare an input or output of a model; the batch, -1, is called N.
 
     Raises:
         ValueError: another dimension varies, too.

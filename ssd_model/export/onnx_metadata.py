@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, so that whoever finds it can use it."""
+"""Metadata that make an ONNX file usable without its source."""
 
 import json
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ PRIORS = ("min_sizes", "max_sizes", "aspect_ratios", "flip", "clip", "offset", "
 def metadata(
     program: Program, image: Variable, classes: Sequence[str] | None = None
 ) -> dict[str, str]:
-    """Facts about a detector, JSON by name.
+    """Collect facts about a detector, as JSON by name.
 
     Args:
         program: the eval Program.
-        classes: their names, without the background.
+        classes: the class names, without the background.
 
     Returns:
-        preprocessing: how `preprocess` makes the input; suppression: what comes after boxes and
-        scores; priors: how those of each map were laid out; classes, if given: by label, the
-        background first.
+        preprocessing: how `preprocess` makes the input; suppression: what follows the boxes and
+        scores; priors: how those of each map are laid out; classes, if given: names in the order
+        of their labels, the background first.
 
     Raises:
-        ValueError: not as many names as the network has classes.
+        ValueError: the number of names is not the network's number of classes.
     """
     block = program.global_block()
     (nms,) = (op for op in block.ops if op.type == "multiclass_nms3")
@@ -65,12 +65,12 @@ def metadata(
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What `metadata` wrote into an ONNX file."""
+    """Read what `metadata` wrote into an ONNX file."""
     return {fact.key: json.loads(fact.value) for fact in onnx.load(path).metadata_props}
 
 
 def _attributes(op: Operator, names: Sequence[str]) -> dict:
-    """Attributes of an operator; float32 numbers as people write them."""
+    """Attributes of an operator, with float32 numbers as people write them."""
     return {name: _short(op.attr(name)) for name in names}
 
 

@@ -1,4 +1,4 @@
-"""The detector for other engines: an ONNX file that ends in boxes and scores, or in detections."""
+"""Export the detector as an ONNX file that ends in boxes and scores, or in detections."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,23 +26,23 @@ def export_onnx(
     classes: Sequence[str] | None = None,
     suppression: bool = False,
 ) -> int:
-    """Write a network as ONNX, up to what non-maximum suppression takes, or to what it gives.
+    """Write a network as ONNX, without or with non-maximum suppression.
 
-    The file's input is `image` [N, 3, S, S]; its outputs are `boxes` [N, P, 4], normalised, and
-    `scores` [N, C, P] in 0..1, the background's first, as ONNX's own NonMaxSuppression takes
-    them. How to prepare an image, and what else one must know, is in the file: see `metadata`.
+    The file's input is `image` [N, 3, S, S]. Its outputs are `boxes` [N, P, 4], normalised, and
+    `scores` [N, C, P] in 0..1, the background's first, as ONNX's own NonMaxSuppression needs them.
+    The file says how to prepare an image and what else one must know: see `metadata`.
 
     Args:
-        program: the eval Program, pruned or not.
-        detector: as it was built.
-        classes: their names, without the background, for the metadata.
-        suppression: the outputs are `detections` [N, K, 6] and `counts` [N]: see `suppress`.
+        program: the eval Program, pruned or unpruned.
+        detector: the detector as it was built.
+        classes: the class names, without the background, for the metadata.
+        suppression: make the outputs `detections` [N, K, 6] and `counts` [N]: see `suppress`.
 
     Returns:
-        Bytes of the file.
+        The size of the file in bytes.
 
     Raises:
-        ValueError: there is an operator that ONNX export does not know, or not a name for each
+        ValueError: ONNX export does not know one of the operators, or there is not a name for each
             class.
     """
     image, facts = detector.image, metadata(program, detector.image, classes)
@@ -59,7 +59,7 @@ def export_onnx(
 
 
 def suppression_inputs(program: Program) -> tuple[str, str]:
-    """Names of the boxes and the scores in an eval Program: what an ONNX file computes."""
+    """Get the names of the boxes and scores in an eval Program, which an ONNX file computes."""
     nms = _suppression(program)
     return nms.input("BBoxes")[0], nms.input("Scores")[0]
 
@@ -72,7 +72,7 @@ def _suppression(program: Program) -> Operator:
 def end_in_boxes(
     program: Program, detector: Detector, scope
 ) -> tuple[Program, tuple[Variable, Variable]]:
-    """A copy of an eval Program with its priors as constants, and its boxes and scores."""
+    """Copy an eval Program with its priors as constants; return it with its boxes and scores."""
     priors = prior_boxes(program, detector.image, scope)
     program = program.clone()
     block = program.global_block()
@@ -83,7 +83,7 @@ def end_in_boxes(
 
 
 def prior_boxes(program: Program, image: Variable, scope) -> list[np.ndarray]:
-    """The priors of an eval Program and their variances, [P, 4] each."""
+    """Compute the priors of an eval Program and their variances, [P, 4] each."""
     (coder,) = (op for op in program.global_block().ops if op.type == "box_coder")
     return paddle.static.Executor(default_place()).run(
         program,

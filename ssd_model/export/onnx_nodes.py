@@ -1,4 +1,4 @@
-"""A static Program's operators as ONNX nodes, one for one."""
+"""Convert a static Program's operators to ONNX nodes, one by one."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,13 +17,13 @@ Node = Callable[[Graph, Operator], None]
 def convert(
     graph: Graph, program: Program, inputs: Iterable[str], outputs: Iterable[str], scope
 ) -> None:
-    """Append what leads from some Variables of a Program to others; parameters are constants.
+    """Append the nodes that lead from some Variables of a Program to others.
 
     Args:
-        inputs, outputs: names of the Variables.
+        inputs, outputs: names of the Variables; parameters become constants.
 
     Raises:
-        ValueError: an operator, or something that it is asked to do, is not known here.
+        ValueError: an operator, or one of its settings, is not known here.
     """
     block, wanted, ops = program.global_block(), set(outputs), []
     for op in reversed(block.ops):
@@ -49,20 +49,20 @@ def _refuse(op: Operator, what: str, condition: bool = True) -> None:
 
 
 def _only(op: Operator, attribute: str, *values: Any) -> None:
-    """Refuse what an attribute may say in Paddle and not in ONNX."""
+    """Refuse values of an attribute that Paddle allows and ONNX does not."""
     value = op.attr(attribute)
     _refuse(op, f"with {attribute} {value}", value not in values)
 
 
 def _read(op: Operator, *slots: str) -> list[str]:
-    """Names of what an operator reads, from the slots that its node has a place for, in order."""
+    """Names of an operator's inputs in the slots that its node supports, in order."""
     for slot in op.input_names:
         _refuse(op, f"with a {slot}", bool(op.input(slot)) and slot not in slots)
     return [name for slot in slots for name in op.input(slot)]
 
 
 def _renamed(kind: str, *attributes: str) -> Node:
-    """A node that needs no more than another name; its attributes are called as in Paddle."""
+    """A converter that only changes the operator's name; attributes are named as in Paddle."""
 
     def node(graph: Graph, op: Operator) -> None:
         values = {name: op.attr(name) for name in attributes}
@@ -75,10 +75,14 @@ def _elementwise(kind: str) -> Node:
     def node(graph: Graph, op: Operator) -> None:
         x, y = _read(op, "X", "Y")
         axis, shape = op.attr("axis"), op.block.var(y).shape
-        # ONNX aligns the last axes; Paddle can align from another, as with a convolution's bias.
+        # ONNX aligns the last axes; Paddle can align others, as for a convolution's bias.
         behind = len(op.block.var(x).shape) - axis - len(shape) if axis >= 0 else 0
         if behind:
-            _refuse(op, f"along axis {axis} of what is no parameter", y not in graph.constants)
+            _refuse(
+                op,
+                f"along axis {axis} of something that is not a parameter",
+                y not in graph.constants,
+            )
             column = graph.constants[y].reshape(*shape, *[1] * behind)
             y = graph.constant(f"{y}.axis{axis}", column)
         graph.add(kind, [x, y], op.output("Out")[0])
@@ -152,7 +156,7 @@ def _hard_sigmoid(graph: Graph, op: Operator) -> None:
 
 
 def _hard_swish(graph: Graph, op: Operator) -> None:
-    # Paddle's operator has no other threshold, scale or offset: x * clip(x + 3, 0, 6) / 6.
+    # In Paddle's operator, threshold, scale and offset are fixed: x * clip(x + 3, 0, 6) / 6.
     (x,), (out,) = _read(op, "X"), op.output("Out")
     gate = graph.add("HardSigmoid", [x], f"{out}.gate", alpha=1 / 6, beta=0.5)
     graph.add("Mul", [x, gate], out)
@@ -181,7 +185,7 @@ def _transpose(graph: Graph, op: Operator) -> None:
 
 def _reshape(graph: Graph, op: Operator) -> None:
     (x,), (out,) = _read(op, "X"), op.output("Out")
-    # As Paddle worked it out: the attribute may say 0, "as before", which confuses converters.
+    # The shape that Paddle inferred; 0 in the attribute ("as before") confuses converters.
     shape = list(op.block.var(out).shape)
     _refuse(op, f"to {shape}, where more than the batch may vary", shape.count(-1) > 1)
     graph.add("Reshape", [x, graph.constant(f"{out}.shape", shape)], out)
@@ -228,4 +232,4 @@ NODES: dict[str, Node] = {
     "slice": _slice,
     "assign_value": _assign_value,
 }
-"""How to append each operator of Paddle."""
+"""The converter for each operator of Paddle."""

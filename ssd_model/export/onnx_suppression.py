@@ -1,4 +1,4 @@
-"""Non-maximum suppression by ONNX's own operator, as Paddle's `multiclass_nms3` does it."""
+"""Do what Paddle's `multiclass_nms3` does with ONNX's own operator for suppression."""
 
 import numpy as np
 from onnx import TensorProto, ValueInfoProto
@@ -8,18 +8,18 @@ from ssd_model.export.onnx_graph import Graph, declare
 
 
 def suppress(graph: Graph, nms: Operator, boxes: str, scores: str) -> list[ValueInfoProto]:
-    """Append what leads from boxes [N, P, 4] and scores [N, C, P] to detections.
+    """Append the nodes that lead from boxes [N, P, 4] and scores [N, C, P] to detections.
 
-    ONNX's operator lists what is left of a whole batch. Here each image gets K rows, as many as
-    it may keep: the best first, then zeros.
+    ONNX's operator lists what is left of a whole batch. Here each image gets K rows, the most
+    that it may keep: the best first, then zeros.
 
     Args:
-        nms: the suppression in Paddle, whose settings are taken.
+        nms: Paddle's suppression, whose settings are used.
         boxes, scores: names in the graph.
 
     Returns:
         The outputs: `detections` [N, K, 6], label, score, xmin, ymin, xmax, ymax; and `counts`
-        [N] int32, the rows of each image that are filled.
+        [N] int32, the number of rows of each image that are filled.
 
     Raises:
         ValueError: `nms_eta` is not 1, or the boxes are not normalised.
@@ -34,12 +34,12 @@ def suppress(graph: Graph, nms: Operator, boxes: str, scores: str) -> list[Value
     add, constant = graph.add, graph.constant
     zero, last = constant("nms.zero", np.float32(0)), constant("nms.last", [2])
 
-    # The background is left out by taking its scores away, so that the labels stay what they are.
+    # Setting the background's scores to 0 leaves it out without changing the labels.
     wanted = np.ones((classes, 1), "float32")
     if nms.attr("background_label") >= 0:
         wanted[nms.attr("background_label")] = 0
     scores = add("Mul", [scores, constant("nms.wanted", wanted)], "nms.foreground")
-    # So are the priors that are not among the first of their class.
+    # The same is done for priors that are not among the first of their class.
     first = add("TopK", [scores, constant("nms.enter", [enter])], "nms.first", "nms.first_places")
     enters = add(
         "GreaterOrEqual", [scores, add("ReduceMin", [first], "nms.least", axes=[2])], "nms.enters"
@@ -52,7 +52,7 @@ def suppress(graph: Graph, nms: Operator, boxes: str, scores: str) -> list[Value
         constant("nms.score", np.float32([nms.attr("score_threshold")])),
     ]
     left = add("NonMaxSuppression", [boxes, scores, *limits], "nms.left")
-    # What is left at its places among zeros, [N, C, P]; an image's best of these are its own.
+    # Put what is left back in its places among zeros, [N, C, P], to find each image's best.
     blank = add("Mul", [scores, zero], "nms.blank")
     values = add("GatherND", [scores, left], "nms.values")
     placed = add("ScatterND", [blank, left, values], "nms.placed")

@@ -1,7 +1,7 @@
-"""Saved models in a process of their own.
+"""Run saved models, each in its own process.
 
-A model beside others in one process shares their threads and memory, and may run several times
-slower than alone; and only a fresh process shows that the files are all that is needed.
+A model that shares a process with others shares their threads and memory, and may run several
+times slower than alone. And only a fresh process shows that nothing but the files is needed.
 """
 
 import argparse
@@ -23,24 +23,24 @@ PACKAGES = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model in a fresh process gave."""
+    """The results of a model in a fresh process."""
 
     outputs: list[np.ndarray]
     milliseconds: list[float]
-    """Of each timed run; one run is one batch."""
+    """The time of each timed run; one run is one batch."""
 
 
 def predict(prefix: Path, image: np.ndarray, runs: int = 0) -> Prediction:
     """Load a saved model in a fresh process and run it.
 
     Args:
-        prefix: of the model's files, for Paddle Inference; or an ONNX file, for ONNX Runtime; or
-            ncnn's `.param`.
+        prefix: the prefix of the model's files, for Paddle Inference; or an ONNX file, for ONNX
+            Runtime; or ncnn's `.param`.
         image: [N, 3, S, S] float32.
         runs: timed runs after the first; none by default.
 
     Raises:
-        RuntimeError: the process failed; the message is its last words.
+        RuntimeError: the process failed; the message quotes the end of its error output.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "image", Path(folder) / "outputs"
@@ -56,11 +56,11 @@ def predict(prefix: Path, image: np.ndarray, runs: int = 0) -> Prediction:
 
 
 def compare_latency(prefixes: dict[str, Path], image: np.ndarray, runs: int, rounds: int) -> dict:
-    """Median milliseconds of several models on one batch, each in processes of its own, in turns.
+    """Compare the median milliseconds of models on one batch, each in its own processes, in turns.
 
     Args:
         image: [N, 3, S, S] float32, the batch.
-        runs: timed runs a process; rounds: processes a model.
+        runs: timed runs per process; rounds: processes per model.
     """
     times: dict[str, list[float]] = {name: [] for name in prefixes}
     for _ in range(rounds):

@@ -1,1 +1,1 @@
-"""Weights as others save them: Paddle 1.x, PaddleClas, PaddleDetection."""
+"""Read weights that others save: Paddle 1.x, PaddleClas, PaddleDetection."""

@@ -1,5 +1,5 @@
-"""The one error of files that hold weights."""
+"""The error that all readers of weights raise."""
 
 
 class WeightsError(ValueError):
-    """A weights file that cannot be read, or does not fit the network."""
+    """A weights file cannot be read, or does not fit the network."""

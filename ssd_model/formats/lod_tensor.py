@@ -1,7 +1,7 @@
-"""Tensors as Paddle 1.x wrote them, and as the operators `save` and `save_combine` still do.
+"""Read tensors in Paddle 1.x's format, which the operators `save` and `save_combine` still write.
 
-Each is a version, levels of detail (none here), a version, a protobuf with type and shape, and its
-numbers. A file holds one tensor, or several one after the other, without their names.
+Each consists of a version, levels of detail (none here), a version, a protobuf with type and
+shape, and its numbers. A file holds one tensor, or several in a row, without their names.
 """
 
 import struct
@@ -37,10 +37,10 @@ def begins_as_tensor(path: Path) -> bool:
 
 
 def read_lod_tensors(path: Path) -> list[np.ndarray]:
-    """All tensors of a file, in its order.
+    """Read all tensors of a file, in its order.
 
     Raises:
-        WeightsError: it ends too early, holds something else, or is above `MAX_BYTES`.
+        WeightsError: the file ends too early, holds something else, or exceeds `MAX_BYTES`.
     """
     size = path.stat().st_size
     if size > MAX_BYTES:
@@ -54,20 +54,20 @@ def read_lod_tensors(path: Path) -> list[np.ndarray]:
             arrays.append(_read_tensor(source))
         except (ValueError, DecodeError) as error:
             raise WeightsError(
-                f"{path} is not whole, or no tensor of Paddle's: number {len(arrays)}, at byte "
+                f"{path} is incomplete, or not a Paddle tensor: number {len(arrays)}, at byte "
                 f"{start:,}: {error}"
             ) from error
     return arrays
 
 
 class _Source:
-    """The bytes of a file, taken piece by piece."""
+    """The bytes of a file, read piece by piece."""
 
     def __init__(self, content: bytes):
         self.content, self.place = content, 0
 
     def skip(self, size: int) -> int:
-        """Go on by so many bytes; the place before them comes back."""
+        """Skip this many bytes, and return the place where they begin."""
         start = self.place
         if not 0 <= size <= len(self.content) - start:
             raise ValueError(f"it ends before {size:,} bytes more")
@@ -75,11 +75,11 @@ class _Source:
         return start
 
     def number(self, form: str) -> int:
-        """The next number, in the form of `struct`."""
+        """Read the next number, in a format of `struct`."""
         return struct.unpack_from(form, self.content, self.skip(struct.calcsize(form)))[0]
 
     def version(self) -> None:
-        """Refuse another version than the only one there ever was."""
+        """Refuse any version but 0, the only one there ever was."""
         version = self.number("<I")
         if version != 0:
             raise ValueError(f"version {version}, where 0 is known")
@@ -100,7 +100,7 @@ def _read_tensor(source: _Source) -> np.ndarray:
         raise ValueError(f"numbers of type {description.data_type} are not known here")
     shape = tuple(description.dims)
     if len(shape) > MAX_AXES or min(shape, default=0) < 0:
-        raise ValueError(f"its shape has {len(shape)} axes, or a side below 0")
+        raise ValueError(f"its shape has {len(shape)} axes, or a negative side")
     dtype = np.dtype(TYPES[description.data_type])
     start = source.skip(prod(shape) * dtype.itemsize)
     return np.frombuffer(source.content, dtype, prod(shape), start).reshape(shape)

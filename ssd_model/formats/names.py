@@ -1,8 +1,8 @@
-"""The names and the input of other MobileNets, turned into those of this network.
+"""Convert the names and input of other MobileNets to those of this network.
 
 PaddleClas (`ppcls/arch/backbone/legendary_models/mobilenet_v1.py`) and PaddleDetection
-(`ppdet/modeling/backbones/mobilenet_v1.py`, `heads/ssd_head.py`) build the same layers under names
-of their own, and so did both when they still made static Programs.
+(`ppdet/modeling/backbones/mobilenet_v1.py`, `heads/ssd_head.py`) build the same layers under other
+names, and used yet others when they still built static Programs.
 """
 
 import re
@@ -21,18 +21,18 @@ FIRST_HEAD, MAPS = 22, 6
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What a file of weights holds, in this network's names."""
+    """The content of a weights file, under this network's names."""
 
     arrays: dict[str, np.ndarray]
     unused: list[str] = field(default_factory=list)
-    """What the file has besides, in its own names."""
+    """Other arrays in the file, by its own names."""
     notes: list[str] = field(default_factory=list)
-    """What was changed on the way, in sentences."""
+    """Sentences on what was changed."""
 
 
 @dataclass(frozen=True)
 class _Input:
-    """What a network was trained to see: (pixel - mean) / deviation, pixels in 0..255."""
+    """The input that a network was trained on: (pixel - mean) / deviation, pixels in 0..255."""
 
     what: str
     rgb: bool
@@ -50,13 +50,13 @@ SSD_RGB = _Input("RGB in -1..1", rgb=True)
 
 
 def rename(arrays: Mapping[str, np.ndarray], own: Collection[str] = ()) -> Pretrained:
-    """Arrays under this network's names, for this network's input: BGR, about -1..1.
+    """Convert arrays to this network's names and input: BGR, about -1..1.
 
-    Those that have the original's names already stay as they are.
+    Arrays that already have the original's names stay unchanged.
 
     Args:
-        own: names of the network's parameters. One that itself has names like those of the others
-            is no MobileNet-SSD, and they are left to it.
+        own: names of the network's parameters. If some of them are names of other MobileNets, the
+            network is not this MobileNet-SSD, and the arrays stay unchanged.
     """
     plain = {name.removeprefix("backbone."): name for name in arrays}
     structured, static = set(_STRUCTURED) & set(plain), set(_STATIC) & set(plain)
@@ -81,9 +81,9 @@ def rename(arrays: Mapping[str, np.ndarray], own: Collection[str] = ()) -> Pretr
 
 
 def _layers() -> Iterator[tuple[str, str, str, str]]:
-    """A layer in PaddleClas's and PaddleDetection's names, static and not, and in ours.
+    """Yield each layer's name in their dynamic and in their static networks, and our names.
 
-    The last two are a convolution and its batch norm.
+    Our names are two: the convolution's and its batch norm's.
     """
     yield "conv1", "conv1", "conv2d_0", "batch_norm_0"
     for i, block in enumerate(BLOCKS):
@@ -103,7 +103,7 @@ def _layers() -> Iterator[tuple[str, str, str, str]]:
 
 
 def _tables() -> tuple[dict[str, str], dict[str, str]]:
-    """Our name of each parameter, by its name in dynamic and in static networks."""
+    """Our name for each parameter, by its name in their dynamic and in their static networks."""
     structured, static = {}, {}
     for layer, flat, conv, norm in _layers():
         structured[f"{layer}._conv.weight"] = static[f"{flat}_weights"] = f"{conv}.w_0"
@@ -126,7 +126,7 @@ _STRUCTURED, _STATIC = _tables()
 
 
 def _unnamed_heads(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """Heads beside layers with static names: Paddle numbered them, from wherever it was."""
+    """The heads of networks with static names, which Paddle numbered from some number on."""
     numbers = sorted({int(m[1]) for n in arrays if (m := re.fullmatch(r"conv2d_(\d+)\.w_0", n))})
     if len(numbers) != 2 * MAPS:
         return {}
@@ -140,19 +140,19 @@ def _unnamed_heads(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
 def _for_our_input(
     arrays: dict[str, np.ndarray], seen: _Input, notes: list[str]
 ) -> dict[str, np.ndarray]:
-    """The first layer changed so that on our input it computes what it did on its own.
+    """Change the first layer so that it computes on our input what it did on its own.
 
-    Its weights take the deviation, its batch norm's mean takes the means. The zeros around the
-    image stand for one colour there and for another here, which nothing can mend.
+    Its weights absorb the deviation, and its batch norm's mean absorbs the means. The zeros around
+    the image stand for one colour there and for another here; that cannot be corrected.
     """
     filters, mean = arrays.get("conv2d_0.w_0"), arrays.get("batch_norm_0.w_1")
     if filters is None or filters.ndim != 4 or filters.shape[1] != 3:
         return arrays
-    notes.append(f"the network that it is from saw {seen.what}, ours sees BGR in -1..1: ")
+    notes.append(f"the file's network was trained on {seen.what}, ours on BGR in -1..1: ")
     filters, changed = filters.astype("float64"), dict(arrays)
     exact = seen.mean == (MEAN,) * 3 and seen.deviation == (1 / SCALE,) * 3
     if exact:
-        notes[-1] += "the channels of conv2d_0.w_0 are swapped, which changes nothing else"
+        notes[-1] += "the channels of conv2d_0.w_0 are swapped; nothing else changes"
     else:
         shift = (MEAN - np.array(seen.mean)) / np.array(seen.deviation)
         bias = np.einsum("ochw,c->o", filters, shift)
@@ -169,7 +169,7 @@ def _for_our_input(
 
 
 def _background_first(arrays: dict[str, np.ndarray], notes: list[str]) -> dict[str, np.ndarray]:
-    """Class scores with the background's first, where PaddleDetection has it last."""
+    """Move the background's scores, which PaddleDetection has last, to the front."""
     changed = dict(arrays)
     for number in range(FIRST_HEAD, FIRST_HEAD + 2 * MAPS, 2):
         offsets = arrays.get(f"conv2d_{number}.b_0")

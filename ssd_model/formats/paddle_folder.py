@@ -1,7 +1,7 @@
-"""A folder that Paddle 1.x saved: one file a variable, or all in one.
+"""Read a folder that Paddle 1.x saved, with a file for each variable or one file for all.
 
-`fluid.io.save_params`, `save_persistables` and `save_inference_model` write both; a file with all
-of them is in the order of their sorted names, which it does not hold.
+`fluid.io.save_params`, `save_persistables` and `save_inference_model` write both. A file for all
+variables is in the order of their sorted names, but does not hold the names.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def read_folder(folder: Path, parameters: Shapes) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The variables of a folder by name, and its files of other kinds.
+    """Read the variables of a folder, by name, and list its files of other kinds.
 
     Args:
-        parameters: shapes of the network's own, see `read_combined`.
+        parameters: shapes of the network's own parameters, see `read_combined`.
 
     Raises:
-        WeightsError: a file of a variable is damaged; there is none at all; or there are several
-            with all variables in one.
+        WeightsError: a variable's file is damaged; there is no variable at all; or there are
+            several files with many variables.
     """
     files = sorted(path for path in folder.iterdir() if path.is_file())
     tensors = [path for path in files if begins_as_tensor(path)]
@@ -49,18 +49,18 @@ def read_folder(folder: Path, parameters: Shapes) -> tuple[dict[str, np.ndarray]
     others = [path.name for path in files if path not in tensors and not _is_program(path)]
     damaged = [name for name in others if name in parameters]
     if damaged:
-        raise WeightsError(f"{folder / damaged[0]} is no variable of Paddle's: save it again")
+        raise WeightsError(f"{folder / damaged[0]} is not a Paddle variable: save it again")
     return arrays, others
 
 
 def read_combined(path: Path, parameters: Shapes) -> dict[str, np.ndarray]:
-    """The variables of a file that holds many, named by the Program saved beside it.
+    """Read a file of many variables, whose names come from the Program saved beside it.
 
-    Without one the names are those of the network's own parameters, if there are as many and
-    each has its kernel.
+    Without a Program, the names are those of the network's own parameters, if there are equally
+    many and the kernels match.
 
     Args:
-        parameters: their shapes.
+        parameters: shapes of the network's own parameters.
 
     Raises:
         WeightsError: the file is damaged, or the names do not fit it.
@@ -107,7 +107,7 @@ def _persistable(program: Path) -> dict[str, tuple[int, ...]]:
     try:
         blocks = ProgramDesc.FromString(program.read_bytes()).blocks
     except DecodeError as error:
-        raise WeightsError(f"{program} is no Program of Paddle's: {error}") from error
+        raise WeightsError(f"{program} is not a Paddle Program: {error}") from error
     shapes = {
         var.name: tuple(var.type.dense_tensor.tensor.dims)
         for block in blocks
@@ -115,12 +115,12 @@ def _persistable(program: Path) -> dict[str, tuple[int, ...]]:
         if var.persistable and var.type.type == VarType.DENSE_TENSOR
     }
     if not all(isinstance(name, str) for name in shapes):
-        raise WeightsError(f"{program} is damaged: a name in it is no text")
+        raise WeightsError(f"{program} is damaged: a name in it is not text")
     return shapes
 
 
 def _same_kernel(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
-    """Whether two filters or vectors differ in their channels alone."""
+    """Whether two filters or vectors differ at most in their channels."""
     return len(shape) == len(expected) and shape[2:] == expected[2:]
 
 

@@ -1,8 +1,8 @@
-"""`.pdparams`, a pickled dict of arrays, read without unpickling.
+"""Read a `.pdparams` file, a pickled dict of arrays, without unpickling it.
 
 A pickle is a small program, and Python's unpickler calls whatever it names. So this module carries
-out only those instructions that arrays in plain containers are written with, and of all names it
-knows the few that stand for an array: every other instruction and name is refused.
+out only the instructions that write arrays in plain containers, and knows only the few names that
+stand for an array. It refuses every other instruction and name.
 """
 
 import pickletools
@@ -18,23 +18,23 @@ from ssd_model.formats.error import WeightsError
 
 MAX_BYTES = 2_000_000_000
 MAX_STEPS = 1_000_000
-"""Instructions; one array takes about forty."""
+"""The limit of instructions; one array takes about forty."""
 TYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 NAME_TABLES = ("StructuredToParameterName@@",)
-"""Keys that Paddle adds, under which there are no parameters."""
+"""Keys that Paddle adds and that hold no parameters."""
 
 
 def is_pickle(beginning: bytes) -> bool:
-    """Whether a file that begins so is a pickle of protocol 2 or later."""
+    """Whether a file with this beginning is a pickle of protocol 2 or later."""
     return len(beginning) > 2 and beginning[0] == 0x80 and beginning[1] in (2, 3, 4, 5)
 
 
 def read_pdparams(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a pickled state dict, by name.
+    """Read the arrays of a pickled state dict, by name.
 
     Raises:
-        WeightsError: it names or does anything but make arrays and plain containers, is damaged,
-            too large, or no dict of arrays.
+        WeightsError: the file does or names anything other than making arrays and plain
+            containers, is damaged or too large, or is not a dict of arrays.
     """
     size = path.stat().st_size
     if size > MAX_BYTES:
@@ -49,14 +49,14 @@ def read_pdparams(path: Path) -> dict[str, np.ndarray]:
 
 @dataclass
 class _Name:
-    """A name of the pickle, with what stands for it here."""
+    """A name in the pickle, and what is called for it here."""
 
     call: Callable
 
 
 @dataclass
 class _Type:
-    """A type of numbers: numpy's code, and the order of the bytes."""
+    """A number type: numpy's code, and the byte order."""
 
     code: str
     order: str = "="
@@ -64,17 +64,17 @@ class _Type:
     def __post_init__(self):
         if not isinstance(self.code, str) or self.code not in TYPES:
             shown = self.code[:100] if isinstance(self.code, str) else "unknown"
-            raise WeightsError(f"it holds an array of type {shown}; numbers alone are read")
+            raise WeightsError(f"it holds an array of type {shown}; only numbers are read")
 
     def set_state(self, state: tuple) -> None:
         _, self.order, *compound = state[:5]
         if self.order not in ("<", ">", "|", "=") or compound != [None, None, None]:
-            raise WeightsError("it holds an array of compound type; numbers alone are read")
+            raise WeightsError("it holds an array of compound type; only numbers are read")
 
 
 @dataclass
 class _Array:
-    """An array, once its state is set."""
+    """An array, whose value is set along with its state."""
 
     value: np.ndarray | None = None
 
@@ -84,13 +84,13 @@ class _Array:
 
 
 def _make(content: Any, kind: Any, shape: Any, order: str) -> np.ndarray:
-    """An array from its bytes, if they are as many as its shape says."""
-    if isinstance(content, str):  # so Python 2 wrote bytes
+    """Make an array from its bytes, if their number fits its shape."""
+    if isinstance(content, str):  # as Python 2 wrote bytes
         content = content.encode("latin1")
     is_array = isinstance(content, (bytes, bytearray)) and isinstance(kind, _Type)
     is_array = is_array and isinstance(shape, tuple) and order in ("C", "F")
     if not is_array or not all(isinstance(side, int) and side >= 0 for side in shape):
-        raise WeightsError("it holds an array that is none")
+        raise WeightsError("it holds an array that is not one")
     dtype = np.dtype(kind.order + kind.code)
     if prod(shape) * dtype.itemsize != len(content):
         raise WeightsError(f"it holds an array whose {len(content):,} bytes do not fit its shape")
@@ -104,14 +104,14 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 def _dict(pairs: Any = ()) -> dict:
-    """A dict; its keys are names, since others may take for ever to hash."""
+    """Make a dict; its keys must be names, since others may take for ever to hash."""
     if not all(isinstance(key, (str, int)) for key, _ in pairs):
-        raise WeightsError("it holds a dict whose keys are no names")
+        raise WeightsError("it holds a dict whose keys are not names")
     return dict(pairs)
 
 
 def _names() -> dict[str, _Name]:
-    """What numpy 1 and 2, Python 2 and 3, and Paddle write arrays and containers with."""
+    """The names that numpy 1 and 2, Python 2 and 3, and Paddle use for arrays and containers."""
     names = {
         "numpy dtype": lambda code, *_: _Type(code),
         "_codecs encode": _encode,
@@ -143,14 +143,14 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class _Machine:
-    """The stack and the memo of a pickle, and the instructions that are carried out."""
+    """The stack and memo of a pickle, and the instructions that are allowed."""
 
     def __init__(self):
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
     def run(self, content: bytes) -> Any:
-        """What a pickle makes."""
+        """Carry out a pickle, and return what it makes."""
         for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
             if step > MAX_STEPS:
                 raise WeightsError(f"it takes more than {MAX_STEPS:,} steps to read")
@@ -190,7 +190,7 @@ class _Machine:
         elif name == "REDUCE":
             function, arguments = self.top(2)
             if not isinstance(function, _Name):
-                raise WeightsError("it calls what is no function")
+                raise WeightsError("it calls something that is not a function")
             stack.append(function.call(*arguments))
         elif name == "BUILD":
             (state,) = self.top(1)
@@ -199,26 +199,26 @@ class _Machine:
             raise WeightsError(f"it uses the instruction {name}, which arrays do not need")
 
     def top(self, count: int) -> tuple:
-        """Take the last few things off the stack."""
+        """Take the last few items off the stack."""
         if len(self.stack) < count:
-            raise ValueError("it takes more than there is")
+            raise ValueError("it takes more than there is on the stack")
         taken = tuple(self.stack[-count:])
         del self.stack[-count:]
         return taken
 
     def since_mark(self) -> tuple:
-        """Take everything off the stack down to the last mark, and that too."""
+        """Take everything off the stack down to and including the last mark."""
         place = len(self.stack) - 1
         while self.stack[place] is not _MARK:
             place -= 1
             if place < 0:
-                raise ValueError("it goes back to a mark that is not there")
+                raise ValueError("it returns to a mark that does not exist")
         return self.top(len(self.stack) - place)[1:]
 
     def below(self, kind: type | tuple[type, ...]) -> Any:
-        """The last thing on the stack, which stays there."""
+        """Return the last item on the stack, and leave it there."""
         if not isinstance(self.stack[-1], kind):
-            raise WeightsError("it changes what is no array, list or dict")
+            raise WeightsError("it changes something that is not an array, list or dict")
         return self.stack[-1]
 
     def set_items(self, pairs: tuple) -> None:
@@ -228,12 +228,12 @@ class _Machine:
 def _find(name: str) -> _Name:
     if name not in _NAMES:
         shown = name.replace(" ", ".")[:200]
-        raise WeightsError(f"it names {shown}, which could run; arrays alone are read")
+        raise WeightsError(f"it names {shown}, which could run code; only arrays are read")
     return _NAMES[name]
 
 
 def _arrays(loaded: Any) -> dict[str, np.ndarray]:
-    """The arrays of a dict, checked."""
+    """Check a dict, and return its arrays."""
     if not isinstance(loaded, dict):
         raise WeightsError(f"it is a {_kind(loaded)}, where a dict of arrays is wanted")
     arrays = {}

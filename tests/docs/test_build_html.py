@@ -24,7 +24,7 @@ def ran(source: str = "", *outputs, tags=()):
 
 
 def test_a_notebook_that_was_not_run_to_its_end():
-    with pytest.raises(HtmlError, match=r"01\.ipynb, cell 2 was not run: make run-notebooks"):
+    with pytest.raises(HtmlError, match=r"01\.ipynb, cell 2 was not run: run `make run-notebooks`"):
         check_notebook(new_notebook(cells=[ran(), new_code_cell("1")]), "01.ipynb")
     failed = ran("1/0", new_output("error", ename="ZeroDivisionError", evalue="by zero"))
     with pytest.raises(HtmlError, match="cell 1 failed: ZeroDivisionError: by zero"):
@@ -103,7 +103,7 @@ def project(tmp_path, monkeypatch):
     notebook = new_notebook(cells=[new_markdown_cell("# One"), cell])
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     nbformat.write(notebook, output / "notebooks" / "01.ipynb")
-    (output / "report.json").write_text(json.dumps({}))
+    (output / "report.json").write_text(json.dumps({"classes": []}))
     monkeypatch.setattr("docs.build.DOCS", docs)
     monkeypatch.setattr("docs.build.RESULTS", tmp_path / "results")
     monkeypatch.setattr("docs.build.NOTEBOOKS", [ROOT / "notebooks" / "01.ipynb"])
@@ -115,7 +115,8 @@ def project(tmp_path, monkeypatch):
 
 def test_a_whole_build(project, capsys):
     assert build.build(project) == 0
-    assert (project / "html" / "notebooks" / "01.html").exists()
+    for folder in (project / "html", project / "html" / "zh_CN"):
+        assert (folder / "notebooks" / "01.html").exists()
     assert "pages: " in capsys.readouterr().out
 
 

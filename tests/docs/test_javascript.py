@@ -27,7 +27,7 @@ from utils.paths import ROOT
 
 pytestmark = needs_browser
 
-SCRIPTS = ("detector", "picture", "plan", "pattern")
+SCRIPTS = ("words", "detector", "picture", "plan", "pattern")
 PREPROCESSING = {"size": [300, 300], "mean": 127.5, "scale": 0.007843}
 
 
@@ -333,7 +333,7 @@ def test_the_page_never_differs_from_python(page):
         if isinstance(found, list):
             told += 1
             assert found == pythons(pattern), pattern
-        elif "no regular expression" in found:
+        elif "not a regular expression" in found:
             assert pythons(pattern) is None, pattern
     assert told > 300
 
@@ -350,7 +350,7 @@ def test_a_pattern_that_takes_for_ever_is_refused(page, pattern):
         ("conv1_weights", "pruned_params 'conv1_weights' matches none of the "),
         ("conv2d_1|.*b_0$", "also matches what can't be cut:\n  "),
         ("(?P<a>conv)", "this page cannot tell what Python makes of (?P<a>conv)"),
-        ("(conv", "is no regular expression"),
+        ("(conv", "is not a regular expression"),
     ],
 )
 def test_a_pattern_that_cannot_be_pruned_says_why(planner, pattern, message):

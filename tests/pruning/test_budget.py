@@ -70,6 +70,18 @@ def test_neighbours_count(dependencies):
     assert sum(cost(name, plan.shapes[name]) for name in before) == plan.flops
 
 
+def test_a_cost_in_stairs(dependencies):
+    """Where a single piece saves nothing, enough of them still do."""
+    name = "conv2d_4.w_0"
+
+    def cost(layer, shape):
+        return float(-(-shape[0] // 64)) if layer == name else 0.0
+
+    errors = {name: curve(dependencies, name)}
+    plan = budget_plan(dependencies, errors, 0.5, cost)
+    assert plan.shapes[name][0] == dependencies.shapes[name][0] // 2
+
+
 def test_a_cost_of_ones_own(dependencies):
     """Where only one layer takes time, only what shortens it is cut."""
 

@@ -85,7 +85,7 @@ def test_few_channels_come_as_near_as_they_can(dependencies):
 
 def test_patterns_that_are_refused(dependencies):
     for pattern, words in {
-        "(": ["'('", "no regular expression"],
+        "(": ["'('", "not a regular expression"],
         "conv9": ["matches none", "conv2d_1.w_0"],
         "conv2d_2.*": ["conv2d_22.w_0", "output of the network"],
         ".*conv2d_1.w_0": ["depthwise_conv2d_1.w_0", "with the convolution before it"],

@@ -112,7 +112,9 @@ def test_files_of_other_measurements_are_refused(measure, scope, tmp_path):
 )
 def test_files_of_no_such_kind_are_refused(measure, tmp_path, content):
     (tmp_path / "sensitivities.json").write_bytes(content)
-    with pytest.raises(SensitivityError, match=r"sensitivities\.json is no file of sensitivities"):
+    with pytest.raises(
+        SensitivityError, match=r"sensitivities\.json is not a JSON file of sensitivities"
+    ):
         measure()
 
 

@@ -110,11 +110,11 @@ def test_damaged_checkpoints_are_passed_over(tmp_path, how):
     fingerprint = small_checkpoints(tmp_path)
     assert checkpoints.find(tmp_path, fingerprint)[0].epoch == 2
     damage(tmp_path / "epoch-0002.safetensors", how)
-    with pytest.warns(UserWarning, match=r"passed over: .*epoch-0002\.safetensors"):
+    with pytest.warns(UserWarning, match=r"skipping a checkpoint: .*epoch-0002\.safetensors"):
         state, arrays, path = checkpoints.find(tmp_path, fingerprint)
     assert (state.epoch, arrays["weight"][0], path.name) == (1, 1, "epoch-0001.safetensors")
     damage(tmp_path / "epoch-0001.safetensors", how.replace("a state", "a bit"))
-    with pytest.warns(UserWarning, match="passed over"):
+    with pytest.warns(UserWarning, match="skipping a checkpoint"):
         assert checkpoints.find(tmp_path, fingerprint) is None
 
 

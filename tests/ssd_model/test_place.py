@@ -63,7 +63,7 @@ def test_one_executor_thread_is_for_the_cpu_only(monkeypatch, installed, said, s
 @pytest.mark.parametrize("command", ["import utils"])
 def test_another_place_is_refused_with_a_sentence(command):
     done = python(command, PLACE="gpu")
-    sentence = "PLACE is 'gpu': say cpu, or leave it out to use a GPU where Paddle has one\n"
+    sentence = "PLACE is 'gpu': set it to cpu, or leave it out to use a GPU where Paddle has one\n"
     assert (done.returncode, done.stderr) == (1, sentence)
 
 

@@ -38,6 +38,15 @@ def test_importing_says_nothing():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_onnx_runtime_keeps_no_mark_of_the_machine(tmp_path, monkeypatch):
+    """Else importing it writes an identifier, under which it reports, into the cache."""
+    for name in ("ORT_DISABLE_TELEMETRY", "CI"):  # it is silent in anyone's CI
+        monkeypatch.delenv(name, raising=False)
+    done = python("import utils, onnxruntime", HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.rglob("*onnxruntime*"))
+
+
 def test_what_the_user_set_stays(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     runtime.prepare()

@@ -81,7 +81,7 @@ def test_files_that_are_not_whole(saved, tmp_path, content):
     path, program, scope = saved
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(path.read_bytes()[:-100] if content is None else content)
-    with pytest.raises(WeightsError, match=r"broken\.safetensors is not a whole"):
+    with pytest.raises(WeightsError, match=r"broken\.safetensors is not a complete"):
         load_weights(program, broken, scope)
     with pytest.raises(WeightsError, match=r"nowhere\.safetensors: no such"):
         load_weights(program, tmp_path / "nowhere.safetensors", scope)

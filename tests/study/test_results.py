@@ -9,20 +9,24 @@ from ssd_model.files import write_json
 from study import trials
 from study.page import main_table, tables
 from study.tables import fill
-from study.trials import RECIPE, TRIALS, Trial, add_controls, load_rows, missing
+from study.trials import REPAIR, TRIALS, Trial, add_controls, load_rows, missing
 from utils.paths import RESULTS, ROOT
 
 
 @pytest.fixture
 def rows():
-    return json.loads((RESULTS / "results.json").read_text())
+    return load("results")
+
+
+def load(name):
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", RESULTS / "README.md"])
 def test_pages_show_the_results(page, rows):
-    text = page.read_text()
-    assert any(f"<!-- {name} -->" in text for name in tables(rows))
-    assert fill(text, tables(rows)) == text, "write_page of study/page.py makes the tables anew"
+    text, made = page.read_text(), tables(rows, load("repairs"), load("budgets"))
+    assert any(f"<!-- {name} -->" in text for name in made)
+    assert fill(text, made) == text, "write_page of study/page.py makes the tables anew"
 
 
 def test_csv_is_the_same(rows):
@@ -46,20 +50,21 @@ def test_names_tell_trials_apart():
 
 def test_what_is_left_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "BUILD", tmp_path / "build")
-    done, old, left = TRIALS[0], TRIALS[1], TRIALS[2]
-    write_json(
-        tmp_path / "results.json",
-        [
-            {"name": done.name, **RECIPE, "map_finetuned": 0.5},
-            {"name": old.name, **RECIPE, "peak_rate": 1.0, "map_finetuned": 0.5},
-        ],
-    )
-    fresh = tmp_path / "build" / "results" / TRIALS[3].name / "row.json"
-    write_json(fresh, {"name": TRIALS[3].name, **RECIPE, "map_finetuned": 0.6})
+    done, old, heads, left, fresh = TRIALS[0], TRIALS[1], TRIALS[2], TRIALS[3], TRIALS[4]
+
+    def row(trial, **other):
+        return {"name": trial.name, **trial.recipe, "map_finetuned": 0.5, **other}
+
+    without_heads = row(heads)
+    del without_heads["repair"]
+    write_json(tmp_path / "results.json", [row(done), row(old, peak_rate=1.0), without_heads])
+    write_json(tmp_path / "build" / "results" / fresh.name / "row.json", row(fresh))
     names = [trial.name for trial in missing(tmp_path)]
-    assert done.name not in names and TRIALS[3].name not in names
-    assert old.name in names and left.name in names
-    assert [row["name"] for row in load_rows(tmp_path)] == [done.name, old.name, TRIALS[3].name]
+    assert done.name not in names and fresh.name not in names
+    assert {old.name, heads.name, left.name} <= set(names)
+    assert [row["name"] for row in load_rows(tmp_path)] == [
+        trial.name for trial in (done, old, heads, fresh)
+    ]
 
 
 def test_control_is_of_the_same_seed_and_recipe():
@@ -74,26 +79,31 @@ def test_control_is_of_the_same_seed_and_recipe():
 
 
 def test_table_by_hand():
-    def row(target, seed, value, control):
+    def row(target, seed, value, control, **other):
         pruned = {"map_pruned": 0.1, "map_reconstructed": 0.6} if target else {}
         return {
             "target_ratio": target, "seed": seed, "strategy": "uniform", "criterion": "l1_norm",
-            "reconstruct_images": 160 if target else 0, "teacher": False, "epochs": 2,
-            "flops_before": 2e9, "flops_after": 2e9 * (1 - target), "parameters_after": 5e6,
-            "file_bytes_after": 2e7, "latency_ms_before": 20.0, "latency_ms_after": 15.0,
-            "map_pruned": None, "map_reconstructed": None, **pruned,
-            "map_finetuned": value, "map_control": control,
+            "reconstruct_images": 160 if target else 0, "repair": REPAIR, "teacher": False,
+            "epochs": 2, "flops_before": 2e9, "flops_after": 2e9 * (1 - target),
+            "parameters_after": 5e6, "file_bytes_after": 2e7, "latency_ms_before": 20.0,
+            "latency_ms_after": 15.0, "map_pruned": None, "map_reconstructed": None, **pruned,
+            "map_finetuned": value, "map_control": control, **other,
         }  # fmt: skip
 
     rows = [row(0.0, 0, 0.8, 0.8), row(0.5, 0, 0.70, 0.8), row(0.5, 1, 0.74, 0.8)]
-    rows.append({**row(0.5, 0, 0.1, 0.8), "teacher": True})
-    rows.append({**row(0.5, 0, 0.1, 0.8), "epochs": 1})
-    _, control, half = main_table(rows)
-    assert control[0] == "0 (control)" and control[7:] == ["0.800", "", "", "1"]
+    rows.append(row(0.5, 0, 0.75, 0.8, strategy="budget", criterion="reconstruction"))
+    rows.append(row(0.5, 0, 0.69, 0.8, repair=None))
+    rows.append(row(0.5, 0, 0.1, 0.8, teacher=True))
+    rows.append(row(0.5, 0, 0.1, 0.8, epochs=1))
+    rows.append(row(0.5, 0, 0.1, 0.8, criterion="bn_scale"))
+    _, control, old, half, budget = main_table(rows)
+    assert control[0] == "0 (control)" and control[8:] == ["0.800", "", "", "1"]
     assert half == [
-        "0.5", "1000 (0.50)", "5.00", "20.0", "15.0 (0.75)", "0.100", "0.600",
+        "0.5", "l1_norm", "1000 (0.50)", "5.00", "20.0", "15.0 (0.75)", "0.100", "0.600",
         "0.720 (0.700 to 0.740)", "0.800", "-0.080", "2",
     ]  # fmt: skip
+    assert (old[1], old[8]) == ("l1_norm (heads not refitted)", "0.690")
+    assert (budget[1], budget[8]) == ("reconstruction, budget", "0.750")
 
 
 def test_a_trial_says_how_to_prune():

@@ -115,7 +115,7 @@ def test_the_best_epoch_is_saved_and_training_is_resumed(cats, monkeypatch, caps
     train_baseline(cats)
     told = capsys.readouterr().out
     assert "training a baseline on 5 images" in told and "MINUTES=" in told
-    assert told.index("the best: mAP") < told.index("closing: trained on all images")
+    assert told.index("the best: mAP") < told.index("last cycle: trained on all images")
     arrays, metadata = read_tensors(cats.baseline)
     assert json.loads(metadata["classes"]) == ["cat"]
     assert arrays["conv2d_0.w_0"].shape == (32, 3, 3, 3)
@@ -126,7 +126,7 @@ def test_the_best_epoch_is_saved_and_training_is_resumed(cats, monkeypatch, caps
     again, _ = read_tensors(cats.baseline)
     for name, array in arrays.items():
         np.testing.assert_array_equal(again[name], array, err_msg=name)
-    assert "this run has ended" in capsys.readouterr().out
+    assert "this run is complete" in capsys.readouterr().out
 
 
 def test_weights_that_no_baseline_can_start_from_are_refused_first(tmp_path, capsys):

@@ -24,7 +24,7 @@ def test_a_plan_in_words_and_a_picture(dependencies):
 @pytest.mark.parametrize(
     ("pattern", "target", "words"),
     [
-        ("(", 0.5, "no regular expression"),
+        ("(", 0.5, "not a regular expression"),
         ("nothing", 0.5, "names look like"),
         ("conv2d_.*", 0.5, "refused: conv2d_22.w_0"),
         ("conv2d_[7-9].w_0", 0.5, "out of reach"),

@@ -114,7 +114,7 @@ def test_the_slider_moves_the_plan(lab, tmp_path):
         box.fill("conv2d_.*")
         expect(plan).to_contain_text("refused: conv2d_22.w_0")
         box.fill("(")
-        expect(plan).to_contain_text("no regular expression")
+        expect(plan).to_contain_text("not a regular expression")
         expect(picture).to_be_hidden()
         box.fill(PATTERN)
         shows(40)

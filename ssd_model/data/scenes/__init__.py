@@ -1,6 +1,6 @@
 """The tutorial's own data set: street scenes with road signs, drawn by code.
 
-`writer` writes the VOC folder, `compose` makes one scene of what the other modules draw.
+`writer` writes the VOC folder; `compose` makes a scene from what the other modules draw.
 """
 
 from ssd_model.data.scenes.signs import CLASSES

@@ -1,4 +1,4 @@
-"""Draw a street without signs: sky, hills, ground and road, then what stands beside it."""
+"""Draw a street without signs: sky, hills, ground and road, then the things beside it."""
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -18,9 +18,9 @@ def draw_street(rng: np.random.Generator, width: int, height: int) -> Stage:
     """Draw a street scene without road signs.
 
     Args:
-        rng: source of all chance.
+        rng: the source of all randomness.
         width: width of the final picture in pixels.
-        height: its height in pixels.
+        height: height of the final picture in pixels.
 
     Returns:
         A stage OVERSIZE times as large as the final picture.
@@ -34,7 +34,7 @@ def draw_street(rng: np.random.Generator, width: int, height: int) -> Stage:
     )
     foggy = rng.random() < 0.1
     haze = float(rng.uniform(28, 60) if foggy else rng.uniform(180, 500))
-    # The camera stands on the pavement left or right of the road, or in a lane.
+    # The camera is on the pavement left or right of the road, or in a lane.
     middle = float(rng.choice([-1, 1]) * rng.uniform(1.2, 6.5))
     half = float(rng.uniform(2.8, 4.2))
     sky = _sky(rng, size, mood, camera.horizon, foggy)
@@ -47,10 +47,10 @@ def draw_street(rng: np.random.Generator, width: int, height: int) -> Stage:
 
 
 def _noise(rng: np.random.Generator, width: int, height: int, cells: float) -> np.ndarray:
-    """Smooth noise in 0..1 of three octaves, the coarsest with `cells` to the height."""
+    """Smooth noise in 0..1 of three octaves, the coarsest with `cells` over the height."""
     total = np.zeros((height, width), np.float32)
     for octave in range(3):
-        # Half as many cells across: clouds are wider than high.
+        # Half as many cells across, since clouds are wider than they are high.
         down = round(cells * 2**octave)
         across = max(2, round(down * width / height / 2))
         coarse = Image.fromarray(rng.random((down, across), np.float32))
@@ -62,7 +62,7 @@ def _noise(rng: np.random.Generator, width: int, height: int, cells: float) -> n
 def _sky(
     rng: np.random.Generator, size: tuple[int, int], mood: Mood, horizon: float, foggy: bool
 ) -> Image.Image:
-    """A picture with sky down to the horizon, drawn small and enlarged: it is soft anyway."""
+    """Draw the sky down to the horizon, small and then enlarged, since it is soft anyway."""
     width, height = size[0] // 6, int(horizon) // 6 + 1
     fall = np.clip(np.arange(height, dtype=np.float32) / height, 0, 1)[:, None, None] ** 0.8
     top, low, cloud = (np.array(c, np.float32) for c in (mood.sky_top, mood.sky_low, mood.cloud))
@@ -81,7 +81,7 @@ def _sky(
 
 
 def _hills(stage: Stage) -> None:
-    """Up to three ranges of hills, the farthest first; sometimes the sun or moon behind."""
+    """Draw up to three ranges of hills, farthest first; sometimes the sun or moon behind them."""
     rng = stage.rng
     if rng.random() < 0.35:
         spot = (rng.uniform(0, stage.width), rng.uniform(0.1, 0.9) * stage.camera.horizon)
@@ -102,7 +102,7 @@ def _hills(stage: Stage) -> None:
 
 
 def _ribbon(stage: Stage, left: float, right: float, colour: Colour) -> None:
-    """A strip of ground from the camera to the distance, between two x in metres."""
+    """Draw a strip of ground from the camera into the distance, between two x in metres."""
     bands = 12 if stage.haze > 150 else 40  # in fog, broad bands would show
     depths = np.geomspace(NEAR, 4 * _FAR, bands).tolist()
     for near, far in zip(depths[::-1][1:], depths[::-1], strict=False):
@@ -110,7 +110,7 @@ def _ribbon(stage: Stage, left: float, right: float, colour: Colour) -> None:
 
 
 def _ground(stage: Stage) -> bool:
-    """Fields or paving, pavements, the road and its marks. True if it is a town."""
+    """Draw fields or paving, pavements, the road and its markings; True if it is a town."""
     rng, (left, right) = stage.rng, stage.road
     town = bool(rng.random() < 0.62)
     base = stage.pick(_PAVING if town and rng.random() < 0.5 else _GRASS)
@@ -152,7 +152,7 @@ def _stripe(stage: Stage, x: tuple[float, float], z: tuple[float, float], colour
 
 
 def _make_grain() -> Image.Image:
-    """A fixed pattern of blotches and fine grain that takes the flatness off plain areas."""
+    """Make a fixed pattern of blotches and fine grain, so that plain areas do not look flat."""
     rng = np.random.default_rng(20)
     blotches = _noise(rng, _GRAIN_SIDE, _GRAIN_SIDE, 30)
     fine = _noise(rng, _GRAIN_SIDE, _GRAIN_SIDE, 300)
@@ -164,7 +164,7 @@ _GRAIN: list[Image.Image] = []
 
 
 def _grained(stage: Stage) -> Image.Image:
-    """The stage's picture under a random part of the grain."""
+    """Lay a random part of the grain over the stage's picture."""
     if not _GRAIN:
         _GRAIN.append(_make_grain())
     x = int(stage.rng.integers(_GRAIN_SIDE - stage.width))

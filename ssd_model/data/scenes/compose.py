@@ -13,7 +13,7 @@ from ssd_model.data.scenes.stage import OVERSIZE, Point, Stage
 from ssd_model.data.scenes.twigs import twig_leaves
 
 _COUNTS = (0.13, 0.25, 0.28, 0.18, 0.1, 0.06)
-"""Chance of 1, 2, ... 6 signs in a scene."""
+"""The probabilities of 1, 2, ... 6 signs in a scene."""
 
 _LEAST_SEEN = 0.25
 _WELL_SEEN = 0.75
@@ -24,7 +24,7 @@ _TRIES = 40
 
 @dataclass(frozen=True)
 class SignBox:
-    """A visible sign; the box counts whole pixels from 0, its right and bottom are outside."""
+    """A visible sign; its box is in whole pixels from 0, with right and bottom exclusive."""
 
     name: str
     box: tuple[int, int, int, int]
@@ -34,7 +34,7 @@ class SignBox:
 
 @dataclass(frozen=True)
 class Scene:
-    """A finished scene: the content of a JPEG file and what it shows."""
+    """A finished scene: the content of a JPEG file, and the signs in it."""
 
     jpeg: bytes
     width: int
@@ -44,7 +44,7 @@ class Scene:
 
 @dataclass
 class _Sign:
-    """A sign on the stage, in stage pixels: its picture, where it is, how large it is."""
+    """A sign on the stage, in stage pixels: its picture, its place and its size."""
 
     name: str
     side: float
@@ -70,7 +70,7 @@ def compose(rng: np.random.Generator) -> Scene:
     """Draw one scene of random size, about 460 x 350 pixels, with 1 to 6 signs.
 
     Args:
-        rng: source of all chance; the same state gives the same scene.
+        rng: the source of all randomness; the same state gives the same scene.
     """
     width, height = int(rng.integers(400, 521)), int(rng.integers(300, 401))
     stage = draw_street(rng, width, height)
@@ -83,22 +83,22 @@ def compose(rng: np.random.Generator) -> Scene:
 
 
 class _Board:
-    """Puts signs and what covers them on a stage, and knows which pixels each sign keeps."""
+    """Puts signs, and things that cover them, on a stage; tracks which pixels each sign keeps."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.rng = stage.rng
         self.signs: list[_Sign] = []
-        # Pixel value i + 1 where sign i is seen, 0 elsewhere.
+        # Pixels are i + 1 where sign i is visible, and 0 elsewhere.
         self.owner = Image.new("L", stage.image.size, 0)
 
     def seen(self, owner: Image.Image | None = None) -> list[float]:
-        """Which part of each sign's area is seen, 0..1."""
+        """The visible part of each sign's area, 0..1."""
         counts = (owner or self.owner).histogram()
         return [counts[i + 1] / sign.area for i, sign in enumerate(self.signs)]
 
     def place_signs(self) -> None:
-        """Place all signs of the scene, the small and therefore far ones first."""
+        """Place all signs of the scene, the small ones first, since they are farther away."""
         count = 1 + int(self.rng.choice(len(_COUNTS), p=_COUNTS))
         names = self.rng.permutation(np.array(CLASSES))[:count].tolist()
         for name, side in zip(names, sorted(self._side(count) for _ in names), strict=True):
@@ -107,7 +107,7 @@ class _Board:
                     break
 
     def _side(self, count: int) -> float:
-        """Side of a sign in stage pixels; in crowded scenes they are a little smaller."""
+        """Choose a sign's side in stage pixels, a little smaller in crowded scenes."""
         shorter = min(self.stage.image.size)
         if self.rng.random() < 0.11:
             return float(self.rng.uniform(0.085, 0.12)) * shorter
@@ -115,7 +115,7 @@ class _Board:
         return float(self.rng.uniform(0.14, largest)) * shorter
 
     def _try_sign(self, name: str, side: float) -> bool:
-        """Place a sign somewhere; False, and nothing changed, if it does not fit there."""
+        """Try to place a sign at random; if it does not fit, change nothing and return False."""
         centre, bars = self._spot(side)
         if not self._has_room(centre, side):
             return False
@@ -138,9 +138,9 @@ class _Board:
         return True
 
     def _fair(self, owner: Image.Image) -> bool:
-        """Whether each sign would keep enough: nearly all, or (rarely) less than half.
+        """Whether each sign would keep enough: most of its area, or (rarely) less than half.
 
-        In between, a speed limit could lose a digit and yet not be marked as difficult.
+        In between, a speed limit could lose a digit without being marked as difficult.
         """
         rare = self.rng.random() < 0.3
         return all(
@@ -149,7 +149,7 @@ class _Board:
         )
 
     def _has_room(self, centre: Point, side: float) -> bool:
-        """Whether it keeps clear of the others, or covers one a little (rarely)."""
+        """Whether a sign keeps clear of the others or (rarely) covers one a little."""
         touch = 0.36 if self.rng.random() < 0.15 else 0.5
         for other in self.signs:
             gap = max(abs(centre[0] - other.centre[0]), abs(centre[1] - other.centre[1]))
@@ -158,7 +158,7 @@ class _Board:
         return True
 
     def _spot(self, side: float) -> tuple[Point, list[_Bar]]:
-        """Where the middle of a sign goes, and the post that carries it there."""
+        """Choose where the middle of a sign goes, and the post that carries it."""
         kind = self.rng.random()
         if kind < 0.2 and self.signs:
             return self._spot_below(side)
@@ -167,14 +167,14 @@ class _Board:
         return self._spot_on_post(side)
 
     def _spot_below(self, side: float) -> tuple[Point, list[_Bar]]:
-        """Right below or above an earlier sign, on the same post."""
+        """Choose the place right below or above an earlier sign, on the same post."""
         other = self.signs[int(self.rng.integers(len(self.signs)))]
         step = 0.54 * (side + other.side) * float(self.rng.choice([-1, 1]))
         centre = (other.centre[0], other.centre[1] + step)
         return centre, [] if step < 0 else [self._post(centre, side)]
 
     def _spot_on_wall(self, side: float) -> Point | None:
-        """A place on a house front that is large enough, if there is one in view."""
+        """Choose a place on a large enough house front, if there is one in view."""
         width, height = self.stage.image.size
         margin = 0.55 * side
         for left, top, right, bottom in self.stage.walls:
@@ -203,21 +203,21 @@ class _Board:
         return (x, y), [post]
 
     def _post(self, centre: Point, side: float) -> _Bar:
-        """A post from the middle of the sign down to the ground, leaning a little."""
+        """Make a post from the middle of the sign down to the ground, leaning a little."""
         ground = self.stage.camera.horizon + 2 * side
         foot = max(min(ground, self.stage.height + 20.0), centre[1] + 0.7 * side)
         lean = float(self.rng.normal(0, 0.02)) * (foot - centre[1])
         return _Bar(centre, (centre[0] + lean, foot), max(3.0, 0.085 * side))
 
     def _arm(self, centre: Point, post: _Bar) -> list[_Bar]:
-        """The sign hangs on an arm, the post stands beside it."""
+        """Hang the sign on an arm, with the post beside it."""
         shift = float(self.rng.choice([-1, 1])) * post.width * 8.5
         head = (centre[0] + shift, centre[1] - post.width)
         arm = _Bar((centre[0], head[1]), (head[0], head[1]), post.width * 0.8)
         return [arm, _Bar((head[0], head[1] - post.width), (head[0], post.end[1]), post.width)]
 
     def _draw_bar(self, bar: _Bar) -> None:
-        """A round, grey piece of post: three stripes of different brightness."""
+        """Draw a round, grey piece of post as three stripes of different brightness."""
         draw, tone = self.stage.draw, self.stage.tone
         upright = abs(bar.end[0] - bar.start[0]) < abs(bar.end[1] - bar.start[1])
         for part, shift, shade in ((1.0, 0.0, 0.62), (0.62, -0.1, 0.88), (0.25, -0.18, 1.16)):
@@ -228,7 +228,7 @@ class _Board:
             draw.line(ends, fill=tone(_STEEL, 0, shade), width=width)
 
     def place_cover(self) -> None:
-        """Sometimes let leaves or a post in front hide a part of some sign."""
+        """Sometimes hide a part of a sign behind leaves or a post."""
         for index in range(len(self.signs)):
             if self.rng.random() < 0.15:
                 self._cover(self.signs[index])
@@ -239,18 +239,18 @@ class _Board:
     def _cover(self, sign: _Sign) -> None:
         x, y = sign.centre
         if self.rng.random() < 0.7:
-            # Rarely the leaves hide most of it.
+            # Rarely, the leaves hide most of the sign.
             reach = self.rng.uniform(0.05, 0.3) if self.rng.random() < 0.3 else 0.55
             angle = float(self.rng.uniform(-pi, pi))
             spot = (x + reach * sign.side * cos(angle), y + reach * sign.side * sin(angle))
             self._leaves(spot, 0.36 * sign.side)
         else:
-            # Beside the middle, where the symbol is.
+            # Beside the middle, which has the symbol.
             beside = float(self.rng.choice([-1, 1]) * self.rng.uniform(0.24, 0.5))
             self._pole(x + beside * sign.side, 0.1 * sign.side)
 
     def _still_seen(self, owner: Image.Image) -> bool:
-        """Accept a new cover if every sign keeps enough of what was seen."""
+        """Accept a new cover if enough of every sign stays visible."""
         if not self._fair(owner):
             return False
         self.owner = owner
@@ -264,7 +264,7 @@ class _Board:
             self._draw_bar(_Bar(top, bottom, width))
 
     def _leaves(self, tip: Point, radius: float) -> None:
-        """A twig that reaches into the picture as far as `tip`; both in stage pixels."""
+        """Draw a twig that reaches into the picture as far as `tip`; both in stage pixels."""
         leaves = twig_leaves(self.stage, tip, radius)
         owner = self.owner.copy()
         draw = ImageDraw.Draw(owner)
@@ -276,14 +276,14 @@ class _Board:
             self.stage.draw.polygon(points, fill=colour)
 
     def boxes(self) -> tuple[SignBox, ...]:
-        """What is to be found in the finished picture."""
+        """The signs to be found in the finished picture."""
         return tuple(
             self._box(sign, seen) for sign, seen in zip(self.signs, self.seen(), strict=True)
         )
 
     def _box(self, sign: _Sign, seen: float) -> SignBox:
-        """The box around the whole sign, hidden parts too, but cut at the picture's border."""
-        # A cut-out of the stage just around the sign, at whole pixels of the picture.
+        """The box around the whole sign, including hidden parts, clipped to the picture."""
+        # Cut out the stage just around the sign, at whole pixels of the picture.
         left, top = (max(0, at) // OVERSIZE for at in sign.corner)
         width = min(self.stage.width, sign.corner[0] + sign.mask.width) - left * OVERSIZE
         height = min(self.stage.height, sign.corner[1] + sign.mask.height) - top * OVERSIZE
@@ -292,7 +292,7 @@ class _Board:
         corner = (sign.corner[0] - left * OVERSIZE, sign.corner[1] - top * OVERSIZE)
         inside.paste(255, corner, sign.mask)
         truncated = inside.histogram()[255] < sign.area
-        # The picture is reduced by taking means: half a pixel of sign counts as sign.
+        # The picture is reduced by averaging: a pixel that is half sign counts as sign.
         found = inside.reduce(OVERSIZE).point(lambda v: 255 if v >= 128 else 0).getbbox()
         if found is None:
             raise RuntimeError("a sign was placed outside the picture")

@@ -1,4 +1,4 @@
-"""What happens to a sign before it is placed, and to the finished picture in the camera."""
+"""Change a sign before it is placed, and the finished picture as a camera would."""
 
 from io import BytesIO
 
@@ -16,7 +16,7 @@ Corners = np.ndarray
 
 
 def pose(rng: np.random.Generator, side: float) -> Corners:
-    """Corners, around (0, 0), of a square of `side` pixels seen rotated and from an angle."""
+    """Pose a square of `side` pixels: its corners around (0, 0), rotated and seen at an angle."""
     roll = np.radians(np.clip(rng.normal(0, 6.5), -16, 16))
     yaw = np.radians(np.clip(rng.normal(0, 18), -45, 45))
     pitch = np.radians(np.clip(rng.normal(0, 7), -18, 18))
@@ -30,10 +30,10 @@ def pose(rng: np.random.Generator, side: float) -> Corners:
 
 
 def warp(sign: Image.Image, corners: Corners) -> tuple[Image.Image, tuple[int, int]]:
-    """Bring a square RGBA picture to four corners.
+    """Warp a square RGBA picture to four corners.
 
     Returns:
-        The warped picture, as small as holds the corners, and the (x, y) of its top left.
+        The warped picture, just large enough for the corners, and the (x, y) of its top left.
     """
     low = np.floor(corners.min(0)).astype(int)
     size = np.ceil(corners.max(0)).astype(int) - low
@@ -54,13 +54,13 @@ def warp(sign: Image.Image, corners: Corners) -> tuple[Image.Image, tuple[int, i
 
 
 def worn_sign(rng: np.random.Generator, name: str, side: float, mood: Mood) -> Image.Image:
-    """One sign of a class with its own fading, dirt and shade, in the light of the hour.
+    """Draw a sign of a class with its own fading, dirt and shade, in the light of the hour.
 
     Args:
-        rng: source of all chance.
-        name: class of the sign.
-        side: side in pixels at which it will be seen; the picture is at least that large.
-        mood: hour of the day.
+        rng: the source of all randomness.
+        name: the sign's class.
+        side: the side in pixels as it will be seen; the picture is at least that, or SIGN_SIZE.
+        mood: the hour of the day.
     """
     # A picture much larger than needed would alias in the warp.
     drawn = next(s for s in (64, 96, 160, SIGN_SIZE) if s >= min(side, SIGN_SIZE))
@@ -81,16 +81,16 @@ def _scaled(image: Image.Image, factors: np.ndarray, shift: float = 0.0) -> Imag
 
 
 def _own_light(rng: np.random.Generator, mood: Mood) -> np.ndarray:
-    """Factors for red, green and blue; signs throw light back, so stay bright at night."""
+    """Factors for red, green and blue; signs reflect light, so they stay bright at night."""
     share = rng.uniform(0.35, 0.8) if mood.dark else 0.1
     light = np.array(mood.light) * (1 - share) + share
     return light * rng.uniform(0.78, 1.04) * rng.normal(1, 0.025, 3)
 
 
 def _shade_field(rng: np.random.Generator) -> Image.Image:
-    """Brightness over a sign: light from one side, dirt, sometimes a tree's shade.
+    """Brightness over a sign: light from one side, dirt, sometimes the shade of a tree.
 
-    It is small, to be enlarged; 255 stands for the factor _BRIGHTEST.
+    The field is small, to be enlarged; 255 stands for the factor _BRIGHTEST.
     """
     line = np.linspace(-0.5, 0.5, _FIELD, dtype=np.float32)
     angle = float(rng.uniform(0, 2 * np.pi))
@@ -111,12 +111,12 @@ def _spots(rng: np.random.Generator, cells: int) -> np.ndarray:
 
 
 def photograph(rng: np.random.Generator, image: Image.Image, mood: Mood, smallest: float) -> bytes:
-    """Take the picture: rain, lens, sensor and compression.
+    """Take the picture: add the effects of rain, lens, sensor and compression.
 
     Args:
-        rng: source of all chance.
+        rng: the source of all randomness.
         image: the RGB scene in its final size.
-        mood: hour of the day.
+        mood: the hour of the day.
         smallest: side in pixels of the smallest sign, which limits the blur.
 
     Returns:
@@ -148,7 +148,7 @@ def _rain(rng: np.random.Generator, image: Image.Image) -> Image.Image:
 
 
 def _blur(rng: np.random.Generator, image: Image.Image, limit: float) -> Image.Image:
-    """Out of focus or moved; the radius is at most `limit` pixels."""
+    """Blur a picture as if out of focus or moved; the radius is at most `limit` pixels."""
     kind = rng.random()
     if kind < 0.3:
         return image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.2, 1)) * min(limit, 1.3)))
@@ -164,7 +164,7 @@ def _blur(rng: np.random.Generator, image: Image.Image, limit: float) -> Image.I
 
 
 def _expose(rng: np.random.Generator, image: Image.Image, mood: Mood) -> Image.Image:
-    """Contrast, brightness, tint, darker corners and sensor noise, in one go."""
+    """Change contrast, brightness and tint, darken the corners, and add sensor noise."""
     width, height = image.size
     contrast = rng.uniform(0.85, 1.15)
     gain = contrast * rng.uniform(0.96, 1.24) * rng.normal(1, 0.02, 3)
@@ -173,12 +173,12 @@ def _expose(rng: np.random.Generator, image: Image.Image, mood: Mood) -> Image.I
     down = np.linspace(-1, 1, height, dtype=np.float32) ** 2
     corners = 1 - np.float32(rng.uniform(0, 0.12)) * (across[None, :] + down[:, None])
     noise = min(9.0, abs(rng.normal(0, 2.6)) + (2.0 if mood.dark else 0.5))
-    # Grey noise is a third of the work of coloured noise.
+    # Grey noise takes a third of the work of coloured noise.
     x, y = rng.integers(_NOISE.shape[1] - width), rng.integers(_NOISE.shape[0] - height)
     grains = _NOISE[y : y + height, x : x + width] * np.float32(noise)
     pixels = np.asarray(image) * corners[..., None] + grains[..., None]
     return Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8))
 
 
-# Drawing a part of a fixed sheet is much faster than fresh noise for every picture.
+# Taking a random part of a fixed sheet is much faster than fresh noise for every picture.
 _NOISE = np.random.default_rng(30).standard_normal((1024, 1024), np.float32)

@@ -1,4 +1,4 @@
-"""Houses beside the road, with their front and the wall along the road in perspective."""
+"""Draw houses beside the road, with their fronts and their walls along it in perspective."""
 
 from collections.abc import Callable
 
@@ -16,10 +16,10 @@ _PANES = (
 
 
 def houses(stage: Stage, side: int, town: bool) -> list[tuple[float, Callable[[], None]]]:
-    """A row of houses on one side of the road (-1 left, 1 right).
+    """Plan a row of houses on one side of the road (-1 left, 1 right).
 
     Returns:
-        For each house its distance in metres, and a function that draws it.
+        For each house, its distance in metres and a function that draws it.
     """
     rng = stage.rng
     items: list[tuple[float, Callable[[], None]]] = []
@@ -35,7 +35,7 @@ def houses(stage: Stage, side: int, town: bool) -> list[tuple[float, Callable[[]
 
 
 def _house(stage: Stage, side: int, x: float, z: float, deep: float, town: bool) -> None:
-    """A house whose wall along the road is at `x`, and whose front is `z` metres away."""
+    """Draw a house whose wall along the road is at `x` and whose front is `z` metres away."""
     rng = stage.rng
     floors = int(rng.integers(2, 5) if town else rng.integers(1, 3))
     tall, wide = floors * 2.9 + 0.4, float(rng.uniform(7, 12))
@@ -96,7 +96,7 @@ def _roof(
 
 
 def _glass(stage: Stage) -> tuple[Colour, bool]:
-    """Colour of a window pane, and whether a lamp is on behind it."""
+    """Choose the colour of a window pane, and whether a lamp is on behind it."""
     if stage.mood.dark and stage.rng.random() < 0.4:
         return _LAMPLIGHT[int(3 * stage.rng.random())], True
     return _PANES[int(6 * stage.rng.random())], False
@@ -141,7 +141,7 @@ def _side_windows(stage: Stage, x: float, z: tuple[float, float], floors: int) -
 
 
 def _shop(stage: Stage, front: tuple[float, float], z: float) -> None:
-    """A shop window under a striped awning."""
+    """Draw a shop window under a striped awning."""
     left, right = front[0] + 0.5, front[1] - 0.5
     glass = (255, 226, 160) if stage.mood.dark else (110, 128, 140)
     box = stage.upright((left, right), (0.3, 2.4), z, glass)

@@ -1,4 +1,4 @@
-"""Things beside the road with the colours or shapes of signs that are not signs."""
+"""Draw things beside the road that have the colours or shapes of signs but are not signs."""
 
 from functools import lru_cache
 
@@ -28,16 +28,16 @@ def _contrast(colour: Colour) -> Colour:
 
 
 def _word(stage: Stage, centre: Point, height: float, colour: Colour) -> None:
-    """One word, `height` stage pixels tall; too small ones are left out."""
+    """Draw a random word, `height` stage pixels tall, unless it would be too small."""
     if height > 4 * OVERSIZE:
         word = _WORDS[int(stage.rng.integers(len(_WORDS)))]
-        # Few distinct sizes, so that the fonts can be kept.
+        # Use few sizes, so that the fonts can be cached.
         font = _font(min(96, 12 * round(height / 12 + 0.5)))
         stage.draw.text(centre, word, font=font, fill=colour, anchor="mm")
 
 
 def advert(stage: Stage, x: float, z: float) -> None:
-    """A board on two legs with a word and some coloured shapes."""
+    """Draw a board on two legs with a word and some coloured shapes."""
     rng = stage.rng
     wide, tall = float(rng.uniform(1.4, 3.0)), float(rng.uniform(0.9, 1.8))
     low = float(rng.uniform(0.6, 1.8))
@@ -63,7 +63,7 @@ def advert(stage: Stage, x: float, z: float) -> None:
 
 
 def plate(stage: Stage, x: float, z: float) -> None:
-    """A plain plate on a post: a name board with lines, or the grey back of a sign."""
+    """Draw a plain plate on a post: a name board with lines, or the grey back of a sign."""
     rng = stage.rng
     low = float(rng.uniform(1.3, 2.2))
     _post(stage, x, z, low + 0.4)
@@ -95,7 +95,7 @@ def _back_of_sign(stage: Stage, x: float, low: float, z: float) -> None:
 
 
 def shop_disc(stage: Stage, x: float, z: float) -> None:
-    """A round, coloured shop board on an arm, with a plain or ringed face."""
+    """Draw a round, coloured shop sign on a post, with a plain or ringed face."""
     rng = stage.rng
     y, radius = float(rng.uniform(2.2, 3.6)), float(rng.uniform(0.28, 0.5))
     _post(stage, x, z, y + radius + 0.1)
@@ -112,7 +112,7 @@ def shop_disc(stage: Stage, x: float, z: float) -> None:
 
 
 def traffic_light(stage: Stage, x: float, z: float) -> None:
-    """Three lamps in a dark box, one of them on."""
+    """Draw three lamps in a dark box, one of them on."""
     low = 2.3
     _post(stage, x, z, low)
     stage.upright((x - 0.2, x + 0.2), (low, low + 1.1), z, (30, 32, 34))

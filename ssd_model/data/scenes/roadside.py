@@ -1,4 +1,4 @@
-"""What stands beside the road: trees, fences, cars, lamps, and houses from their own module."""
+"""Draw the things along the road: trees, fences, cars and lamps, and houses from their module."""
 
 from collections.abc import Callable
 from math import cos, pi, sin, sqrt
@@ -63,7 +63,7 @@ def _tree(stage: Stage, x: float, z: float) -> None:
     if not -1.4 * radius < cx < stage.width + 1.4 * radius:
         return
     lumps, size = (12, 0.34) if radius < 30 else (64, 0.155)
-    # Three coats from dark to light, each a little narrower and nearer to the light.
+    # Three layers from dark to light, each a little narrower and closer to the light.
     for shade, spread, shift in ((0.66, 1.0, 0.0), (0.9, 0.84, -0.1), (1.14, 0.6, -0.22)):
         colour = stage.tone(leaves, z, shade)
         for turn, away, swell in rng.random((lumps, 3)).tolist():
@@ -109,7 +109,7 @@ def _traffic(stage: Stage) -> list[Item]:
 
 
 def _car(stage: Stage, x: float, z: float, coming: bool) -> None:
-    """A car seen from behind, or from ahead if it is coming."""
+    """Draw a car, seen from behind, or from the front if it is coming."""
     paint = stage.pick(_CARS)
     back, wide = z + 3.6, 0.86
     inner = x - wide if x > 0 else x + wide
@@ -157,7 +157,7 @@ def _lamp(stage: Stage, x: float, z: float, side: int) -> None:
 
 
 def _furniture(stage: Stage, side: int, town: bool) -> list[Item]:
-    """Lamps, and things one could take for a road sign."""
+    """Place lamps, and things that could be taken for road signs."""
     rng = stage.rng
     items: list[Item] = []
     for z in np.arange(rng.uniform(8, 20), 70, rng.uniform(14, 26)).tolist() if town else []:

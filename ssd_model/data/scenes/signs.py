@@ -1,7 +1,7 @@
 """Draw the ten road signs the detector learns, as RGBA pictures.
 
-Every sign is plain geometry in a unit square (x to the right, y down, both 0..1),
-drawn four times too large and then reduced, which smooths the edges.
+Every sign is plain geometry in a unit square (x to the right, y down, both 0..1). It is drawn
+four times too large and then reduced, which smooths the edges.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from math import cos, hypot, pi, sin
 from PIL import Image, ImageDraw, ImageFont
 
 SIGN_SIZE = 256
-"""Side of a drawn sign in pixels."""
+"""The side of a drawn sign in pixels."""
 
 _SUPERSAMPLE = 4
 _RED = (196, 22, 34)
@@ -44,19 +44,19 @@ class _Pen:
         self.draw.ellipse([*box[0], *box[1]], fill=colour)
 
     def stroke(self, points: Sequence[Point], width: float, colour: Colour) -> None:
-        """A thick polyline with round ends and joints."""
+        """Draw a thick polyline with round ends and joints."""
         self.draw.line(self._pixels(points), fill=colour, width=round(width * self.side))
         for x, y in points:
             self.disc(x, y, width / 2, colour)
 
     def rounded(self, points: Sequence[Point], radius: float, colour: Colour) -> None:
-        """A convex polygon (clockwise on screen) whose corners are rounded off."""
+        """Draw a convex polygon (clockwise on screen) with rounded corners."""
         core = _inset(points, radius)
         self.polygon(core, colour)
         self.stroke([*core, core[0]], 2 * radius, colour)
 
     def text(self, text: str, centre: Point, height: float, bold: float, colour: Colour) -> None:
-        """Text whose capitals are about `height` tall, thickened by `bold`, around `centre`."""
+        """Draw text around `centre`, with capitals about `height` tall, thickened by `bold`."""
         font = ImageFont.load_default(height * self.side / 0.7)
         width = round(bold * self.side)
         left, top, right, bottom = self.draw.textbbox((0, 0), text, font=font, stroke_width=width)
@@ -98,7 +98,7 @@ def _stop(pen: _Pen) -> None:
 
 
 def _framed_triangle(pen: _Pen, up: bool) -> None:
-    """White triangle with a broad red frame, on its base (up) or on its tip."""
+    """Draw a white triangle with a broad red frame, on its base (up) or on its tip."""
     corners = [(0.5, 0.03), (1.03, 0.95), (-0.03, 0.95)]
     if not up:
         corners = [(1 - x, 1 - y) for x, y in corners]

@@ -1,4 +1,4 @@
-"""The stage a scene is drawn on: light and weather, a camera, and drawing in metres."""
+"""The stage that a scene is drawn on, in metres, with its light, weather and camera."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 OVERSIZE = 2
-"""The stage is drawn this many times too large, then reduced: that smooths the edges."""
+"""The stage is drawn this many times too large and then reduced, which smooths the edges."""
 
 NEAR = 1.2
-"""Distance in metres in front of which nothing is drawn."""
+"""The distance in metres below which nothing is drawn."""
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -28,7 +28,7 @@ class Mood:
     cloud: Colour
     light: tuple[float, float, float]
     share: float
-    """How often it is drawn, as a part of all scenes."""
+    """The share of scenes in which it is drawn."""
     dark: bool = False
 
 
@@ -45,7 +45,7 @@ MOODS = (
 
 @dataclass(frozen=True)
 class Camera:
-    """Looks level down the road. x to the right, y up from the ground, z ahead; in metres."""
+    """A camera that looks level down the road; x is right, y up, z ahead, in metres."""
 
     focal: float
     vanish_x: float
@@ -53,25 +53,25 @@ class Camera:
     height: float = 1.5
 
     def project(self, x: float, y: float, z: float) -> Point:
-        """Pixel position of a point; z is at least NEAR."""
+        """Project a point to its pixel position; z must be at least NEAR."""
         scale = self.focal / z
         return self.vanish_x + x * scale, self.horizon + (self.height - y) * scale
 
 
 @dataclass
 class Stage:
-    """A picture in the making. Distances are in metres, positions in stage pixels."""
+    """A picture that is being drawn. Distances are in metres, positions in stage pixels."""
 
     image: Image.Image
     camera: Camera
     mood: Mood
     haze: float
-    """Distance in metres at which most colours have turned into that of the haze."""
+    """The distance in metres at which most of a colour has faded into the haze."""
     rng: np.random.Generator
     road: tuple[float, float]
-    """Where the road begins and ends sideways, in metres."""
+    """The left and right edges of the road, in metres."""
     walls: list[tuple[float, float, float, float]] = field(default_factory=list)
-    """Boxes (left, top, right, bottom) of house fronts a sign can hang on, in stage pixels."""
+    """Boxes (left, top, right, bottom) of house fronts for signs to hang on, in stage pixels."""
 
     def __post_init__(self) -> None:
         self.draw = ImageDraw.Draw(self.image)
@@ -101,11 +101,11 @@ class Stage:
         return self.road[0] - off if side < 0 else self.road[1] + off
 
     def spots(self, places: Sequence[Place]) -> list[Point]:
-        """Pixel positions of places given in metres."""
+        """Project places in metres to their pixel positions."""
         return [self.camera.project(x, y, max(z, NEAR)) for x, y, z in places]
 
     def face(self, places: Sequence[Place], colour: Colour, shade: float = 1.0) -> None:
-        """Fill the polygon between some places, as bright as its nearest point's haze lets it."""
+        """Fill the polygon between some places, with the haze of its nearest point."""
         self.draw.polygon(
             self.spots(places), fill=self.tone(colour, min(p[2] for p in places), shade)
         )
@@ -113,7 +113,7 @@ class Stage:
     def upright(
         self, x: Point, y: Point, z: float, colour: Colour, shade: float = 1.0
     ) -> tuple[float, float, float, float]:
-        """Fill an upright rectangle facing the camera; returns its box in stage pixels."""
+        """Fill an upright rectangle facing the camera; return its box in stage pixels."""
         left, bottom = self.camera.project(x[0], y[0], z)
         right, top = self.camera.project(x[1], y[1], z)
         if right >= left and bottom >= top:
@@ -121,7 +121,7 @@ class Stage:
         return left, top, right, bottom
 
     def pick(self, choices: Sequence[Colour], spread: float = 12.0) -> Colour:
-        """One of some colours, made brighter or darker, and its tint a little changed."""
+        """Choose a colour at random, make it brighter or darker, and change its tint slightly."""
         base = choices[int(self.rng.integers(len(choices)))]
         change = self.rng.standard_normal(4).tolist()
         red, green, blue = (

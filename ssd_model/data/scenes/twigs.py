@@ -1,4 +1,4 @@
-"""Twigs with leaves, which hang in front of signs."""
+"""Draw twigs with leaves, which hang in front of signs."""
 
 from math import cos, hypot, pi, sin, sqrt
 
@@ -13,14 +13,14 @@ Shape = tuple[list[Point], Colour]
 
 
 def twig_leaves(stage: Stage, tip: Point, radius: float) -> list[Shape]:
-    """Polygons and colours of a twig and its leaves, in the order they are drawn.
+    """Make the polygons and colours of a twig and its leaves, in the order of drawing.
 
     The twig comes from the nearest border of the picture, but never from below.
 
     Args:
-        stage: gives the light and the chance; nothing is drawn on it.
+        stage: provides the light and the randomness; nothing is drawn on it.
         tip: where the twig ends, in stage pixels.
-        radius: how far leaves reach from the twig, in stage pixels.
+        radius: how far the leaves reach from the twig, in stage pixels.
     """
     dx, dy = _way_out(stage, tip, radius)
     colour = stage.pick(_LEAVES)
@@ -36,7 +36,7 @@ def twig_leaves(stage: Stage, tip: Point, radius: float) -> list[Shape]:
 
 
 def _way_out(stage: Stage, tip: Point, radius: float) -> Point:
-    """From the tip to a point just outside the left, right or upper border, not quite level."""
+    """The way from the tip to just outside the left, right or upper border, not quite level."""
     slope = float(stage.rng.uniform(-0.5, 0.1))
     left, right, up = tip[0] + radius, stage.width - tip[0] + radius, tip[1] + radius
     if up < min(left, right):
@@ -45,7 +45,7 @@ def _way_out(stage: Stage, tip: Point, radius: float) -> Point:
 
 
 def _wood(tip: Point, way: Point, half: float) -> list[Point]:
-    """A thin wedge, pointed at the tip and `half` wide to either side at its foot."""
+    """Make a thin wedge, pointed at the tip and `half` wide on either side at its foot."""
     foot = (tip[0] + way[0], tip[1] + way[1])
     scale = half / hypot(*way)
     across = (-scale * way[1], scale * way[0])
@@ -57,7 +57,7 @@ def _wood(tip: Point, way: Point, half: float) -> list[Point]:
 
 
 def _leaf(rng: np.random.Generator, middle: Point, length: float) -> list[Point]:
-    """A pointed leaf in any direction."""
+    """Make a pointed leaf in a random direction."""
     angle = float(rng.uniform(0, pi))
     dx, dy = length * cos(angle), length * sin(angle)
     outline = ((-1, 0), (-0.3, 0.42), (0.4, 0.42), (1, 0), (0.4, -0.42), (-0.3, -0.42))

@@ -22,7 +22,7 @@ from ssd_model.data.scenes.compose import Scene, SignBox, compose
 from ssd_model.data.scenes.signs import CLASSES
 
 VERSION = 1
-"""Raise it when the drawing changes, so that folders of an older look are made again."""
+"""Raise this when the drawing changes, so that older folders are drawn again."""
 
 SPLITS = ("trainval", "test")
 _MADE_BY = "ssd_model.data.scenes"
@@ -41,23 +41,23 @@ def write_scenes(
     """Write a data set of drawn scenes in the Pascal VOC layout.
 
     The same seed gives the same files, and a larger set begins with the scenes of a smaller
-    one. A folder that already holds the wanted set is left as it is; one holding another set
-    made here is replaced.
+    one. A folder that already holds the requested set is left alone; a folder with another set
+    written by this function is replaced.
 
     Args:
-        folder: where to write it.
+        folder: where to write the set.
         trainval: number of pictures to train on.
         test: number of pictures to test on.
         seed: 0 or more; another seed gives other scenes.
-        processes: how many processes draw; one for each processor if None. A script that
-            calls this outside `if __name__ == "__main__"` must pass 1, because every new
-            process imports the script again.
+        processes: how many processes draw; None means one per processor. A script that calls
+            this outside `if __name__ == "__main__"` must pass 1, because every new process
+            imports the script again.
 
     Returns:
         The folder.
 
     Raises:
-        FileExistsError: the folder holds something that was not made here.
+        FileExistsError: the folder holds something that this function did not write.
         ValueError: a number is negative.
     """
     if min(trainval, test, seed) < 0:
@@ -87,7 +87,7 @@ def _is_complete(folder: Path, stamp: dict[str, object]) -> bool:
 
 
 def _read_stamp(folder: Path) -> dict[str, object] | None:
-    """What the folder says about itself; None if it does not say it was made here."""
+    """Read the folder's stamp; None if the folder was not written here."""
     try:
         stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -96,7 +96,7 @@ def _read_stamp(folder: Path) -> dict[str, object] | None:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Raise unless the folder is missing, empty, or holds only what was made here."""
+    """Raise unless the folder is missing, empty, or holds only what was written here."""
     if not folder.exists() and not folder.is_symlink():
         return
     if not folder.is_dir():
@@ -104,7 +104,7 @@ def _refuse_foreign(folder: Path) -> None:
     found = {entry.name for entry in folder.iterdir()}
     if found and _read_stamp(folder) is None:
         raise FileExistsError(
-            f"{folder} holds something else than drawn scenes; choose another folder or empty it"
+            f"{folder} holds something other than drawn scenes; choose another folder or empty it"
         )
     if strangers := found - _ENTRIES:
         raise FileExistsError(
@@ -114,10 +114,10 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _replace(folder: Path, fresh: Path) -> None:
-    """Put the fresh folder in place of an old one made here, if there is one.
+    """Put the fresh folder in place of the old one, if there is one.
 
-    The old one goes aside, beside the fresh one, and is removed with that place: killed in
-    between, a half-removed folder would look like somebody else's.
+    The old folder is moved aside first, to be removed with the temporary folder. If the process
+    were killed while removing it in place, the rest would look like somebody else's folder.
     """
     target = folder.resolve()
     if target.exists():
@@ -141,18 +141,18 @@ def _write_set(fresh: Path, counts: dict[str, int], seed: int, processes: int | 
 def _work(
     write: "partial[None]", jobs: list[tuple[str, int]], processes: int | None
 ) -> Iterator[None]:
-    """Do all jobs, in several processes if that is worth starting them."""
+    """Do all jobs, in several processes if there are enough jobs."""
     processes = processes or os.cpu_count() or 1
     if processes == 1 or not _main_can_be_imported() or len(jobs) < _FEWEST_FOR_POOL:
         yield from map(write, jobs)
         return
-    # Fresh processes: a copy of one that runs threads, as a notebook's does, may hang.
+    # Fresh processes, since a fork of one with threads, such as a notebook's, may hang.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         yield from pool.map(write, jobs, chunksize=8)
 
 
 def _main_can_be_imported() -> bool:
-    """False for a program read from standard input, which a new process could not import."""
+    """Whether a new process could import the program; not if it came from standard input."""
     file = getattr(sys.modules["__main__"], "__file__", None)
     return file is None or Path(file).exists()
 
@@ -162,7 +162,7 @@ def _name(split: str, index: int) -> str:
 
 
 def draw_scene(seed: int, split: str, index: int) -> Scene:
-    """Draw one scene of a set; it depends on nothing else than these three.
+    """Draw one scene of a set; it depends only on these three arguments.
 
     Args:
         seed: seed of the set, 0 or more.
@@ -179,9 +179,9 @@ def _write_scene(folder: Path, seed: int, job: tuple[str, int]) -> None:
 
 
 def annotation(scene: Scene, filename: str) -> str:
-    """The Pascal VOC annotation of a scene, as XML text.
+    """Write the Pascal VOC annotation of a scene as XML text.
 
-    VOC counts pixels from 1, and the box's last row and column belong to it.
+    VOC counts pixels from 1, and a box includes its last row and column.
     """
     root = ElementTree.Element("annotation")
     _add(root, "folder", "JPEGImages")
@@ -219,7 +219,7 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def main() -> None:
-    """Command line of this module."""
+    """Run the command line of this module."""
     parser = argparse.ArgumentParser(description="Draw road sign scenes as a Pascal VOC folder.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--trainval", type=int, default=1000, help="pictures to train on")

@@ -93,7 +93,7 @@ def test_boxes_of_x_y_width_and_height_are_refused(tmp_path):
     write_xml(voc, *(object_xml("cat", *c) for c in corners))
     assert len(read_data(voc, "trainval").records[0].boxes) == 24
     write_xml(voc, *(object_xml("cat", x0, y0, x0 + x1, y0 + y1) for x0, y0, x1, y1 in corners))
-    only_fault(voc, "voc", "of the 24 boxes of trainval reach far over the edge")
+    only_fault(voc, "voc", "of the 24 boxes of trainval reach far beyond the edge")
 
 
 def test_many_notes_make_one_line_a_kind(tmp_path):
@@ -185,7 +185,7 @@ def test_control_characters_in_a_name_are_refused(voc, name):
 @pytest.mark.parametrize("name", ["\u200b", "\u200d \u202e", "\ufe0f"])
 def test_a_name_that_shows_nothing_is_refused(voc, name):
     write_xml(voc, object_xml(*CAT), object_xml(name, 1, 1, 9, 9))
-    only_fault(voc, "a.xml", "object 2", "shows nothing")
+    only_fault(voc, "a.xml", "object 2", "has no visible character")
 
 
 def test_accents_in_one_piece_or_two_are_one_class(voc):

@@ -66,7 +66,7 @@ def test_what_is_not_demanded(coco, capsys, key, value):
     change(coco, lambda content: content["annotations"][0].update({key: value}))
     split = read_data(coco, "trainval")
     assert [record.difficult.tolist() for record in split.records] == [[True], [False]]
-    told = "crowds and ignored objects, taken for difficult ones: 1"
+    told = "crowds and ignored objects, treated as difficult: 1"
     assert told in capsys.readouterr().out
 
 
@@ -120,7 +120,7 @@ def test_categories_twice_and_without_objects(coco, capsys):
     assert [record.labels.tolist() for record in split.records] == [[1], [1]]
     out = capsys.readouterr().out
     assert "categories 1, 7 are one class, cat" in out
-    assert "categories without any object are left out: animals, dog" in out
+    assert "categories without objects, left out: animals, dog" in out
 
 
 def test_a_category_named_background_without_objects_is_no_class(coco):

@@ -72,10 +72,10 @@ def test_an_outline_without_a_box(coco):
         (lambda c: c.update(images={"a": 1}), ["no list of images"]),
         (lambda c: c["images"][0].pop("file_name"), ["number 0 of images has no id or no file"]),
         (lambda c: c["images"].append(7), ["number 2 of images"]),
-        (lambda c: c["images"][1].update(id=1), ["images: the id 1 is there twice"]),
+        (lambda c: c["images"][1].update(id=1), ["images: the id 1 occurs twice"]),
         (lambda c: c["images"][1].update(id=[1]), ["number 1 of images"]),
         (lambda c: c["categories"][0].pop("name"), ["number 0 of categories"]),
-        (lambda c: c["categories"].append(c["categories"][0]), ["categories: the id 1 is there"]),
+        (lambda c: c["categories"].append(c["categories"][0]), ["categories: the id 1 occurs"]),
         (lambda c: c["categories"][0].update(name="a\x1bb"), ["category 1", "control characters"]),
         (lambda c: c["categories"][0].update(name=" "), ["category 1", "is empty"]),
         (lambda c: c["annotations"][0].pop("image_id"), ["number 0 of annotations"]),
@@ -130,7 +130,7 @@ def test_annotations_of_images_that_are_not_listed_are_told(coco, capsys):
     assert told in capsys.readouterr().out
 
 
-def test_ids_of_annotations_may_be_missing_or_there_twice(coco):
+def test_ids_of_annotations_may_be_missing_or_occur_twice(coco):
     def edit(content):
         content["annotations"][0]["id"] = content["annotations"][1]["id"] = 0
         content["annotations"].append({**content["annotations"][0], "id": None})

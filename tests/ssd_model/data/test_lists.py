@@ -48,7 +48,7 @@ def test_flags(photos):
 def test_a_line_twice_is_told(voc, capsys):
     write_set(voc, "trainval", ["a", "b", "a", "a.jpg"])
     assert names(voc) == ["a.jpg", "b.jpg"]
-    told = "lines that name an image again, and count once: 2 (trainval.txt)"
+    told = "lines that repeat an image, counted once: 2 (trainval.txt)"
     assert told in capsys.readouterr().out
 
 
@@ -232,4 +232,4 @@ def test_a_data_error_names_what_is_accepted(tmp_path):
 
 def test_a_folder_in_the_folder_is_named(tmp_path):
     make_voc(tmp_path / "BCCD")
-    only_fault(tmp_path, tmp_path.name, "no data right here, but in BCCD")
+    only_fault(tmp_path, tmp_path.name, "no data in this folder itself, but in BCCD")

@@ -62,7 +62,7 @@ def test_what_is_told_of_voc_photographs(photographs, capfd, recwarn):
     assert told.out.splitlines() == [
         "boxes of trainval left out, empty or outside the image: 1 of 8 (photo.xml)",
         "there is no test set: trained on train, measured on val",
-        "images of test read in spite of a warning: 1 (broken exif.jpg)",
+        "images of test read despite a warning: 1 (broken exif.jpg)",
     ]
 
 
@@ -88,8 +88,8 @@ def test_coco_photographs(tmp_path, capfd):
     assert told.err == ""
     for line in (
         "categories 3, 12 are one class, 红血球",
-        "categories without any object are left out: cells",
-        "crowds and ignored objects, taken for difficult ones: 1",
+        "categories without objects, left out: cells",
+        "crowds and ignored objects, treated as difficult: 1",
         "boxes of trainval left out, empty or outside the image: 1 of 5 (000001.jpg)",
         "there is no test set: trained on train, measured on val",
         "no object of test's 2 images is of class 红血球: not measured, left out of the mAP",
@@ -109,4 +109,4 @@ def test_a_page_of_a_notebook_stays_clean(photographs):
     command = [sys.executable, "-c", code, str(photographs[0])]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "read in spite of a warning: 1 (broken exif.jpg)" in done.stdout
+    assert "read despite a warning: 1 (broken exif.jpg)" in done.stdout

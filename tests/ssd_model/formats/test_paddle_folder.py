@@ -112,7 +112,7 @@ def test_a_program_of_another_network(tmp_path):
     with pytest.raises(WeightsError, match=r"holds 5 variables .* in __model__ there are 2"):
         read_folder(tmp_path, {})
     (tmp_path / "__model__").write_bytes(b"no Program")
-    with pytest.raises(WeightsError, match="__model__ is no Program"):
+    with pytest.raises(WeightsError, match="__model__ is not a Paddle Program"):
         read_folder(tmp_path, {})
 
 
@@ -161,7 +161,7 @@ def test_numbers_that_are_none_are_refused(network, tmp_path):
     folder = save(detector.program, scope, tmp_path / "saved")
     path = folder / "batch_norm_3.w_1"
     path.write_bytes(path.read_bytes()[:-4] + struct.pack("<f", float("nan")))
-    with pytest.raises(WeightsError, match=r"batch_norm_3\.w_1 holds values that are no numbers"):
+    with pytest.raises(WeightsError, match=r"batch_norm_3\.w_1 holds values that are not numbers"):
         load_weights(detector.program, folder, scope)
 
 
@@ -169,8 +169,8 @@ def test_numbers_that_are_none_are_refused(network, tmp_path):
     ("change", "words"),
     [
         (lambda content: content[:-1], "it ends before 432 bytes more"),
-        (lambda content: content[:20], "is not whole"),
-        (lambda content: content + b"more", "is not whole, or no tensor of Paddle's: number 1"),
+        (lambda content: content[:20], "is incomplete"),
+        (lambda content: content + b"more", "is incomplete, or not a Paddle tensor: number 1"),
         (lambda content: content[:4] + b"\xff" * 8 + content[12:], "levels of detail"),
         (lambda content: content[:12] + b"\1" + content[13:], "version 1"),
         (lambda content: content[:16] + b"\xff\xff\xff\x7f" + content[20:], "it ends before"),
@@ -195,7 +195,7 @@ def test_folders_and_files_that_hold_no_weights(tmp_path):
     with pytest.raises(WeightsError, match="holds one variable: name its folder"):
         read_weights(tmp_path / "conv2d_0.w_0", {})
     (tmp_path / "batch_norm_0.w_0").write_text("not a tensor")
-    with pytest.raises(WeightsError, match=r"batch_norm_0\.w_0 is no variable"):
+    with pytest.raises(WeightsError, match=r"batch_norm_0\.w_0 is not a Paddle variable"):
         read_folder(tmp_path, {"batch_norm_0.w_0": (4,)})
     for name in ("one", "two"):
         shutil.copy(SAVED / "inference" / "__params__", tmp_path / name)
