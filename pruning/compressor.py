@@ -21,6 +21,7 @@ from pruning.pruned_network import PrunedNetwork
 from pruning.ranking import rank
 from pruning.reconstruct import Reconstruction
 from pruning.resume import Resume
+from pruning.start_workers import start_workers
 from pruning.strategies import PruneStrategy, Step
 from pruning.validation import Validation
 from ssd_model import kernels, workers
@@ -80,8 +81,8 @@ class Compressor:
         check_fetches(train_program, train_fetch_list)
         check_fetches(eval_program, eval_fetch_list)
         self._common: dict[str, Any] = {}  # what must be equal in all workers
-        if train_reader is not None and workers.size() > 1:
-            self._common = check_shareable(train_reader, workers.size())
+        if train_reader is not None and workers.expected() > 1:
+            self._common = check_shareable(train_reader, workers.expected())
         self._executor = paddle.static.Executor(place)
         self._train_reader, self._train_feed_list = train_reader, train_feed_list
         self._eval_reader, self._eval_feed_list = eval_reader, eval_feed_list
@@ -118,13 +119,14 @@ class Compressor:
         check_config(config, config_file, start, labels, *given)
         plans = [strategy.first_plan(start) for strategy in config.strategies]
         self.plan = plans[0] if plans else None
-        self._config = config
+        self._config, self._config_file = config, config_file
 
     def run(self) -> History:
         """Carry the config out; a run that was stopped resumes from its last checkpoint.
 
-        In processes that Paddle's launcher has started, all of them train one network together,
-        and the first does the rest: see `ssd_model.workers`.
+        In processes that Paddle's launcher has started, and in those that this starts itself if
+        `WORKERS` in the environment asks for them, all train one network together, and the first
+        does the rest: see `ssd_model.workers`.
 
         A checkpoint is this run's if the config and the weights at the start are the same. The
         readers can't be compared: give other data another `checkpoint_path`.
@@ -145,7 +147,9 @@ class Compressor:
             raise ValueError("call config(path) before run()")
         folder = self._config.checkpoint_path
         locked = lock(folder) if folder and workers.is_first() else nullcontext()
-        with workers.together(), locked:
+        training = self._train_reader, self._train_feed_list, self._train_fetch_list
+        given = *self._network.given, *training, self._eval_fetch_list, self._config_file
+        with start_workers(*given) as started, workers.together(started), locked:
             strategies = [strategy.model_dump(mode="json") for strategy in self._config.strategies]
             epochs = self._config.epoch
             workers.check_same({**self._common, "epochs": epochs, "strategies": strategies})

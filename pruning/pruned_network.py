@@ -24,14 +24,14 @@ class PrunedNetwork:
     """
 
     def __init__(self, train: Program, evaluation: Program, scope: Scope):
-        self._given = train, evaluation
+        self.given = train, evaluation
         self.scope = scope
         self.unpruned = Plan(analyse(evaluation, train), {})
         self.restart()
 
     def restart(self) -> None:
         """Go back to the Programs as they were given; the scope stays as it is."""
-        self.train, self.evaluation = self._given
+        self.train, self.evaluation = self.given
         self.plan = self.unpruned
         """What the last pruning left."""
 

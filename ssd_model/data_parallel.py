@@ -16,6 +16,7 @@ from paddle.static import Program, Scope
 from ssd_model import workers
 from ssd_model.operators import BATCH_TOTAL
 from ssd_model.scope import kept_variables, read_tensor, write_tensor
+from ssd_model.star import RING
 
 IMAGES, LOSS = "share_of_images", "share_of_loss"
 _OPTIMIZE = int(core.op_proto_and_checker_maker.OpRole.Optimize)
@@ -35,7 +36,7 @@ def data_parallel(program: Program) -> Program:
         index = next(i for i, op in enumerate(block.ops) if name in op.output_arg_names) + 1
         insert = _Inserter(program, index)
         insert("elementwise_mul", {"X": name, "Y": LOSS}, {"Out": name}, axis=-1)
-        insert("all_reduce", {"x": name}, {"out": name}, ring_id=0, reduce_type=0)
+        insert("all_reduce", {"x": name}, {"out": name}, ring_id=RING, reduce_type=0)
     first = next(i for i, op in enumerate(block.ops) if op.attr("op_role") & _OPTIMIZE)
     written = {name for op in block.ops[:first] for name in op.output_arg_names}
     gradients = {
@@ -86,7 +87,7 @@ def broadcast(scope: Scope, *programs: Program) -> None:
             type="broadcast",
             inputs={"x": name},
             outputs={"out": name},
-            attrs={"ring_id": 0, "root": 0},
+            attrs={"ring_id": RING, "root": 0},
         )
     paddle.static.Executor(paddle.CPUPlace()).run(program, scope=scope)
 
@@ -125,7 +126,7 @@ def _add_up(insert: _Inserter, tensors: dict[str, dict[str, list[int]]]) -> None
         insert("elementwise_mul", {"X": piece, "Y": weight}, {"Out": piece}, axis=-1)
         weighted.append(piece)
     insert("concat", {"X": weighted}, {"Out": "piece"}, axis=0)
-    insert("all_reduce", {"x": "piece"}, {"out": "piece"}, ring_id=0, reduce_type=0)
+    insert("all_reduce", {"x": "piece"}, {"out": "piece"}, ring_id=RING, reduce_type=0)
     every = {name: shape for shapes in tensors.values() for name, shape in shapes.items()}
     sums = {"Out": [f"{name}.sum" for name in every]}
     insert("split", {"X": "piece"}, sums, sections=[prod(s) for s in every.values()], axis=0)

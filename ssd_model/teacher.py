@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import paddle
-from paddle.static import Scope
+from paddle.static import Program, Scope
 
 from ssd_model.data.readers import Reader, feeds
 from ssd_model.fusion import fused
 from ssd_model.place import default_place
 from ssd_model.programs import TEACHER_FEEDS, Detector, build_detector, new_scope
+from ssd_model.scope import kept_variables, read_tensor, write_tensor
 from ssd_model.weights import load_weights
 
 
@@ -30,6 +31,18 @@ class TaughtReader:
         self._answers = [teacher.location.name, teacher.confidence.name]
         self._program, self._scope = teacher.program, scope
         self.batch_sampler = getattr(reader, "batch_sampler", None)
+
+    def __getstate__(self) -> dict:
+        kept = kept_variables(self._scope, [self._program])
+        tensors = {var.name: read_tensor(self._scope, var.name) for var in kept}
+        program = self._program.desc.serialize_to_string()
+        return {**vars(self), "_program": program, "_scope": tensors}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state, _program=Program.parse_from_string(state["_program"]))
+        self._scope = Scope()
+        for name, array in state["_scope"].items():
+            write_tensor(self._scope, name, array)
 
     def __iter__(self) -> Iterator[dict]:
         executor = paddle.static.Executor(default_place())

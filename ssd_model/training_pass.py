@@ -53,7 +53,7 @@ def train_epoch(
     scheduler = getattr(program, "lr_scheduler", None)
     batches, totals = 0, np.zeros(len(names))
     program, feeding = _shared(program, reader, feed_list, epoch, len(names))
-    with child_scope(scope) as inside:
+    with child_scope(scope) as inside, workers.threads():
         executor = paddle.static.Executor(executor.place)
         for feed, weights in progress(feeding, description):
             values = executor.run(program, feed=feed, fetch_list=names, scope=inside)

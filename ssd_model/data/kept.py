@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from PIL import Image
 
+from ssd_model import workers
 from ssd_model.data.faults import DataError
 from ssd_model.data.records import Record
 
 KEPT_BYTES = 1 << 30
-"""Memory for the copies of a process. Copies that do not fit are made again each time."""
+"""Memory for the copies of all workers. Copies that do not fit are made again each time."""
 
 
 class KeptImages:
@@ -42,7 +43,7 @@ class KeptImages:
             copy = make()
             with self._lock:
                 needed = len(copy.getbands()) * copy.width * copy.height
-                if key not in self._copies and self.bytes + needed <= self.limit:
+                if key not in self._copies and self.bytes + needed <= self.limit // workers.size():
                     self._copies[key] = copy
                     self.bytes += needed
             return copy

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import paddle
+from paddle.base.data_feeder import convert_dtype
 from PIL import Image
 
 from ssd_model.data.augment import Augmentation
@@ -206,6 +207,28 @@ class FeedLoader(paddle.io.DataLoader):
         yield from super().__iter__()
         if guard and guard.error:
             raise guard.error
+
+    def __reduce__(self) -> tuple:
+        inputs = [(v.name, v.shape, convert_dtype(v.dtype)) for v in self.feed_list]
+        own = self.dataset, self.batch_sampler, self.collate_fn, self.num_workers
+        return _in_another_process, (inputs, *own)
+
+
+def _in_another_process(
+    inputs: list[tuple], dataset: Any, batch_sampler: Any, collate_fn: Any, num_workers: int
+) -> FeedLoader:
+    """A copy of a loader, for which Variables must be made: its Program's are not here."""
+    with paddle.static.program_guard(paddle.static.Program()):
+        feed_list = [paddle.static.data(*one) for one in inputs]
+    return FeedLoader(
+        dataset,
+        feed_list=feed_list,
+        places=default_place(),
+        return_list=False,
+        batch_sampler=batch_sampler,
+        collate_fn=collate_fn,
+        num_workers=num_workers,
+    )
 
 
 def make_loader(

@@ -5,10 +5,15 @@ All is built once, by a parent that runs no threads; every worker is a fork of i
 
 import utils  # noqa: F401  isort: skip
 
+import contextlib
+import io
 import json
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -152,10 +157,55 @@ def broken(*_: object) -> None:
     raise OverflowError("a fault of one worker")
 
 
+def compress_with_own_workers(root: Path, data: Path) -> dict:
+    """Runs of a Compressor that starts its worker itself; in the last, the worker fails."""
+    os.environ["WORKERS"] = "2"
+    folder = root / "own"
+    folder.mkdir()
+    said = io.StringIO()
+    for name in ("result", "resumed"):
+        run = killed_run.build(data, BATCH)
+        with contextlib.redirect_stdout(said):
+            killed_run.compress(*run, folder, name)
+    told: dict = {name: killed_run.result(folder, name) for name in ("result", "resumed")}
+    (child,) = psutil.Process().children()
+    for name, augmentation in (("refused", threading.Lock()), ("error", Breaking(child.pid))):
+        run = killed_run.build(data, BATCH)
+        run[0]._train_reader.dataset.dataset.augmentation = augmentation
+        told[name] = _error_of(run, root / name)
+    psutil.wait_procs([child], timeout=10)
+    told["left"] = sum(process.status() != "zombie" for process in psutil.Process().children())
+    told["again"] = _error_of(killed_run.build(data, BATCH), root / "error")
+    return told | {"said": said.getvalue()}
+
+
+def _error_of(run: killed_run.Run, folder: Path) -> str:
+    folder.mkdir(exist_ok=True)
+    try:
+        killed_run.compress(*run, folder)
+    except workers.WorkersError as error:
+        return str(error)
+    return "no error"
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """An augmentation that fails in one process."""
+
+    process: int
+
+    def __call__(self, image, *truth_and_dice):
+        if os.getpid() == self.process:
+            broken()
+        return image, *truth_and_dice[:3]
+
+
 def main(root: Path) -> None:
     data = killed_run.make_data(root / "voc", IMAGES)
     train_tiny_networks(root, data)
-    (root / "told.json").write_text(json.dumps(compress_together(root, data)))
+    told = compress_together(root, data)
+    told["own"] = compress_with_own_workers(root, data)
+    (root / "told.json").write_text(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from pruning.checkpoints import RunState
-from ssd_model import training_pass, workers
+from ssd_model import star, training_pass, workers
 from ssd_model.data.loader import SeededBatches
 from ssd_model.data.readers import check_shareable
+from ssd_model.star import Star
 from ssd_model.training_pass import TrainingError
 from ssd_model.workers import WorkersError, check_same
 from tests.helpers.small_run import BATCHES, Setup
@@ -66,6 +67,25 @@ def test_two_workers_prune_and_fine_tune_one_network(told):
     assert [row["stage"] for row in first["rows"]].count("'finetuned'") == 4
     assert "epoch 4/4: loss" in whole["said"][0]
     assert whole["said"][1] == ""
+
+
+def test_a_compressor_starts_its_workers_itself(told):
+    own = told["own"]
+    assert own["result"] == told["whole"]["results"][0]  # whoever has started them
+    assert own["resumed"]["tensors"] == own["result"]["tensors"]
+    assert "this run is complete" in own["said"]
+
+
+def test_a_compressor_outlives_its_workers(told):
+    error, again, workers_left = told["own"]["error"], told["own"]["again"], told["own"]["left"]
+    assert "worker 1 (process " in error
+    assert error.endswith("OverflowError: a fault of one worker")
+    assert again.startswith("the workers ended with the run before this one; start Python anew")
+    assert workers_left == 0
+
+
+def test_a_reader_that_cannot_travel_is_refused(told):
+    assert "cannot be sent to another process" in told["own"]["refused"]
 
 
 def test_two_launchers_as_on_two_machines(root, tmp_path):
@@ -238,22 +258,27 @@ def test_workers_with_other_data_are_refused(monkeypatch):
         check_same(here)
 
 
-def test_a_gpu_is_refused(monkeypatch):
+@pytest.mark.parametrize("name", ["WORKERS", "PADDLE_TRAINERS_NUM"])
+def test_several_workers_on_a_gpu_are_refused(monkeypatch, name):
     monkeypatch.setattr(workers, "on_cpu", lambda: False)
-    with pytest.raises(WorkersError, match="start with PLACE=cpu"):
-        workers._Star()
+    monkeypatch.setenv(name, "2")
+    with pytest.raises(ValueError, match="set PLACE=cpu"):
+        Setup()
+
+
+@pytest.mark.parametrize("said", ["two", "0", "-1", "1.5"])
+def test_a_number_of_workers_that_is_none_is_refused(monkeypatch, said):
+    monkeypatch.setenv("WORKERS", said)
+    with pytest.raises(ValueError, match=f"WORKERS is '{said}': give the number"):
+        workers.expected()
 
 
 def test_a_missing_worker_is_named(monkeypatch):
-    monkeypatch.setattr(workers, "PATIENCE", 0.3)
-    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "3")
-    monkeypatch.setenv("PADDLE_TRAINER_ENDPOINTS", "127.0.0.1:0")
+    monkeypatch.setattr(star, "PATIENCE", 0.3)
     with pytest.raises(WorkersError, match=r"no word of worker 1, 2 in 0\.3 s"):
-        workers._Star()
-    monkeypatch.setenv("PADDLE_TRAINER_ID", "2")
-    monkeypatch.setenv("PADDLE_TRAINER_ENDPOINTS", "127.0.0.1:1")
+        Star(0, 3, "127.0.0.1:0")
     with pytest.raises(WorkersError, match=r"no word of worker 0, .* at 127\.0\.0\.1:1, in"):
-        workers._Star()
+        Star(2, 3, "127.0.0.1:1")
 
 
 def test_checkpoints_of_before_are_of_one_worker():
