@@ -1,5 +1,6 @@
 """The distillation loss, and readers that carry a teacher's answers."""
 
+import cloudpickle
 import numpy as np
 import paddle
 import pytest
@@ -66,8 +67,12 @@ def test_taught_reader():
         "gt_label": np.array([[1], [-1]], "int32"),
         "gt_difficult": np.zeros((2, 1), "int32"),
     }
-    (feed,) = TaughtReader([batch], evaluation, scope)
+    reader = TaughtReader([batch], evaluation, scope)
+    (feed,) = reader
     assert set(feed) == {*batch, *TEACHER_FEEDS}
+    (copied,) = cloudpickle.loads(cloudpickle.dumps(reader))  # as a worker gets it
+    for name, answer in feed.items():
+        np.testing.assert_array_equal(copied[name], answer)
     executor = paddle.static.Executor()
     answers = executor.run(
         evaluation.program,

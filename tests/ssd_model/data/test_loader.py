@@ -1,5 +1,6 @@
 """Preprocessing, seeded batches, padding, and feeding a static Program."""
 
+import cloudpickle
 import numpy as np
 import paddle
 import pytest
@@ -286,6 +287,14 @@ def test_workers_give_the_same_batches(split, feeds):
     options = {"augmentation": Augmentation(), "shuffle": True, "seed": 4}
     alone = arrays(load(split, feeds, **options))
     assert_same(arrays(load(split, feeds, num_workers=2, **options)), alone)
+
+
+def test_a_loader_travels_to_another_process(split, feeds):
+    loader = load(split, feeds, shuffle=True, augmentation=Augmentation(), seed=3)
+    copy = cloudpickle.loads(cloudpickle.dumps(loader))
+    for each in (loader, copy):
+        each.batch_sampler.set_epoch(2)
+    assert_same(arrays(loader), arrays(copy))
 
 
 def test_a_broken_image_ends_the_pass_with_its_name(split, feeds):
