@@ -45,7 +45,7 @@ UV := build/uv/bin/uv
 # A variable's text for the shell, as it is: $(HOME) in it stays that.
 quoted = '$(subst ','\'',$(value $1))'
 
-.PHONY: help setup data check-data run-notebooks detect html serve lab messages test test-html lint format baseline results benchmark benchmark-boards engines lock smoke-pythons clean
+.PHONY: help setup data check-data run-notebooks detect html serve lab messages test test-html lint format baseline results benchmark benchmark-boards benchmark-workers engines lock smoke-pythons clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -140,6 +140,9 @@ $(ONNX2TF):
 benchmark-boards: engines $(ONNX2TF) ## measure ncnn, MNN and LiteRT beside ONNX Runtime (some minutes, on an idle machine)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -r benchmark/requirements-boards.txt
 	$(BIN)/python -m benchmark.boards
+
+benchmark-workers: $(READY) ## measure several workers beside one process (some minutes, on an idle machine)
+	$(BIN)/python -m benchmark.workers
 
 engines: $(READY) ## install ncnn, an engine for boards: notebook 4 then converts to it, too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r ssd_model/export/requirements.txt

@@ -25,7 +25,7 @@ def latency_table(result: dict[str, Any]) -> Table:
     frame = pd.DataFrame(result["latency"])
     batches, ratios = sorted(frame["batch"].unique()), sorted(frame["target_ratio"].unique())
     columns = [(batch, ratio) for batch in batches for ratio in ratios]
-    names = [f"batch {batch}, {_network(ratio)}" for batch, ratio in columns]
+    names = [f"batch {batch}, {network_name(ratio)}" for batch, ratio in columns]
     table = [["engine", *names, "peak memory, MB"]]
     for engine, rows in frame.groupby("engine", sort=False):
         times = rows.set_index(["batch", "target_ratio"])["milliseconds"]
@@ -39,7 +39,7 @@ def training_table(result: dict[str, Any]) -> Table:
     table = [["framework", "network", "training, ms an image", "evaluation, ms an image"]]
     for row in result["training"]:
         times = (row[f"{name}_ms_an_image"] for name in ("train", "evaluate"))
-        network = _network(row["target_ratio"])
+        network = network_name(row["target_ratio"])
         table.append([NAMES[row["framework"]], network, *(f"{time:.1f}" for time in times)])
     return table
 
@@ -75,7 +75,7 @@ def planning_table(result: dict[str, Any]) -> Table:
     ]
     for row in ours:
         loaded, waited = row["loader_images_per_second"], row["wait_share"]
-        network = _network(row["target_ratio"])
+        network = network_name(row["target_ratio"])
         table.append([f"loader alone, beside {network}", f"{loaded:.0f} images a second"])
         table.append([f"waiting for the loader, {network}", f"{waited:.1%} of a step"])
     return table
@@ -98,18 +98,20 @@ def bars(result: dict[str, Any]) -> Table:
         for ratio in ours.index[ours.index > 0]:
             share = ours.loc[ratio, "flops"] / unpruned["flops"]
             quicker = ours.loc[ratio, "milliseconds"] / unpruned["milliseconds"]
-            bar(f"latency, {_network(ratio)} / unpruned, batch {batch}", quicker, share + 0.05)
+            bar(f"latency, {network_name(ratio)} / unpruned, batch {batch}", quicker, share + 0.05)
         for ratio in ours.index:
             others = [frame.loc[(engine, batch, ratio), "milliseconds"] for engine in OTHERS]
             quickest = ours.loc[ratio, "milliseconds"] / min(others)
-            bar(f"{OURS} / the quickest other, {_network(ratio)}, batch {batch}", quickest, 1.05)
+            bar(
+                f"{OURS} / the quickest other, {network_name(ratio)}, batch {batch}", quickest, 1.05
+            )
     training = pd.DataFrame(result["training"]).set_index(["framework", "target_ratio"])
     for ratio, paddle in training.loc["paddle"].iterrows():
         torch = training.loc[("torch", ratio)]
         for name, allowed in (("train", 1.0), ("evaluate", 1.1)):
             measured = paddle[f"{name}_ms_an_image"] / torch[f"{name}_ms_an_image"]
-            bar(f"{name} / PyTorch, {_network(ratio)}", measured, allowed)
-        bar(f"waiting for data, share of a step, {_network(ratio)}", paddle["wait_share"], 0.05)
+            bar(f"{name} / PyTorch, {network_name(ratio)}", measured, allowed)
+        bar(f"waiting for data, share of a step, {network_name(ratio)}", paddle["wait_share"], 0.05)
     bar("search and cut, seconds", result["planning_seconds"]["here"], 2.0)
     return table
 
@@ -144,7 +146,7 @@ def write_page(folder: Path, result: dict[str, Any]) -> None:
 def _plot_sizes(axes, frame: pd.DataFrame, name: str) -> None:
     """Latency against the batch, or the image's side."""
     for ratio, line in frame.groupby("target_ratio"):
-        axes.plot(line[name], line["milliseconds"], "o-", label=_network(ratio))
+        axes.plot(line[name], line["milliseconds"], "o-", label=network_name(ratio))
     axes.set(xlabel=name.replace("_", " "), ylabel="ms", ylim=(0, None))
 
 
@@ -160,5 +162,6 @@ def _plot_ratios(axes, frame: pd.DataFrame, _) -> None:
     axes.set(xlabel="FLOPs left", ylabel="latency left", xlim=(0, 1.05), ylim=(0, None))
 
 
-def _network(ratio: float) -> str:
+def network_name(ratio: float) -> str:
+    """How the tables call a network, by how much of it was cut."""
     return f"-{ratio:.0%}" if ratio else "unpruned"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import paddle
+from paddle.static import Program, Scope
 
 from benchmark.networks import CLASS_NUM, Network
 from pruning.cut import apply_plan
@@ -34,8 +35,8 @@ SET = 16
 """The batches in an evaluation."""
 
 
-def paddle_steps(network: Network) -> dict[str, Callable[[dict], object]]:
-    """Make a training step and an evaluation, with suppression and mAP, in static Programs."""
+def paddle_programs(network: Network) -> tuple[list[Program], list[str], Scope]:
+    """Make the train and the eval Program, with the names of loss and mAP, and their scope."""
     training = build_detector(CLASS_NUM, True, one_cycle(FINE_TUNE_RATE, STEPS))
     evaluation = build_detector(CLASS_NUM, False)
     scope = new_scope(evaluation, training)
@@ -43,10 +44,16 @@ def paddle_steps(network: Network) -> dict[str, Callable[[dict], object]]:
     plan = network.plan(analyse(evaluation.program))
     train, test = apply_plan(plan, [training.program, evaluation.program], scope)
     kernels.use_onednn(train)
+    return [train, test], [training.loss.name, evaluation.map.name], scope
+
+
+def paddle_steps(network: Network) -> dict[str, Callable[[dict], object]]:
+    """Make a training step and an evaluation, with suppression and mAP, in static Programs."""
+    (train, test), (loss, map_name), scope = paddle_programs(network)
     executor = paddle.static.Executor(default_place())
-    losses, maps = [training.loss.name], [("map", evaluation.map.name)]
+    maps = [("map", map_name)]
     return {
-        "train": lambda feed: executor.run(train, feed=feed, fetch_list=losses, scope=scope)[0],
+        "train": lambda feed: executor.run(train, feed=feed, fetch_list=[loss], scope=scope)[0],
         "evaluate": lambda feed: evaluate(executor, test, [feed] * SET, maps, scope=scope),
     }
 

@@ -1,4 +1,4 @@
-"""Tables in Markdown pages, each made anew between its marks: <!-- name --> and <!-- /name -->."""
+"""Parts of Markdown pages, each made anew between its marks: <!-- name --> and <!-- /name -->."""
 
 import re
 from collections.abc import Mapping
@@ -9,10 +9,11 @@ Table = list[list[str]]
 """Lines of cells, the headings first."""
 
 
-def fill(text: str, tables: Mapping[str, Table]) -> str:
-    """A page with every table that it has marks for."""
-    for name, table in tables.items():
-        between = f"<!-- {name} -->\n{_markdown(table)}<!-- /{name} -->"
+def fill(text: str, parts: Mapping[str, Table | str]) -> str:
+    """A page with every table, or other lines of Markdown, that it has marks for."""
+    for name, part in parts.items():
+        lines = part if isinstance(part, str) else _markdown(part)
+        between = f"<!-- {name} -->\n{lines}<!-- /{name} -->"
         text = re.sub(
             rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _, new=between: new, text, flags=re.S
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.hosts import ADDRESSES, CABLES, NoHostsError, two_hosts
 from pruning.checkpoints import RunState
 from ssd_model import star, training_pass, workers
 from ssd_model.data.loader import SeededBatches
@@ -157,33 +158,14 @@ def test_a_worker_that_fails_shows_its_error_everywhere(told):
 
 
 @pytest.fixture
-def two_hosts():
-    """Two network namespaces with a cable between them; commands run in one or the other."""
-    if not shutil.which("ip"):
-        pytest.skip("no network namespaces can be made here: there is no ip command")
-    names = [f"host{rank}-{os.getpid()}" for rank in (0, 1)]
-
-    def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True, capture_output=True)
-
+def hosts():
     try:
-        for name in names:
-            ip("netns", "add", name)
-        ends = ["type", "veth", "peer", "name", "cable1", "netns", names[1]]
-        ip("link", "add", "cable0", "netns", names[0], *ends)
-        for rank, name in enumerate(names):
-            ip("-n", name, "address", "add", f"{HOSTS[rank]}/24", "dev", f"cable{rank}")
-            ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", name, "link", "set", f"cable{rank}", "up")
-        yield names
-    except subprocess.CalledProcessError as error:
+        with two_hosts() as names:
+            yield names
+    except NoHostsError as error:
         pytest.skip(f"no network namespaces can be made here: {error}")
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
-HOSTS = ("10.77.0.1", "10.77.0.2")
 WAITING = """
 import utils, time
 from ssd_model import workers
@@ -195,10 +177,10 @@ with workers.together():
 """
 
 
-def test_a_machine_that_is_cut_off_is_named(two_hosts):
+def test_a_machine_that_is_cut_off_is_named(hosts):
     environment = os.environ | {
         "PADDLE_TRAINERS_NUM": "2",
-        "PADDLE_TRAINER_ENDPOINTS": ",".join(f"{host}:7100" for host in HOSTS),
+        "PADDLE_TRAINER_ENDPOINTS": ",".join(f"{host}:7100" for host in ADDRESSES),
     }
     started = [
         subprocess.Popen(
@@ -209,12 +191,12 @@ def test_a_machine_that_is_cut_off_is_named(two_hosts):
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank, name in enumerate(two_hosts)
+        for rank, name in enumerate(hosts)
     ]
     try:
         assert [process.stdout.readline() for process in started] == ["all are here\n"] * 2
         cut = time.monotonic()
-        subprocess.run(["ip", "-n", two_hosts[1], "link", "set", "cable1", "down"], check=True)
+        subprocess.run(["ip", "-n", hosts[1], "link", "set", CABLES[1], "down"], check=True)
         said = [process.communicate(timeout=60)[1] for process in started]
         assert time.monotonic() - cut < 10
         for other, words in zip((1, 0), said, strict=True):

@@ -1,0 +1,191 @@
+"""Several workers as tables, a plot, and a model of many machines: docs/workers.md."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmark.page import machine_table, network_name
+from ssd_model.files import write_file
+from study.tables import Table, fill
+from utils.paths import ROOT
+from utils.plots import BLUE, GREEN, ORANGE
+
+PAGE = ROOT / "docs" / "workers.md"
+MACHINES = np.arange(1, 33)
+MODEL_RATES = {10.0: BLUE, 1.0: GREEN, 0.1: ORANGE}
+"""Gbit/s, and the colour of each in the plot."""
+PLOT = "![Images a second against the number of machines](results/workers.png)\n"
+
+
+def adding_up_ms(machines, megabytes: float, gigabits: float, latency_ms: float):
+    """How long the model says it takes to add a piece up over some machines, in milliseconds.
+
+    In a ring, as gloo does it: in 2 (N - 1) turns, each machine sends an N-th of the piece to the
+    next one, while as much comes from the one before it.
+
+    Args:
+        machines: how many, or an array of such numbers.
+        megabytes: of the piece.
+        gigabits: a second that the network lets through from each machine.
+        latency_ms: of a message.
+    """
+    return 2 * (machines - 1) * (latency_ms + 8 * megabytes / gigabits / machines)
+
+
+def model_facts(hosts: list[dict[str, Any]]) -> dict[str, float]:
+    """What the model takes from the measurement of two hosts."""
+    unlimited = next(row for row in hosts if row["gigabits"] is None)
+    return {
+        "compute_ms": float(np.median([row["milliseconds"]["beside"] for row in hosts])),
+        "megabytes": unlimited["megabytes"],
+        "latency_ms": unlimited["milliseconds"]["one number"] / 2,  # two turns
+    }
+
+
+def step_ms(machines, gigabits: float, facts: dict[str, float]):
+    """How long the model says a training step takes, in milliseconds; see `adding_up_ms`."""
+    sending = adding_up_ms(machines, facts["megabytes"], gigabits, facts["latency_ms"])
+    return facts["compute_ms"] + sending
+
+
+def speed_table(result: dict[str, Any]) -> Table:
+    """One process beside several workers: milliseconds an image, and memory."""
+    (few, ones), (many, others) = sorted(_by_workers(result).items())
+    names = (f"{few} process", f"{many} workers")
+    columns = [f"{name}, {what}" for what in ("ms an image", "MB") for name in names]
+    table = [["network", *columns[:2], "ratio", *columns[2:]]]
+    for one, other in zip(ones, others, strict=True):
+        times = [one["milliseconds"]["alone"], other["milliseconds"]["step"]]
+        table.append([
+            network_name(one["target_ratio"]),
+            *(f"{time / result['images']:.1f}" for time in times),
+            f"{times[1] / times[0]:.2f}",
+            *(f"{row['memory_mb']:.0f}" for row in (one, other)),
+        ])  # fmt: skip
+    return table
+
+
+def parts_table(result: dict[str, Any]) -> Table:
+    """Where a worker's step goes, in milliseconds, and what one process takes for the batch."""
+    (_, ones), (many, others) = sorted(_by_workers(result).items())
+    columns = []
+    for one, other in zip(ones, others, strict=True):
+        times = other["milliseconds"]
+        rest = times["step"] - times["beside"] - times["adding up"]
+        columns.append([
+            times["alone"], times["beside"] - times["alone"], times["adding up"], rest,
+            times["step"], one["milliseconds"]["alone"], other["megabytes"],
+        ])  # fmt: skip
+    names = (
+        f"one worker computes its share, the other {many - 1} wait",
+        "more, when all compute at once",
+        "adding up, and nothing else",
+        "the rest",
+        "together: a step",
+        "a step of one process on all cores",
+        "size of what is added up, MB",
+    )
+    networks = [network_name(row["target_ratio"]) for row in ones]
+    lines = zip(names, *columns, strict=True)
+    return [["part", *networks], *([name, *(f"{n:.1f}" for n in line)] for name, *line in lines)]
+
+
+def model_table(result: dict[str, Any]) -> Table:
+    """What the model is given."""
+    table = [["what the model is given", "measured"]]
+    if not result["hosts"]:
+        return [*table, [_reason(result), ""]]
+    facts = model_facts(result["hosts"])
+    return [
+        *table,
+        ["images of each machine in a step", f"{result['images'] // 2}"],
+        ["computing, ms", f"{facts['compute_ms']:.0f}"],
+        ["size of what is added up, MB", f"{facts['megabytes']:.1f}"],
+        ["latency of a message, ms", f"{facts['latency_ms']:.2f}"],
+    ]
+
+
+def hosts_table(result: dict[str, Any]) -> Table:
+    """Two hosts, by what their cable lets through: measured, and as the model says."""
+    columns = ["adding up, ms", "by the model", "a step, ms", "by the model"]
+    table = [["network between two machines", *columns]]
+    if not result["hosts"]:
+        return [*table, [_reason(result), *[""] * 4]]
+    facts = model_facts(result["hosts"])
+    for row in result["hosts"]:
+        rate, times = row["gigabits"], row["milliseconds"]
+        modelled = step_ms(2, rate or np.inf, facts)
+        sent = modelled - facts["compute_ms"]
+        name = _rate(rate) if rate else "no limit"
+        cells = (times["adding up"], sent, times["step"], modelled)
+        table.append([name, *(f"{cell:.0f}" for cell in cells)])
+    return table
+
+
+def tables(result: dict[str, Any]) -> dict[str, Table]:
+    """Make the tables of the page, by the names of their marks."""
+    return {
+        "workers-machine": machine_table(result),
+        "workers-speed": speed_table(result),
+        "workers-parts": parts_table(result),
+        "workers-model": model_table(result),
+        "workers-hosts": hosts_table(result),
+    }
+
+
+def write_page(folder: Path, result: dict[str, Any], page: Path = PAGE) -> None:
+    """The tables and the plot in docs/workers.md; the plot's file in a folder.
+
+    Where there were no hosts, there is no plot.
+    """
+    parts = tables(result) | {"workers-plot": PLOT if result["hosts"] else ""}
+    write_file(page, fill(page.read_text(encoding="utf-8"), parts).encode())
+    if result["hosts"]:
+        plot(result).savefig(folder / "workers.png", dpi=110)
+        plt.close()
+
+
+def plot(result: dict[str, Any]) -> Figure:
+    """Images a second by the number of machines: curves of the model, and what was measured."""
+    facts, images = model_facts(result["hosts"]), result["images"] // 2
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    ideal = 1e3 * images * MACHINES / facts["compute_ms"]
+    axes.plot(MACHINES, ideal, color="grey", ls=":", label="if adding up took no time")
+    for rate, colour in MODEL_RATES.items():
+        speed = 1e3 * images * MACHINES / step_ms(MACHINES, rate, facts)
+        axes.plot(MACHINES, speed, color=colour, label=f"{_rate(rate)}, model")
+    for row in result["hosts"]:
+        if row["gigabits"]:
+            axes.plot(
+                2,
+                1e3 * images * 2 / row["milliseconds"]["step"],
+                "o",
+                color=MODEL_RATES[row["gigabits"]],
+                mec="black",
+                label=f"{_rate(row['gigabits'])}, measured",
+            )
+    axes.set(
+        xlabel=f"machines, each with {images} images in a step",
+        ylabel="images a second",
+        xlim=(0, None),
+        ylim=(0, None),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def _by_workers(result: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
+    counts = {row["workers"] for row in result["here"]}
+    return {n: [row for row in result["here"] if row["workers"] == n] for n in counts}
+
+
+def _rate(gigabits: float) -> str:
+    return f"{gigabits:g} Gbit/s" if gigabits >= 1 else f"{1000 * gigabits:g} Mbit/s"
+
+
+def _reason(result: dict[str, Any]) -> str:
+    return f"not measured: {result['no_hosts']}"
