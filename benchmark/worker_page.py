@@ -37,18 +37,23 @@ def adding_up_ms(machines, megabytes: float, gigabits: float, latency_ms: float)
 
 def model_facts(hosts: list[dict[str, Any]]) -> dict[str, float]:
     """What the model takes from the measurement of two hosts."""
-    unlimited = next(row for row in hosts if row["gigabits"] is None)
+    unlimited = next(row["milliseconds"] for row in hosts if row["gigabits"] is None)
+    computed, prepared = (
+        float(np.median([row["milliseconds"][name] for row in hosts]))
+        for name in ("beside", "prepared")
+    )
     return {
-        "compute_ms": float(np.median([row["milliseconds"]["beside"] for row in hosts])),
-        "megabytes": unlimited["megabytes"],
-        "latency_ms": unlimited["milliseconds"]["one number"] / 2,  # two turns
+        "compute_ms": computed,
+        "prepare_ms": prepared - computed,
+        "megabytes": hosts[0]["megabytes"],
+        "latency_ms": unlimited["one number"] / 2,  # two turns
     }
 
 
 def step_ms(machines, gigabits: float, facts: dict[str, float]):
     """How long the model says a training step takes, in milliseconds; see `adding_up_ms`."""
     sending = adding_up_ms(machines, facts["megabytes"], gigabits, facts["latency_ms"])
-    return facts["compute_ms"] + sending
+    return facts["compute_ms"] + (machines > 1) * facts["prepare_ms"] + sending
 
 
 def speed_table(result: dict[str, Any]) -> Table:
@@ -74,19 +79,20 @@ def parts_table(result: dict[str, Any]) -> Table:
     columns = []
     for one, other in zip(ones, others, strict=True):
         times = other["milliseconds"]
-        rest = times["step"] - times["beside"] - times["adding up"]
+        stairs = [0.0, *(times[name] for name in ("alone", "beside", "prepared", "step"))]
         columns.append([
-            times["alone"], times["beside"] - times["alone"], times["adding up"], rest,
-            times["step"], one["milliseconds"]["alone"], other["megabytes"],
+            *np.diff(stairs), times["step"],
+            times["adding up"], other["megabytes"], one["milliseconds"]["alone"],
         ])  # fmt: skip
     names = (
         f"one worker computes its share, the other {many - 1} wait",
         "more, when all compute at once",
-        "adding up, and nothing else",
-        "the rest",
+        "more, to prepare the gradients for adding up",
+        "more, to add them up and wait for each other",
         "together: a step",
-        "a step of one process on all cores",
+        "for comparison: adding up alone",
         "size of what is added up, MB",
+        "for comparison: a step of one process on all cores",
     )
     networks = [network_name(row["target_ratio"]) for row in ones]
     lines = zip(names, *columns, strict=True)
@@ -103,6 +109,7 @@ def model_table(result: dict[str, Any]) -> Table:
         *table,
         ["images of each machine in a step", f"{result['images'] // 2}"],
         ["computing, ms", f"{facts['compute_ms']:.0f}"],
+        ["preparing the gradients, ms", f"{facts['prepare_ms']:.0f}"],
         ["size of what is added up, MB", f"{facts['megabytes']:.1f}"],
         ["latency of a message, ms", f"{facts['latency_ms']:.2f}"],
     ]
@@ -117,10 +124,10 @@ def hosts_table(result: dict[str, Any]) -> Table:
     facts = model_facts(result["hosts"])
     for row in result["hosts"]:
         rate, times = row["gigabits"], row["milliseconds"]
-        modelled = step_ms(2, rate or np.inf, facts)
-        sent = modelled - facts["compute_ms"]
+        at = rate or np.inf
+        sent = adding_up_ms(2, facts["megabytes"], at, facts["latency_ms"])
+        cells = (times["adding up"], sent, times["step"], step_ms(2, at, facts))
         name = _rate(rate) if rate else "no limit"
-        cells = (times["adding up"], sent, times["step"], modelled)
         table.append([name, *(f"{cell:.0f}" for cell in cells)])
     return table
 
@@ -152,27 +159,23 @@ def plot(result: dict[str, Any]) -> Figure:
     """Images a second by the number of machines: curves of the model, and what was measured."""
     facts, images = model_facts(result["hosts"]), result["images"] // 2
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    ideal = 1e3 * images * MACHINES / facts["compute_ms"]
-    axes.plot(MACHINES, ideal, color="grey", ls=":", label="if adding up took no time")
+
+    def draw(machines, milliseconds, *style: str, **how: Any) -> None:
+        axes.plot(machines, 1e3 * images * machines / milliseconds, *style, **how)
+
+    draw(MACHINES, facts["compute_ms"], ":", color="grey", label="if nothing had to be added up")
     for rate, colour in MODEL_RATES.items():
-        speed = 1e3 * images * MACHINES / step_ms(MACHINES, rate, facts)
-        axes.plot(MACHINES, speed, color=colour, label=f"{_rate(rate)}, model")
+        times = step_ms(MACHINES, rate, facts)
+        draw(MACHINES, times, color=colour, label=f"{_rate(rate)}, model")
     for row in result["hosts"]:
-        if row["gigabits"]:
-            axes.plot(
-                2,
-                1e3 * images * 2 / row["milliseconds"]["step"],
-                "o",
-                color=MODEL_RATES[row["gigabits"]],
-                mec="black",
-                label=f"{_rate(row['gigabits'])}, measured",
-            )
-    axes.set(
-        xlabel=f"machines, each with {images} images in a step",
-        ylabel="images a second",
-        xlim=(0, None),
-        ylim=(0, None),
-    )
+        if rate := row["gigabits"]:
+            how = {"color": MODEL_RATES[rate], "mec": "black", "label": f"{_rate(rate)}, measured"}
+            draw(2, row["milliseconds"]["step"], "o", **how)
+    axes.set(xlabel=f"machines, each with {images} images in a step", ylabel="images a second")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.legend()
     return figure

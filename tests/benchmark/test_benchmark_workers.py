@@ -17,7 +17,13 @@ from utils.paths import RESULTS
 @pytest.fixture
 def result():
     def row(step, **others):
-        times = {"alone": 200.0, "beside": 240.0, "step": step, "adding up": 50.0}
+        times = {
+            "alone": 200.0,
+            "beside": 240.0,
+            "prepared": 255.0,
+            "step": step,
+            "adding up": 50.0,
+        }
         if others.get("workers") == 1:
             times = {"alone": 400.0}
         times |= {"one number": 1.0}
@@ -53,8 +59,9 @@ def text_of(page):
 )
 def test_the_model_by_hand(machines, megabytes, gigabits, latency, expected):
     assert adding_up_ms(machines, megabytes, gigabits, latency) == pytest.approx(expected)
-    facts = {"compute_ms": 7.0, "megabytes": megabytes, "latency_ms": latency}
-    assert step_ms(machines, gigabits, facts) == pytest.approx(7 + expected)
+    facts = {"compute_ms": 7.0, "prepare_ms": 0.5, "megabytes": megabytes, "latency_ms": latency}
+    alone = 7.0 if machines == 1 else 7.5
+    assert step_ms(machines, gigabits, facts) == pytest.approx(alone + expected)
 
 
 def test_medians():
@@ -73,9 +80,12 @@ def test_the_page_shows_every_number_and_the_plot(result, tmp_path):
     for part in (
         "a machine", "| python | 3.13 |", "| -50% | 50.0 | 75.0 | 1.50 | 1000 | 2000 |",
         "the other 1 wait | 200.0 | 200.0 |", "more, when all compute at once | 40.0 |",
-        "| the rest | 310.0 |", "| computing, ms | 240 |", "| latency of a message, ms | 0.50 |",
-        "| no limit | 50 | 1 | 300 | 241 |", "| 1 Gbit/s | 50 | 81 | 350 | 321 |",
-        "| 100 Mbit/s | 50 | 801 | 1100 | 1041 |", PLOT.strip(),
+        "prepare the gradients for adding up | 15.0 |",
+        "wait for each other | 345.0 |", "a step | 600.0 |", "adding up alone | 50.0 |",
+        "one process on all cores | 400.0 |", "| computing, ms | 240 |",
+        "| preparing the gradients, ms | 15 |", "| latency of a message, ms | 0.50 |",
+        "| no limit | 50 | 1 | 300 | 256 |", "| 1 Gbit/s | 50 | 81 | 350 | 336 |",
+        "| 100 Mbit/s | 50 | 801 | 1100 | 1056 |", PLOT.strip(),
     ):  # fmt: skip
         assert part in text
     assert Image.open(tmp_path / "workers.png").width > 100
@@ -116,7 +126,13 @@ def test_two_hosts_send_no_faster_than_their_cable(feed):
     except NoHostsError as error:
         pytest.skip(str(error))
     times = told["milliseconds"]
-    assert len(times["alone"]) == len(times["beside"]) == len(times["step"]) == 2
+    assert (
+        len(times["alone"])
+        == len(times["beside"])
+        == len(times["prepared"])
+        == len(times["step"])
+        == 2
+    )
     least = adding_up_ms(2, told["megabytes"], 1.0, 0.0)
     # What the cable lets through at once is 1% of it. No load makes this quicker.
     assert min(times["adding up"]) > 0.9 * least > 100
