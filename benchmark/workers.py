@@ -7,6 +7,7 @@ namespaces, whose cable is limited; for more machines there is a model.
 import json
 import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -58,7 +59,15 @@ def measure(
         "PADDLE_TRAINERS_NUM": str(count),
         "PADDLE_TRAINER_ENDPOINTS": first,
     }
-    command = [sys.executable, "-m", "benchmark.worker_step", str(ratio), feed, "--runs", str(runs)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmark.worker_step",
+        str(ratio),
+        str(feed),
+        "--runs",
+        str(runs),
+    ]
     prefixes = [["ip", "netns", "exec", host] for host in hosts] or [[]] * count
     started = [
         subprocess.Popen(
@@ -77,9 +86,11 @@ def measure(
         for process in started:
             process.kill()
             process.wait()
-    for process, (_, errors) in zip(started, said, strict=True):
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(map(str, process.args))}: {errors[-2000:]}")
+    if failed := [
+        (p, errors) for p, (_, errors) in zip(started, said, strict=True) if p.returncode
+    ]:
+        words = [f"status {p.returncode} of {shlex.join(p.args)}: {e[-2000:]}" for p, e in failed]
+        raise RuntimeError("\n".join(words))
     return json.loads(said[0][0].splitlines()[-1])
 
 
