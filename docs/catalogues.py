@@ -19,6 +19,7 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
 from docs.messages import find_messages, notebook_messages
+from pruning.dependencies import DEPTHWISE, HEAD, NO_FILTER
 from ssd_model.files import write_file
 from utils.paths import ROOT
 
@@ -48,8 +49,10 @@ def page_name(source: Path) -> str:
 def all_messages() -> dict[str, list[tuple[str, bool]]]:
     """By catalogue, its messages, and whether each must be translated."""
     pages = {page_name(source): list(_page_messages(source)) for source in SOURCES}
+    scripts = _marked(sorted((DOCS / "_static").glob("*.js")))
+    refusals = HEAD, NO_FILTER, DEPTHWISE  # of the explorer in chapter 2
     return pages | {
-        "scripts": [(text, True) for text in _marked(sorted((DOCS / "_static").glob("*.js")))],
+        "scripts": [(text, True) for text in (*scripts, *refusals)],
         "frame": [(text, True) for text in _frame_messages()],
     }
 

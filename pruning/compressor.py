@@ -27,6 +27,7 @@ from pruning.validation import Validation
 from ssd_model import kernels, workers
 from ssd_model.data.readers import FeedList, Reader, check_shareable, first_batches
 from ssd_model.evaluation import FetchList, evaluate
+from ssd_model.runtime import return_freed_memory
 from ssd_model.training_pass import train_epoch
 
 
@@ -162,6 +163,8 @@ class Compressor:
             except BaseException:
                 self._resume.stopped(state)
                 raise
+            finally:
+                return_freed_memory()
 
     def _run(self, state: RunState) -> History:
         epochs = self._config.epoch

@@ -17,6 +17,7 @@ from pruning.channels import Walk
 from pruning.pattern import PatternError, matching, no_match, some
 
 HEAD = "is an output of the network: no layer behind it could do with fewer channels"
+NO_FILTER = "is not a convolution's filter; it is cut with the layer it belongs to"
 DEPTHWISE = "is a depthwise filter; it loses its channels with the convolution before it"
 
 
@@ -39,9 +40,8 @@ class Conv:
     def kind(self) -> str:
         """A short description: 'depthwise 3x3', '1x1', '3x3' or '3x3, 32 groups'."""
         size = f"{self.shape[2]}x{self.shape[3]}"
-        if self.depthwise:
-            return f"depthwise {size}"
-        return size if self.groups == 1 else f"{size}, {self.groups} groups"
+        grouped = "" if self.groups == 1 else f", {self.groups} groups"
+        return f"depthwise {size}" if self.depthwise else size + grouped
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Dependencies:
         if name in self.groups:
             return None
         if name not in self.convs:
-            return "is not a convolution's filter; it is cut with the layer it belongs to"
+            return NO_FILTER
         return self.refused[name]
 
 

@@ -1,12 +1,10 @@
 """Programs that several workers run at once, each on its share of every batch.
 
-What one worker gives for the whole batch, N give, but for rounding, where batch norm uses fixed
-statistics. Where it takes them from the batch, each worker takes those of its share; the running
-statistics are averaged over the workers, so that all hold the same.
+What one worker gives for the whole batch, N give, but for rounding: gradients are added up, and so
+is what batch norm takes from a batch.
 """
 
 from math import prod
-from typing import Any
 
 import numpy as np
 import paddle
@@ -14,12 +12,16 @@ from paddle.base import core
 from paddle.static import Program, Scope
 
 from ssd_model import workers
+from ssd_model.inserter import Inserter
 from ssd_model.operators import BATCH_TOTAL
 from ssd_model.scope import kept_variables, read_tensor, write_tensor
 from ssd_model.star import RING
+from ssd_model.sync_batch_norm import synchronise_batch_norm
 
-IMAGES, LOSS = "share_of_images", "share_of_loss"
-_OPTIMIZE = int(core.op_proto_and_checker_maker.OpRole.Optimize)
+IMAGES, LOSS, PRESENT = "share_of_images", "share_of_loss", "takes_part"
+AN_IMAGE = "share_of_an_image"
+_ROLE = core.op_proto_and_checker_maker.OpRole
+_BACKWARD, _LOSS, _OPTIMIZE = (int(r) for r in (_ROLE.Backward, _ROLE.Loss, _ROLE.Optimize))
 
 
 def data_parallel(program: Program) -> Program:
@@ -30,13 +32,17 @@ def data_parallel(program: Program) -> Program:
     """
     program = program.clone()
     block = program.global_block()
-    for name in (IMAGES, LOSS):
+    for name in (IMAGES, LOSS, PRESENT, AN_IMAGE):
         block.create_var(name=name, shape=[], dtype="float32", is_data=True, stop_gradient=True)
     for name in _batch_totals(program):
         index = next(i for i, op in enumerate(block.ops) if name in op.output_arg_names) + 1
-        insert = _Inserter(program, index)
+        insert = Inserter(program, index)
         insert("elementwise_mul", {"X": name, "Y": LOSS}, {"Out": name}, axis=-1)
         insert("all_reduce", {"x": name}, {"out": name}, ring_id=RING, reduce_type=0)
+    seed = next(i for i, op in enumerate(block.ops) if op.attr("op_role") == _BACKWARD | _LOSS)
+    name = block.ops[seed].output_arg_names[0]
+    Inserter(program, seed + 1)("elementwise_mul", {"X": name, "Y": LOSS}, {"Out": name}, axis=-1)
+    synchronise_batch_norm(program, IMAGES, AN_IMAGE)
     first = next(i for i, op in enumerate(block.ops) if op.attr("op_role") & _OPTIMIZE)
     written = {name for op in block.ops[:first] for name in op.output_arg_names}
     gradients = {
@@ -44,13 +50,7 @@ def data_parallel(program: Program) -> Program:
         for p in program.all_parameters()
         if f"{p.name}@GRAD" in written
     }
-    statistics = {
-        op.output(output)[0]: list(block.var(op.input("Scale")[0]).shape)
-        for op in block.ops
-        if op.type == "batch_norm" and not (op.attr("is_test") or op.attr("use_global_stats"))
-        for output in ("MeanOut", "VarianceOut")
-    }
-    _add_up(_Inserter(program, first), {LOSS: gradients, IMAGES: statistics})
+    _add_up(Inserter(program, first), gradients)
     return program
 
 
@@ -65,8 +65,10 @@ def shares(program: Program, own: int, images: int) -> dict[str, np.ndarray]:
         own: images of this worker's share; 0 if what it feeds only stands in for one.
         images: of the whole batch.
     """
-    of_loss = float(own > 0) if _batch_totals(program) else own / images
-    return {IMAGES: np.float32(own / images), LOSS: np.float32(of_loss)}
+    present = float(own > 0)
+    of_loss = present if _batch_totals(program) else own / images
+    values = {IMAGES: own / images, LOSS: of_loss, PRESENT: present, AN_IMAGE: 1 / images}
+    return {name: np.float32(value) for name, value in values.items()}
 
 
 def broadcast(scope: Scope, *programs: Program) -> None:
@@ -92,45 +94,18 @@ def broadcast(scope: Scope, *programs: Program) -> None:
     paddle.static.Executor(paddle.CPUPlace()).run(program, scope=scope)
 
 
-class _Inserter:
-    """Puts operators into a Program, one after the other from an index on."""
-
-    def __init__(self, program: Program, index: int):
-        self._block, self._index = program.global_block(), index
-
-    def __call__(self, kind: str, inputs: dict, outputs: dict, **attributes: Any) -> None:
-        for name in (name for names in outputs.values() for name in np.ravel(names).tolist()):
-            if not self._block.has_var(name):
-                self._block.create_var(name=name, dtype="float32", stop_gradient=True)
-        self._block._insert_op(
-            self._index, type=kind, inputs=inputs, outputs=outputs, attrs=attributes
-        )
-        self._index += 1
-
-
-def _add_up(insert: _Inserter, tensors: dict[str, dict[str, list[int]]]) -> None:
-    """Replace tensors by their weighted sums over the workers.
-
-    Args:
-        tensors: by the Variable of their weight, the shapes by name.
-    """
-    weighted = []
-    for weight, shapes in tensors.items():
-        if not shapes:
-            continue
-        for name in shapes:
-            flat = {"Out": f"{name}.flat", "XShape": f"{name}.flat_from"}
-            insert("reshape2", {"X": name}, flat, shape=[-1])
-        piece = f"{weight}.piece"
-        insert("concat", {"X": [f"{name}.flat" for name in shapes]}, {"Out": piece}, axis=0)
-        insert("elementwise_mul", {"X": piece, "Y": weight}, {"Out": piece}, axis=-1)
-        weighted.append(piece)
-    insert("concat", {"X": weighted}, {"Out": "piece"}, axis=0)
+def _add_up(insert: Inserter, gradients: dict[str, list[int]]) -> None:
+    """Replace gradients, whose shapes are given by name, by their sums over the workers."""
+    for name in gradients:
+        flat = {"Out": f"{name}.flat", "XShape": f"{name}.flat_from"}
+        insert("reshape2", {"X": name}, flat, shape=[-1])
+    insert("concat", {"X": [f"{name}.flat" for name in gradients]}, {"Out": "piece"}, axis=0)
+    # What only stands in for an image has moved batch norm's gradients, too.
+    insert("elementwise_mul", {"X": "piece", "Y": PRESENT}, {"Out": "piece"}, axis=-1)
     insert("all_reduce", {"x": "piece"}, {"out": "piece"}, ring_id=RING, reduce_type=0)
-    every = {name: shape for shapes in tensors.values() for name, shape in shapes.items()}
-    sums = {"Out": [f"{name}.sum" for name in every]}
-    insert("split", {"X": "piece"}, sums, sections=[prod(s) for s in every.values()], axis=0)
-    for name, shape in every.items():
+    sums = {"Out": [f"{name}.sum" for name in gradients]}
+    insert("split", {"X": "piece"}, sums, sections=[prod(s) for s in gradients.values()], axis=0)
+    for name, shape in gradients.items():
         whole = {"Out": name, "XShape": f"{name}.whole_from"}
         insert("reshape2", {"X": f"{name}.sum"}, whole, shape=shape)
 

@@ -70,6 +70,12 @@ def _keep_freed_memory() -> None:
     mallopt(M_ARENA_MAX, 1)
 
 
+def return_freed_memory() -> None:
+    """Have glibc give back what it keeps, when nothing follows that would ask for it at once."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _silence_known_notices() -> None:
     """Drop, by their exact text, warnings that no reader of this project can act on."""
     for message in (

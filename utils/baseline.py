@@ -92,9 +92,7 @@ def train_baseline(work: Workspace) -> None:
             break
     print(f"the best: mAP {best:.3f} on {len(work.validation.records)} images of validation")
     for cycle in (cycle for cycle in cycles if cycle.closing):
-        print(
-            "last cycle: trained on all images, including validation; the test mAP decides nothing"
-        )
+        print("last cycle: trained on all images, validation too; the test mAP decides nothing")
         name = str((folder / cycle.name).relative_to(work.checkpoints))
         trained = fine_tune(work, name, cycle.epochs, result, cycle.peak_rate)
         result = folder / "closed.safetensors"

@@ -121,9 +121,7 @@ def main() -> int:
     # The notebooks print names of the user's, which no terminal's encoding must stop.
     sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description="Execute the notebooks in order.")
-    parser.add_argument(
-        "--data-dir", default="", help="a VOC or COCO folder; default: drawn road signs"
-    )
+    parser.add_argument("--data-dir", default="", help="VOC or COCO folder; default: drawn signs")
     parser.add_argument("--profile", default="standard", choices=PROFILES)
     parser.add_argument("--target-ratio", type=float, default=0.2, help="share of FLOPs to cut")
     parser.add_argument("--pruned-params", help="regular expression of the filters to cut")
@@ -132,9 +130,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="how long a baseline may train, about")
     parser.add_argument("--epochs", type=int, help="of training a baseline")
     parser.add_argument("--batch-size", type=int)
-    parser.add_argument(
-        "--learning-rate", type=float, help="peak learning rate of training a baseline"
-    )
+    parser.add_argument("--learning-rate", type=float, help="peak, while a baseline is trained")
     parser.add_argument("--pretrained", help="weights that a baseline starts from")
     parser.add_argument("--only", default="", help="run only notebooks with this in their name")
     arguments = vars(parser.parse_args())
@@ -144,8 +140,7 @@ def main() -> int:
             # The kernels run in another folder.
             arguments[name] = str(Path(arguments[name]).expanduser().resolve())
     arguments["output"] = str(Path(arguments["output"]).expanduser())
-    names = [field.name for field in fields(Options)]
-    said = {name: arguments.pop(name) for name in names}
+    said = {field.name: arguments.pop(field.name) for field in fields(Options)}
     options = {name: value for name, value in said.items() if value is not None}
     parameters = {name: value for name, value in arguments.items() if value is not None}
     return run({**parameters, **({"options": options} if options else {})}, only)

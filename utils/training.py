@@ -109,7 +109,7 @@ def fine_tune(
         work.optimizer(epochs, peak_rate),
         epochs,
         work.checkpoints / name,
-        augmentation=work.augmentation,
+        augmentation=work.late_augmentation,
         batch_size=work.profile.batch_size,
         start=start,
         seed=work.seed,

@@ -100,9 +100,9 @@ class Workspace:
         if not 0 < len(chosen) < len(records):
             order = np.random.default_rng(self.seed).permutation(len(records))
             chosen = set(order[: max(1, round(VALIDATION_SHARE * len(records)))].tolist())
-        parts: tuple[list, list] = ([], [])
-        for i, record in enumerate(records):
-            parts[i in chosen].append(record)
+        parts = [
+            [r for i, r in enumerate(records) if (i in chosen) == is_] for is_ in (False, True)
+        ]
         if not parts[0]:
             raise ValueError(f"{len(records)} image cannot be split: add images to train on")
         return tuple(
@@ -174,6 +174,12 @@ class Workspace:
         """The original's augmentation, except for the drawn road signs."""
         return SIGNS_AUGMENTATION if self.drawn else Augmentation()
 
+    @property
+    def late_augmentation(self) -> Augmentation:
+        """Of the closing cycle and of fine-tuning: not zoomed out, just as test images are not."""
+        as_before = self.drawn or self.profile.name == "full"
+        return self.augmentation if as_before else replace(self.augmentation, expand_prob=0)
+
     def optimizer(
         self, epochs: int, peak_rate: float = FINE_TUNE_RATE
     ) -> paddle.optimizer.Optimizer:
@@ -186,7 +192,7 @@ class Workspace:
             self.trainval,
             detector.feed_list,
             self.profile.batch_size,
-            augmentation=self.augmentation,
+            augmentation=self.late_augmentation,
             shuffle=True,
             seed=self.seed,
         )

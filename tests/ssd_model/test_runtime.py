@@ -1,6 +1,7 @@
 """The settings that Paddle needs, where they apply and where they don't."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -67,3 +68,24 @@ def test_a_missing_libgomp_is_told_in_one_sentence(tmp_path):
     done = python("import utils", PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert done.stderr == "Paddle needs libgomp, which is not installed: apt-get install libgomp1\n"
     assert done.returncode == 1
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another libc keeps no freed memory")
+def test_freed_memory_is_returned():
+    done = python("""
+import numpy as np, psutil, utils
+from ssd_model.runtime import return_freed_memory
+
+def mib():
+    return psutil.Process().memory_info().rss >> 20
+
+blocks = [np.ones(1 << 21) for _ in range(20)]  # of 16 MiB, which glibc keeps
+full = mib()
+del blocks
+kept = mib()
+return_freed_memory()
+print(full - kept, full - mib())
+""")
+    given_back, returned = map(int, done.stdout.split())
+    assert given_back < 100
+    assert returned > 250

@@ -1,6 +1,7 @@
 """The profile full trains as the original did, by what its system computed; the others do not."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import paddle
@@ -18,6 +19,16 @@ from utils.workspace import Workspace
 TRAINING = json.loads((golden.FOLDER / "training.json").read_text())
 # The operators that start a parameter with random numbers, and what those depend on
 BOUNDS = {"uniform_random": ("min", "max"), "gaussian_random": ("mean", "std")}
+
+
+@pytest.mark.parametrize(
+    ("data_dir", "profile", "zoomed"),
+    [("photographs", "standard", 0), ("photographs", "full", 0.5), ("", "standard", 0.5)],
+)
+def test_only_photographs_are_fine_tuned_without_zooming_out(tmp_path, data_dir, profile, zoomed):
+    work = Workspace(str(tmp_path), data_dir, profile)
+    assert work.augmentation.expand_prob == 0.5
+    assert work.late_augmentation == replace(work.augmentation, expand_prob=zoomed)
 
 
 @pytest.fixture

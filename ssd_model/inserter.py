@@ -1,0 +1,23 @@
+"""Put operators into a Program that is already built."""
+
+from typing import Any
+
+import numpy as np
+from paddle.static import Program
+
+
+class Inserter:
+    """Puts operators into a Program, one after the other from an index on."""
+
+    def __init__(self, program: Program, index: int):
+        self._block, self._index = program.global_block(), index
+
+    def __call__(self, kind: str, inputs: dict, outputs: dict, **attributes: Any) -> None:
+        """Insert an operator; Variables that it writes are made, if they are new."""
+        for name in (name for names in outputs.values() for name in np.ravel(names).tolist()):
+            if not self._block.has_var(name):
+                self._block.create_var(name=name, dtype="float32", stop_gradient=True)
+        self._block._insert_op(
+            self._index, type=kind, inputs=inputs, outputs=outputs, attrs=attributes
+        )
+        self._index += 1

@@ -1,0 +1,146 @@
+"""Batch norm over a batch that several workers share.
+
+A worker sees its share alone. So the sums that batch norm takes over a batch, two in the forward
+pass and two in the backward pass, are added up over the workers, and all normalise alike (Ioffe and
+Szegedy, arXiv 1502.03167, with the sums of the whole batch).
+"""
+
+from collections.abc import Callable
+
+from paddle.static import Program
+
+from ssd_model.inserter import Inserter
+from ssd_model.star import RING
+
+
+def trains_on_batches(op) -> bool:
+    """Whether an operator is a batch norm that takes its statistics from the batch."""
+    return op.type == "batch_norm" and not (op.attr("is_test") or op.attr("use_global_stats"))
+
+
+def synchronise_batch_norm(program: Program, share: str, an_image: str) -> None:
+    """Let every batch norm of a train Program use the statistics of the whole batch; in place.
+
+    Args:
+        program: its loss is scaled such that the workers' gradients add up.
+        share: the Variable with this worker's images, as a share of the batch.
+        an_image: the Variable with one image, as a share of the batch.
+
+    Raises:
+        ValueError: a feature map's size is not fixed.
+    """
+    block = program.global_block()
+    for op in [op for op in block.ops if trains_on_batches(op)]:
+        shape = block.var(op.input("X")[0]).shape
+        places = shape[2] * shape[3] if len(shape) == 4 else 1
+        if min(shape[1:]) < 1:
+            raise ValueError(
+                f"several workers cannot train {op.input('Scale')[0]}: its input's shape {shape} "
+                "is not fixed but for the batch"
+            )
+        (gradient,) = (
+            other
+            for other in block.ops
+            if other.type == "batch_norm_grad" and other.input("Scale") == op.input("Scale")
+        )
+        mean, variance = _forward(program, op, share)
+        _backward(program, gradient, mean, variance, an_image, places)
+
+
+def _forward(program: Program, op, share: str) -> tuple[str, str]:
+    """Normalise by the whole batch's mean and variance; returns their names."""
+    block = program.global_block()
+    name = op.input("Scale")[0]
+    own = {part: f"{name}.own_{part}" for part in ("mean", "square", "variance")}
+    mean, variance = f"{name}.mean", f"{name}.variance"
+    insert = Inserter(program, block.ops.index(op))
+    # With a momentum of 0, the running statistics become those of this share.
+    for running, value in (("Mean", own["mean"]), ("Variance", own["variance"])):
+        insert("assign", {"X": op.input(running)[0]}, {"Out": value})
+    inputs = {part: op.input(part)[0] for part in ("X", "Scale", "Bias")}
+    _insert_batch_norm(insert, op, inputs, own["mean"], own["variance"], f"{name}.unused", False)
+    insert("square", {"X": own["mean"]}, {"Out": own["square"]})
+    insert("elementwise_add", {"X": own["variance"], "Y": own["square"]}, {"Out": own["square"]})
+    _add_up(insert, own["mean"], own["square"], (mean, variance), share)
+    insert("square", {"X": mean}, {"Out": own["square"]})
+    insert("elementwise_sub", {"X": variance, "Y": own["square"]}, {"Out": variance})
+    # What the operator would do to the running statistics, it does no longer.
+    for running, value in ((op.input("Mean")[0], mean), (op.input("Variance")[0], variance)):
+        momentum, old, new = op.attr("momentum"), f"{running}.old", f"{running}.new"
+        insert("scale", {"X": running}, {"Out": old}, scale=momentum)
+        insert("scale", {"X": value}, {"Out": new}, scale=1 - momentum)
+        insert("elementwise_add", {"X": old, "Y": new}, {"Out": running})
+    _use(op, mean, variance)
+    op.desc.set_output("MeanOut", [mean])  # where they were read
+    op.desc.set_output("VarianceOut", [variance])
+    return mean, variance
+
+
+def _backward(program: Program, op, mean: str, variance: str, an_image: str, places: int) -> None:
+    """Add to the gradient what flows through the mean and the variance.
+
+    With x' the normalised input, dx = scale / std * (dy - sum(dy) / M - x' * sum(dy * x') / M),
+    where M counts the batch's images times places. `op` gives the first part, and both sums as the
+    gradients of bias and scale; the rest is a batch norm of x, too.
+    """
+    block = program.global_block()
+    name, gradient = op.input("Scale")[0], op.output("X@GRAD")[0]
+    direct, through, factor = f"{gradient}.direct", f"{gradient}.through", f"{name}.factor"
+    block.create_var(name=direct, dtype="float32", stop_gradient=True)
+    insert = Inserter(program, block.ops.index(op) + 1)
+    op.desc.set_output("X@GRAD", [direct])
+    _use(op, mean, variance)
+    sums = f"{name}.sum_dyx", f"{name}.sum_dy"
+    _add_up(insert, op.output("Scale@GRAD")[0], op.output("Bias@GRAD")[0], sums)
+    insert("scale", {"X": variance}, {"Out": factor}, scale=1.0, bias=op.attr("epsilon"))
+    insert("rsqrt", {"X": factor}, {"Out": factor})
+    insert("elementwise_mul", {"X": factor, "Y": name}, {"Out": factor}, axis=-1)
+    insert("scale", {"X": factor}, {"Out": factor}, scale=-1 / places)
+    insert("elementwise_mul", {"X": factor, "Y": an_image}, {"Out": factor}, axis=-1)
+    for total in sums:
+        insert("elementwise_mul", {"X": total, "Y": factor}, {"Out": total}, axis=-1)
+    inputs = {"X": op.input("X")[0], "Scale": sums[0], "Bias": sums[1]}
+    _insert_batch_norm(insert, op, inputs, mean, variance, through, True)
+    insert("elementwise_add", {"X": direct, "Y": through}, {"Out": gradient}, axis=-1)
+
+
+def _insert_batch_norm(
+    insert: Inserter, like, inputs: dict, mean: str, variance: str, y: str, given: bool
+) -> None:
+    """Insert a batch norm that uses given statistics, or puts those of its input there."""
+    insert(
+        "batch_norm",
+        {**inputs, "Mean": mean, "Variance": variance},
+        {
+            "Y": y,
+            "MeanOut": mean,
+            "VarianceOut": variance,
+            "SavedMean": f"{y}.saved_mean",
+            "SavedVariance": f"{y}.saved_variance",
+            "ReserveSpace": f"{y}.reserve",
+        },
+        momentum=0.0,
+        epsilon=like.attr("epsilon"),
+        data_layout="NCHW",
+        is_test=False,
+        use_global_stats=given,
+    )
+
+
+def _use(op, mean: str, variance: str) -> None:
+    """Let a batch norm, or its gradient, take statistics as given."""
+    op.desc.set_input("Mean", [mean])
+    op.desc.set_input("Variance", [variance])
+    op._set_attr("use_global_stats", True)
+
+
+def _add_up(
+    insert: Callable, first: str, second: str, totals: tuple[str, str], weight: str = ""
+) -> None:
+    """Weighted sums over the workers of two vectors of one length, in one message."""
+    both = f"{totals[0]}.both"
+    insert("concat", {"X": [first, second]}, {"Out": both}, axis=0)
+    if weight:
+        insert("elementwise_mul", {"X": both, "Y": weight}, {"Out": both}, axis=-1)
+    insert("all_reduce", {"x": both}, {"out": both}, ring_id=RING, reduce_type=0)
+    insert("split", {"X": both}, {"Out": list(totals)}, num=2, axis=0)
