@@ -71,7 +71,7 @@ def measure(network: Network, feed: dict[str, np.ndarray], runs: int) -> dict[st
     own = images // workers.size()
     mine = slice(workers.rank() * own, (workers.rank() + 1) * own)
     feed = {name: value[mine] for name, value in feed.items()}
-    megabytes, milliseconds = 0.0, {}
+    megabytes, calls, milliseconds = 0.0, 0, {}
     if workers.is_first():
         milliseconds["alone"] = timed(program, scope, runs, feed, loss)
     else:
@@ -85,9 +85,11 @@ def measure(network: Network, feed: dict[str, np.ndarray], runs: int) -> dict[st
         *_, taken_apart = (op for op in shared.global_block().ops if op.type == "split")
         numbers = sum(taken_apart.attr("sections"))
         megabytes = 4 * numbers / 1e6
+        calls = sum(op.type == "all_reduce" for op in shared.global_block().ops)
         milliseconds["adding up"] = add_up(numbers, runs)
         milliseconds["one number"] = add_up(1, 20 * runs)
-    return {"milliseconds": milliseconds, "megabytes": megabytes, "memory_mb": memory_mb()}
+    told = {"milliseconds": milliseconds, "megabytes": megabytes, "calls": calls}
+    return told | {"memory_mb": memory_mb()}
 
 
 def _unsent(program: Program) -> Program:

@@ -104,6 +104,7 @@ def medians(ones: Iterable[dict[str, Any]]) -> dict[str, Any]:
         "milliseconds": {part: float(np.median(values)) for part, values in times.items()},
         "memory_mb": max(one["memory_mb"] for one in every),
         "megabytes": every[0]["megabytes"],
+        "calls": every[0]["calls"],
     }
 
 

@@ -30,6 +30,7 @@ def result():
         return {
             "milliseconds": times,
             "megabytes": 10.0,
+            "calls": 3,
             "memory_mb": 1000.0 * step / 300,
             **others,
         }
@@ -59,17 +60,23 @@ def text_of(page):
 )
 def test_the_model_by_hand(machines, megabytes, gigabits, latency, expected):
     assert adding_up_ms(machines, megabytes, gigabits, latency) == pytest.approx(expected)
-    facts = {"compute_ms": 7.0, "prepare_ms": 0.5, "megabytes": megabytes, "latency_ms": latency}
+    facts = {
+        "compute_ms": 7.0,
+        "prepare_ms": 0.5,
+        "calls": 1,
+        "megabytes": megabytes,
+        "latency_ms": latency,
+    }
     alone = 7.0 if machines == 1 else 7.5
     assert step_ms(machines, gigabits, facts) == pytest.approx(alone + expected)
 
 
 def test_medians():
     ones = [
-        {"milliseconds": {"alone": times}, "memory_mb": memory, "megabytes": 2.0}
+        {"milliseconds": {"alone": times}, "memory_mb": memory, "megabytes": 2.0, "calls": 3}
         for times, memory in (([1.0, 9.0], 5.0), ([2.0], 4.0))
     ]
-    expected = {"milliseconds": {"alone": 2.0}, "memory_mb": 5.0, "megabytes": 2.0}
+    expected = {"milliseconds": {"alone": 2.0}, "memory_mb": 5.0, "megabytes": 2.0, "calls": 3}
     assert medians(ones) == expected
 
 
@@ -84,8 +91,8 @@ def test_the_page_shows_every_number_and_the_plot(result, tmp_path):
         "wait for each other | 345.0 |", "a step | 600.0 |", "adding up alone | 50.0 |",
         "one process on all cores | 400.0 |", "| computing, ms | 240 |",
         "| preparing the gradients, ms | 15 |", "| latency of a message, ms | 0.50 |",
-        "| no limit | 50 | 1 | 300 | 256 |", "| 1 Gbit/s | 50 | 81 | 350 | 336 |",
-        "| 100 Mbit/s | 50 | 801 | 1100 | 1056 |", PLOT.strip(),
+        "| no limit | 50 | 1 | 300 | 258 |", "| 1 Gbit/s | 50 | 81 | 350 | 338 |",
+        "| 100 Mbit/s | 50 | 801 | 1100 | 1058 |", PLOT.strip(),
     ):  # fmt: skip
         assert part in text
     assert Image.open(tmp_path / "workers.png").width > 100
