@@ -90,11 +90,11 @@ def parts_table(result: dict[str, Any]) -> Table:
     names = (
         f"one worker computes its share, the other {many - 1} wait",
         "more, when all compute at once",
-        "more, to prepare the gradients for adding up",
+        "more, to prepare what is added up",
         "more, to add them up and wait for each other",
         "together: a step",
-        "for comparison: adding up alone",
-        "size of what is added up, MB",
+        "for comparison: adding the gradients up alone",
+        "size of the gradients, MB",
         "for comparison: a step of one process on all cores",
     )
     networks = [network_name(row["target_ratio"]) for row in ones]
@@ -112,8 +112,8 @@ def model_table(result: dict[str, Any]) -> Table:
         *table,
         ["images of each machine in a step", f"{result['images'] // 2}"],
         ["computing, ms", f"{facts['compute_ms']:.0f}"],
-        ["preparing the gradients, ms", f"{facts['prepare_ms']:.0f}"],
-        ["size of what is added up, MB", f"{facts['megabytes']:.1f}"],
+        ["preparing what is added up, ms", f"{facts['prepare_ms']:.0f}"],
+        ["size of the gradients, MB", f"{facts['megabytes']:.1f}"],
         ["times that something is added up in a step", f"{facts['calls']}"],
         ["latency of a message, ms", f"{facts['latency_ms']:.2f}"],
     ]

@@ -87,10 +87,10 @@ def test_the_page_shows_every_number_and_the_plot(result, tmp_path):
     for part in (
         "a machine", "| python | 3.13 |", "| -50% | 50.0 | 75.0 | 1.50 | 1000 | 2000 |",
         "the other 1 wait | 200.0 | 200.0 |", "more, when all compute at once | 40.0 |",
-        "prepare the gradients for adding up | 15.0 |",
-        "wait for each other | 345.0 |", "a step | 600.0 |", "adding up alone | 50.0 |",
+        "prepare what is added up | 15.0 |",
+        "wait for each other | 345.0 |", "a step | 600.0 |", "adding the gradients up alone | 50.0 |",
         "one process on all cores | 400.0 |", "| computing, ms | 240 |",
-        "| preparing the gradients, ms | 15 |", "| latency of a message, ms | 0.50 |",
+        "| preparing what is added up, ms | 15 |", "| latency of a message, ms | 0.50 |",
         "| no limit | 50 | 1 | 300 | 258 |", "| 1 Gbit/s | 50 | 81 | 350 | 338 |",
         "| 100 Mbit/s | 50 | 801 | 1100 | 1058 |", PLOT.strip(),
     ):  # fmt: skip
