@@ -38,16 +38,14 @@ def adding_up_ms(machines, megabytes: float, gigabits: float, latency_ms: float)
 def model_facts(hosts: list[dict[str, Any]]) -> dict[str, float]:
     """What the model takes from the measurement of two hosts."""
     unlimited = next(row["milliseconds"] for row in hosts if row["gigabits"] is None)
-    computed, prepared = (
-        float(np.median([row["milliseconds"][name] for row in hosts]))
-        for name in ("beside", "prepared")
-    )
+    computed = float(np.median([row["milliseconds"]["beside"] for row in hosts]))
+    calls, latency = hosts[0]["calls"], unlimited["one number"] / 2  # two turns
     return {
         "compute_ms": computed,
-        "prepare_ms": prepared - computed,
+        "together_ms": unlimited["step"] - computed - calls * unlimited["one number"],
         "megabytes": hosts[0]["megabytes"],
-        "calls": hosts[0]["calls"],
-        "latency_ms": unlimited["one number"] / 2,  # two turns
+        "calls": calls,
+        "latency_ms": latency,
     }
 
 
@@ -56,7 +54,7 @@ def step_ms(machines, gigabits: float, facts: dict[str, float]):
     # One call adds the gradients up; the others, batch norm's sums, are too small to take longer.
     latency = facts["calls"] * facts["latency_ms"]
     sending = adding_up_ms(machines, facts["megabytes"], gigabits, latency)
-    return facts["compute_ms"] + (machines > 1) * facts["prepare_ms"] + sending
+    return facts["compute_ms"] + (machines > 1) * facts["together_ms"] + sending
 
 
 def speed_table(result: dict[str, Any]) -> Table:
@@ -112,7 +110,7 @@ def model_table(result: dict[str, Any]) -> Table:
         *table,
         ["images of each machine in a step", f"{result['images'] // 2}"],
         ["computing, ms", f"{facts['compute_ms']:.0f}"],
-        ["preparing what is added up, ms", f"{facts['prepare_ms']:.0f}"],
+        ["preparing what is added up, and waiting, ms", f"{facts['together_ms']:.0f}"],
         ["size of the gradients, MB", f"{facts['megabytes']:.1f}"],
         ["times that something is added up in a step", f"{facts['calls']}"],
         ["latency of a message, ms", f"{facts['latency_ms']:.2f}"],
@@ -128,11 +126,11 @@ def hosts_table(result: dict[str, Any]) -> Table:
     facts = model_facts(result["hosts"])
     for row in result["hosts"]:
         rate, times = row["gigabits"], row["milliseconds"]
-        at = rate or np.inf
-        sent = adding_up_ms(2, facts["megabytes"], at, facts["latency_ms"])
-        cells = (times["adding up"], sent, times["step"], step_ms(2, at, facts))
-        name = _rate(rate) if rate else "no limit"
-        table.append([name, *(f"{cell:.0f}" for cell in cells)])
+        name, added, step = "no limit", "", ""  # the model is made from that
+        if rate:
+            sent = adding_up_ms(2, facts["megabytes"], rate, facts["latency_ms"])
+            name, added, step = _rate(rate), f"{sent:.0f}", f"{step_ms(2, rate, facts):.0f}"
+        table.append([name, f"{times['adding up']:.0f}", added, f"{times['step']:.0f}", step])
     return table
 
 
