@@ -76,7 +76,7 @@ def speed_table(result: dict[str, Any]) -> Table:
 
 def parts_table(result: dict[str, Any]) -> Table:
     """Where a worker's step goes, in milliseconds, and what one process takes for the batch."""
-    (_, ones), (many, others) = sorted(_by_workers(result).items())
+    (_, ones), (_, others) = sorted(_by_workers(result).items())
     columns = []
     for one, other in zip(ones, others, strict=True):
         times = other["milliseconds"]
@@ -86,10 +86,10 @@ def parts_table(result: dict[str, Any]) -> Table:
             times["adding up"], other["megabytes"], one["milliseconds"]["alone"],
         ])  # fmt: skip
     names = (
-        f"one worker computes its share, the other {many - 1} wait",
-        "more, when all compute at once",
-        "more, to prepare what is added up",
-        "more, to add them up and wait for each other",
+        "one worker computes its share, alone",
+        "extra, when all compute at once",
+        "extra, to prepare what is added up",
+        "extra, to add up and wait for each other",
         "together: a step",
         "for comparison: adding the gradients up alone",
         "size of the gradients, MB",

@@ -92,6 +92,12 @@ def start_workers(*recipe: Any) -> Iterator[Sequence[Started]]:
                 worker.process.stdin.write(told)
                 worker.process.stdin.flush()
         yield started
+    except BaseException:
+        if not workers.have_met():  # then others can still be started
+            for worker in started:
+                worker.process.kill()
+            _started.cache_clear()
+        raise
     finally:
         for name in environment:
             del os.environ[name]

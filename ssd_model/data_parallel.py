@@ -18,8 +18,7 @@ from ssd_model.scope import kept_variables, read_tensor, write_tensor
 from ssd_model.star import RING
 from ssd_model.sync_batch_norm import synchronise_batch_norm
 
-IMAGES, LOSS, PRESENT = "share_of_images", "share_of_loss", "takes_part"
-AN_IMAGE = "share_of_an_image"
+IMAGES, LOSS, AN_IMAGE = "share_of_images", "share_of_loss", "share_of_an_image"
 _ROLE = core.op_proto_and_checker_maker.OpRole
 _BACKWARD, _LOSS, _OPTIMIZE = (int(r) for r in (_ROLE.Backward, _ROLE.Loss, _ROLE.Optimize))
 
@@ -32,7 +31,7 @@ def data_parallel(program: Program) -> Program:
     """
     program = program.clone()
     block = program.global_block()
-    for name in (IMAGES, LOSS, PRESENT, AN_IMAGE):
+    for name in (IMAGES, LOSS, AN_IMAGE):
         block.create_var(name=name, shape=[], dtype="float32", is_data=True, stop_gradient=True)
     for name in _batch_totals(program):
         index = next(i for i, op in enumerate(block.ops) if name in op.output_arg_names) + 1
@@ -67,7 +66,7 @@ def shares(program: Program, own: int, images: int) -> dict[str, np.ndarray]:
     """
     present = float(own > 0)
     of_loss = present if _batch_totals(program) else own / images
-    values = {IMAGES: own / images, LOSS: of_loss, PRESENT: present, AN_IMAGE: 1 / images}
+    values = {IMAGES: own / images, LOSS: of_loss, AN_IMAGE: present / images}
     return {name: np.float32(value) for name, value in values.items()}
 
 
@@ -100,8 +99,6 @@ def _add_up(insert: Inserter, gradients: dict[str, list[int]]) -> None:
         flat = {"Out": f"{name}.flat", "XShape": f"{name}.flat_from"}
         insert("reshape2", {"X": name}, flat, shape=[-1])
     insert("concat", {"X": [f"{name}.flat" for name in gradients]}, {"Out": "piece"}, axis=0)
-    # What only stands in for an image has moved batch norm's gradients, too.
-    insert("elementwise_mul", {"X": "piece", "Y": PRESENT}, {"Out": "piece"}, axis=-1)
     insert("all_reduce", {"x": "piece"}, {"out": "piece"}, ring_id=RING, reduce_type=0)
     sums = {"Out": [f"{name}.sum" for name in gradients]}
     insert("split", {"X": "piece"}, sums, sections=[prod(s) for s in gradients.values()], axis=0)

@@ -1,5 +1,6 @@
 """The connections between workers, and how workers end together."""
 
+import _thread
 import json
 import os
 import queue
@@ -10,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -56,7 +58,7 @@ class Star:
     def __init__(self, rank: int, size: int, first: str, started: Sequence[Started] = ()):
         self.rank, self.size, self.started = rank, size, started
         self._name = f"worker {rank} (process {os.getpid()} on {socket.gethostname()})"
-        self._inside = False
+        self._inside, self._thread = False, threading.current_thread()
         self._store: core.TCPStore | None = None
         self._lost = ""  # the sentence on a worker that is gone
         self._sending = threading.Lock()
@@ -71,12 +73,17 @@ class Star:
             server.settimeout(0.1)
             while missing := set(range(1, self.size)) - self._sockets.keys():
                 try:
-                    self._keep(server.accept()[0])
+                    connection = server.accept()[0]
                 except TimeoutError:
                     self._check_alive(missing)
                     if time.monotonic() > deadline:
                         names = ", ".join(map(str, sorted(missing)))
                         raise WorkersError(f"no word of worker {names} in {PATIENCE} s") from None
+                    continue
+                try:
+                    self._keep(connection)
+                except (OSError, ValueError, LookupError):
+                    connection.close()  # this was no worker
 
     def _check_alive(self, missing: set[int]) -> None:
         for number, worker in enumerate(self.started, 1):
@@ -100,7 +107,7 @@ class Star:
 
     def _keep(self, connection: socket.socket) -> None:
         """Exchange names, then listen until the connection ends."""
-        connection.settimeout(None)
+        connection.settimeout(SILENCE)
         # A machine that is cut off closes nothing: have the system ask whether it is there.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in (
@@ -115,6 +122,7 @@ class Star:
         connection.sendall(_line({"rank": self.rank, "name": self._name}))
         hello = json.loads(lines.readline())
         peer = hello["rank"]
+        connection.settimeout(None)
         self._sockets[peer], self._values[peer] = connection, queue.SimpleQueue()
         threading.Thread(
             target=self._listen, args=(peer, hello["name"], lines), daemon=True
@@ -137,6 +145,10 @@ class Star:
         except OSError:
             end = f"{name} no longer answers"
         self._lost = self._lost or end
+        if self.started and self._inside:
+            self._tell_all({"end": self._lost}, but=peer)
+            if self._thread is threading.main_thread():
+                _thread.interrupt_main()  # it may be evaluating; `fail` then says why
         for values in self._values.values():
             values.put(None)  # for `_receive`, which then sees that one is lost
         if self._inside and not self.started:
@@ -161,7 +173,7 @@ class Star:
                 "the workers ended with the run before this one; start Python anew (restart the "
                 f"kernel), and the run resumes. That was why they ended: {self._lost}"
             )
-        self._inside = True
+        self._inside, self._thread = True, threading.current_thread()
         self._check_lost()
 
     def _check_lost(self) -> None:
@@ -185,10 +197,10 @@ class Star:
         Raises:
             WorkersError: it is, and this process goes on without them.
         """
-        time.sleep(1)  # by then `_listen` has heard of a death that broke a Program
+        with suppress(KeyboardInterrupt):  # of `_listen`, which needs no second one
+            time.sleep(1)  # by then it has heard of a death that broke a Program
         self._inside = False
         if self.started and self._lost:
-            self._tell_all({"end": self._lost})
             raise WorkersError(self._lost) from error
         trace = "".join(traceback.format_exception(error))
         self._lost = f"{self._name} failed:\n{trace.rstrip()}"

@@ -6,6 +6,7 @@ Szegedy, arXiv 1502.03167, with the sums of the whole batch).
 """
 
 from collections.abc import Callable
+from math import prod
 
 from paddle.static import Program
 
@@ -31,26 +32,28 @@ def synchronise_batch_norm(program: Program, share: str, an_image: str) -> None:
     """
     block = program.global_block()
     for op in [op for op in block.ops if trains_on_batches(op)]:
-        shape = block.var(op.input("X")[0]).shape
-        places = shape[2] * shape[3] if len(shape) == 4 else 1
+        shape, name = block.var(op.input("X")[0]).shape, op.input("Scale")[0]
         if min(shape[1:]) < 1:
             raise ValueError(
-                f"several workers cannot train {op.input('Scale')[0]}: its input's shape {shape} "
-                "is not fixed but for the batch"
+                f"several workers cannot train {name}: its input has the shape {shape}, of which "
+                "only the first number, the batch's, may be open"
             )
-        (gradient,) = (
-            other
-            for other in block.ops
-            if other.type == "batch_norm_grad" and other.input("Scale") == op.input("Scale")
-        )
+        places = prod(shape[1:]) // block.var(name).shape[0]
         mean, variance = _forward(program, op, share)
-        _backward(program, gradient, mean, variance, an_image, places)
+        for gradient in [other for other in block.ops if _is_gradient(other, op)]:
+            _backward(program, gradient, mean, variance, an_image, places)
+
+
+def _is_gradient(other, op) -> bool:
+    # A layer may stand in a Program twice; what it has saved is each one's own.
+    is_one = other.type == "batch_norm_grad"
+    return is_one and other.input("SavedMean") == op.output("SavedMean")
 
 
 def _forward(program: Program, op, share: str) -> tuple[str, str]:
     """Normalise by the whole batch's mean and variance; returns their names."""
     block = program.global_block()
-    name = op.input("Scale")[0]
+    name = op.output("SavedMean")[0]
     own = {part: f"{name}.own_{part}" for part in ("mean", "square", "variance")}
     mean, variance = f"{name}.mean", f"{name}.variance"
     insert = Inserter(program, block.ops.index(op))
@@ -59,13 +62,18 @@ def _forward(program: Program, op, share: str) -> tuple[str, str]:
         insert("assign", {"X": op.input(running)[0]}, {"Out": value})
     inputs = {part: op.input(part)[0] for part in ("X", "Scale", "Bias")}
     _insert_batch_norm(insert, op, inputs, own["mean"], own["variance"], f"{name}.unused", False)
+    # Squares of distances from the running mean, which all workers share, lose fewer digits.
+    running_mean = op.input("Mean")[0]
+    insert("elementwise_sub", {"X": own["mean"], "Y": running_mean}, {"Out": own["mean"]})
     insert("square", {"X": own["mean"]}, {"Out": own["square"]})
     insert("elementwise_add", {"X": own["variance"], "Y": own["square"]}, {"Out": own["square"]})
     _add_up(insert, own["mean"], own["square"], (mean, variance), share)
     insert("square", {"X": mean}, {"Out": own["square"]})
     insert("elementwise_sub", {"X": variance, "Y": own["square"]}, {"Out": variance})
+    insert("relu", {"X": variance}, {"Out": variance})  # rounding may leave less than nothing
+    insert("elementwise_add", {"X": mean, "Y": running_mean}, {"Out": mean})
     # What the operator would do to the running statistics, it does no longer.
-    for running, value in ((op.input("Mean")[0], mean), (op.input("Variance")[0], variance)):
+    for running, value in ((running_mean, mean), (op.input("Variance")[0], variance)):
         momentum, old, new = op.attr("momentum"), f"{running}.old", f"{running}.new"
         insert("scale", {"X": running}, {"Out": old}, scale=momentum)
         insert("scale", {"X": value}, {"Out": new}, scale=1 - momentum)
@@ -84,17 +92,19 @@ def _backward(program: Program, op, mean: str, variance: str, an_image: str, pla
     gradients of bias and scale; the rest is a batch norm of x, too.
     """
     block = program.global_block()
-    name, gradient = op.input("Scale")[0], op.output("X@GRAD")[0]
+    _use(op, mean, variance)
+    if not op.output("X@GRAD"):  # nothing before it is trained
+        return
+    name, gradient = op.input("SavedMean")[0], op.output("X@GRAD")[0]
     direct, through, factor = f"{gradient}.direct", f"{gradient}.through", f"{name}.factor"
     block.create_var(name=direct, dtype="float32", stop_gradient=True)
     insert = Inserter(program, block.ops.index(op) + 1)
     op.desc.set_output("X@GRAD", [direct])
-    _use(op, mean, variance)
     sums = f"{name}.sum_dyx", f"{name}.sum_dy"
     _add_up(insert, op.output("Scale@GRAD")[0], op.output("Bias@GRAD")[0], sums)
     insert("scale", {"X": variance}, {"Out": factor}, scale=1.0, bias=op.attr("epsilon"))
     insert("rsqrt", {"X": factor}, {"Out": factor})
-    insert("elementwise_mul", {"X": factor, "Y": name}, {"Out": factor}, axis=-1)
+    insert("elementwise_mul", {"X": factor, "Y": op.input("Scale")[0]}, {"Out": factor}, axis=-1)
     insert("scale", {"X": factor}, {"Out": factor}, scale=-1 / places)
     insert("elementwise_mul", {"X": factor, "Y": an_image}, {"Out": factor}, axis=-1)
     for total in sums:
@@ -121,7 +131,7 @@ def _insert_batch_norm(
         },
         momentum=0.0,
         epsilon=like.attr("epsilon"),
-        data_layout="NCHW",
+        data_layout=like.attr("data_layout"),
         is_test=False,
         use_global_stats=given,
     )

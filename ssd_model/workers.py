@@ -22,6 +22,7 @@ __all__ = [
     "check_same",
     "expected",
     "gather",
+    "have_met",
     "is_first",
     "once",
     "rank",
@@ -95,6 +96,11 @@ def together(started: Sequence[Started] = ()) -> Iterator[None]:
     except BaseException as error:
         _star.fail(error)
         raise
+
+
+def have_met() -> bool:
+    """Whether this process has been in `together` with others."""
+    return _star is not None
 
 
 def gather(value: Any) -> list:

@@ -3,6 +3,7 @@
 import os
 
 os.environ["PLACE"] = "cpu"  # what is tested, and where the golden values hold
+os.environ.pop("WORKERS", None)
 
 import utils  # noqa: F401  isort: skip
 

@@ -86,7 +86,7 @@ def test_the_page_shows_every_number_and_the_plot(result, tmp_path):
     text = text_of(page)
     for part in (
         "a machine", "| python | 3.13 |", "| -50% | 50.0 | 75.0 | 1.50 | 1000 | 2000 |",
-        "the other 1 wait | 200.0 | 200.0 |", "more, when all compute at once | 40.0 |",
+        "its share, alone | 200.0 | 200.0 |", "extra, when all compute at once | 40.0 |",
         "prepare what is added up | 15.0 |",
         "wait for each other | 345.0 |", "a step | 600.0 |",
         "adding the gradients up alone | 50.0 |",
