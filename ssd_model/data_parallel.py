@@ -37,7 +37,7 @@ def data_parallel(program: Program) -> Program:
         index = next(i for i, op in enumerate(block.ops) if name in op.output_arg_names) + 1
         insert = Inserter(program, index)
         insert("elementwise_mul", {"X": name, "Y": LOSS}, {"Out": name}, axis=-1)
-        insert("all_reduce", {"x": name}, {"out": name}, ring_id=RING, reduce_type=0)
+        insert.sum_over_workers(name)
     seed = next(i for i, op in enumerate(block.ops) if op.attr("op_role") == _BACKWARD | _LOSS)
     name = block.ops[seed].output_arg_names[0]
     Inserter(program, seed + 1)("elementwise_mul", {"X": name, "Y": LOSS}, {"Out": name}, axis=-1)
@@ -99,7 +99,7 @@ def _add_up(insert: Inserter, gradients: dict[str, list[int]]) -> None:
         flat = {"Out": f"{name}.flat", "XShape": f"{name}.flat_from"}
         insert("reshape2", {"X": name}, flat, shape=[-1])
     insert("concat", {"X": [f"{name}.flat" for name in gradients]}, {"Out": "piece"}, axis=0)
-    insert("all_reduce", {"x": "piece"}, {"out": "piece"}, ring_id=RING, reduce_type=0)
+    insert.sum_over_workers("piece")
     sums = {"Out": [f"{name}.sum" for name in gradients]}
     insert("split", {"X": "piece"}, sums, sections=[prod(s) for s in gradients.values()], axis=0)
     for name, shape in gradients.items():

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from paddle.static import Program
 
+from ssd_model.star import RING
+
 
 class Inserter:
     """Puts operators into a Program, one after the other from an index on."""
@@ -21,3 +23,7 @@ class Inserter:
             self._index, type=kind, inputs=inputs, outputs=outputs, attrs=attributes
         )
         self._index += 1
+
+    def sum_over_workers(self, name: str) -> None:
+        """Replace a Variable by its sum over the workers."""
+        self("all_reduce", {"x": name}, {"out": name}, ring_id=RING, reduce_type=0)

@@ -5,13 +5,11 @@ pass and two in the backward pass, are added up over the workers, and all normal
 Szegedy, arXiv 1502.03167, with the sums of the whole batch).
 """
 
-from collections.abc import Callable
 from math import prod
 
 from paddle.static import Program
 
 from ssd_model.inserter import Inserter
-from ssd_model.star import RING
 
 
 def trains_on_batches(op) -> bool:
@@ -145,12 +143,12 @@ def _use(op, mean: str, variance: str) -> None:
 
 
 def _add_up(
-    insert: Callable, first: str, second: str, totals: tuple[str, str], weight: str = ""
+    insert: Inserter, first: str, second: str, totals: tuple[str, str], weight: str = ""
 ) -> None:
     """Weighted sums over the workers of two vectors of one length, in one message."""
     both = f"{totals[0]}.both"
     insert("concat", {"X": [first, second]}, {"Out": both}, axis=0)
     if weight:
         insert("elementwise_mul", {"X": both, "Y": weight}, {"Out": both}, axis=-1)
-    insert("all_reduce", {"x": both}, {"out": both}, ring_id=RING, reduce_type=0)
+    insert.sum_over_workers(both)
     insert("split", {"X": both}, {"Out": list(totals)}, num=2, axis=0)
