@@ -1,4 +1,6 @@
-"""Learn from another network's answers, prior by prior, in addition to the ground truth."""
+"""Learn from another network, in addition to the ground truth: from its answers or its features."""
+
+from collections.abc import Sequence
 
 import paddle
 import paddle.nn.functional as F
@@ -35,3 +37,24 @@ def distillation_loss(
     seen = 1 - probability[:, :, 0]
     loss = reduce_sum(divergence + seen * distance, axis=1, keepdim=True)
     return loss / paddle.clip(batch_total(seen), min=1.0)
+
+
+def feature_loss(own: Sequence[Variable], teachers: Sequence[Variable]) -> Variable:
+    """Measure how far feature maps are from a teacher's (Romero et al., FitNets, arXiv 1412.6550).
+
+    Args:
+        own, teachers: [N, ...] each, of the same shapes.
+
+    Returns:
+        [N, 1] squared distances, each as a share of the teacher's square, added up over the maps
+        and divided by the images of the batch. No gradient flows to the teacher.
+    """
+    shares = []
+    for mine, taught in zip(own, teachers, strict=True):
+        mine, taught = (paddle.reshape(x, [0, -1]) for x in (mine, taught.detach()))
+        distance, whole = (
+            reduce_sum(paddle.square(x), axis=1, keepdim=True) for x in (mine - taught, taught)
+        )
+        shares.append(distance / paddle.clip(whole, min=1e-6))
+    total = paddle.add_n(shares)
+    return total / batch_total(paddle.ones_like(total))

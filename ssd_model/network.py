@@ -25,7 +25,7 @@ ASPECT_RATIOS = [[2.0]] + [[2.0, 3.0]] * 5
 
 def mobilenet_ssd(
     image: Variable, class_num: int, conv_rate: float = 1.0
-) -> tuple[Variable, Variable, Variable, Variable]:
+) -> tuple[Variable, Variable, Variable, Variable, list[Variable]]:
     """Build the network up to its raw heads.
 
     Args:
@@ -36,7 +36,7 @@ def mobilenet_ssd(
 
     Returns:
         locations [N, P, 4], confidences [N, P, class_num] (logits), priors [P, 4] and their
-        variances [P, 4]; P is 1917 at S = 300.
+        variances [P, 4], where P is 1917 at S = 300; and the six feature maps that the heads read.
     """
     attr = ParamAttr(initializer=KaimingUniform(), learning_rate=conv_rate)
     x = _conv_bn(image, attr, 32, filter_size=3, stride=2, padding=1)
@@ -50,7 +50,7 @@ def mobilenet_ssd(
         x = _conv_bn(x, attr, channels, filter_size=3, stride=2, padding=1)
         features.append(x)
     size = image.shape[2]
-    return multi_box_head(
+    answers = multi_box_head(
         inputs=features,
         image=image,
         base_size=size,
@@ -59,6 +59,7 @@ def mobilenet_ssd(
         max_sizes=[pixels * size / 300 if pixels else [] for pixels in MAX_SIZES],
         aspect_ratios=ASPECT_RATIOS,
     )
+    return *answers, features
 
 
 def _conv_bn(

@@ -1,20 +1,23 @@
 """The train and eval Programs of the detector, which share parameter names and so a scope."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import paddle
 from paddle.static import Program, Variable
 
 from ssd_model.detection_map import detection_label, detection_map
 from ssd_model.detection_output import detection_counts, detection_output
-from ssd_model.distillation import distillation_loss
+from ssd_model.distillation import distillation_loss, feature_loss
 from ssd_model.network import mobilenet_ssd
 from ssd_model.operators import reduce_sum
 from ssd_model.place import default_place
 from ssd_model.ssd_loss import ssd_loss
 
-TEACHER_FEEDS = ("teacher_location", "teacher_confidence")
-"""Inputs of a train Program built with `teacher=True`, besides its feed list."""
+Lesson = Literal["outputs", "features"]
+"""What a network learns from a teacher."""
+TEACHER_FEED = "teacher_{}"
+"""Names, each with a number, what a train Program with a teacher is fed besides its feed list."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Detector:
     """[N, P, 4] predicted offsets."""
     confidence: Variable
     """[N, P, C] logits."""
+    features: list[Variable]
+    """[N, channels, H, W] each: the six feature maps that the heads read."""
     loss: Variable | None = None
     """[] loss of the batch, normalised by its number of matched priors (training)."""
     map: Variable | None = None
@@ -42,6 +47,13 @@ class Detector:
     @property
     def image(self) -> Variable:
         return self.feed_list[0]
+
+    def lesson(self, kind: Lesson) -> list[Variable]:
+        """What a pupil learns from it: location and confidence, or its features.
+
+        But for the first of those: the layer that makes it is pruned, and then has other channels.
+        """
+        return [self.location, self.confidence] if kind == "outputs" else self.features[1:]
 
     @property
     def counts(self) -> Variable:
@@ -55,7 +67,7 @@ def build_detector(
     optimizer: paddle.optimizer.Optimizer | None = None,
     image_size: int = 300,
     seed: int = 0,
-    teacher: bool = False,
+    teacher: Lesson | None = None,
     conv_rate: float = 1.0,
 ) -> Detector:
     """Build the detector with a loss, or with detections and their mAP.
@@ -68,8 +80,8 @@ def build_detector(
         optimizer: minimises the loss in the Program; without one, there is only the loss.
         image_size: side of the image in pixels.
         seed: the seed of the startup program's random weights.
-        teacher: add `distillation_loss` to the loss; a teacher's locations and confidences are
-            then fed, too, under the names in `TEACHER_FEEDS`.
+        teacher: what to learn from a teacher: add `distillation_loss` of its outputs to the loss,
+            or `feature_loss` of its features. Its `lesson` is then fed, too, see `TEACHER_FEED`.
         conv_rate: see `mobilenet_ssd`; used by the optimizer.
 
     Raises:
@@ -87,7 +99,10 @@ def build_detector(
     with paddle.utils.unique_name.guard(), paddle.static.program_guard(program, startup):
         feed_list = _inputs(image_size)
         image, gt_box, gt_label, gt_difficult = feed_list
-        location, confidence, prior_box, prior_box_var = mobilenet_ssd(image, class_num, conv_rate)
+        location, confidence, prior_box, prior_box_var, features = mobilenet_ssd(
+            image, class_num, conv_rate
+        )
+        built = program, startup, feed_list, location, confidence, features
         if not is_train:
             nmsed_out = detection_output(
                 location, confidence, prior_box, prior_box_var, nms_threshold=0.45
@@ -98,16 +113,19 @@ def build_detector(
                 overlap_threshold=0.5, evaluate_difficult=False, ap_version="11point",
             )  # fmt: skip
             _use_running_statistics(program)
-            return Detector(
-                program, startup, feed_list, location, confidence, map=map_var, nmsed_out=nmsed_out
-            )
+            return Detector(*built, map=map_var, nmsed_out=nmsed_out)
         loss = ssd_loss(location, confidence, gt_box, gt_label, prior_box, prior_box_var)
         if teacher:
-            loss += distillation_loss(location, confidence, *_answers(location, confidence))
+            own = Detector(*built).lesson(teacher)
+            taught = _fed(own)
+            if teacher == "outputs":
+                loss += distillation_loss(*own, *taught)
+            else:
+                loss += feature_loss(own, taught)
         loss = reduce_sum(loss)
         if optimizer is not None:
             optimizer.minimize(loss)
-    return Detector(program, startup, feed_list, location, confidence, loss=loss)
+    return Detector(*built, loss=loss)
 
 
 def new_scope(*detectors: Detector) -> paddle.static.Scope:
@@ -128,11 +146,11 @@ def _inputs(image_size: int) -> list[Variable]:
     ]
 
 
-def _answers(*outputs: Variable) -> list[Variable]:
-    """Inputs for a teacher's answers, with the shapes of the network's own outputs."""
+def _fed(lesson: list[Variable]) -> list[Variable]:
+    """Inputs for a teacher's lesson, with the shapes of the network's own."""
     return [
-        paddle.static.data(name, output.shape)
-        for name, output in zip(TEACHER_FEEDS, outputs, strict=True)
+        paddle.static.data(TEACHER_FEED.format(number), own.shape)
+        for number, own in enumerate(lesson)
     ]
 
 

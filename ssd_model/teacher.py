@@ -1,4 +1,4 @@
-"""Add a teacher's answers to batches, besides the ground truth."""
+"""Add a teacher's lesson to batches, besides the ground truth."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,26 +9,27 @@ from paddle.static import Program, Scope
 from ssd_model.data.readers import Reader, feeds
 from ssd_model.fusion import fused
 from ssd_model.place import default_place
-from ssd_model.programs import TEACHER_FEEDS, Detector, build_detector, new_scope
+from ssd_model.programs import TEACHER_FEED, Detector, Lesson, build_detector, new_scope
 from ssd_model.scope import kept_variables, read_tensor, write_tensor
 from ssd_model.weights import load_weights
 
 
 class TaughtReader:
-    """A reader whose batches also hold a trained network's answers for their images.
+    """A reader whose batches also hold a trained network's lesson on their images.
 
-    A train Program built with `teacher=True` thus gets soft targets the same way it gets labels,
-    and a teacher is never pruned along with its pupil.
+    A train Program built with a teacher thus gets soft targets the same way it gets labels, and a
+    teacher is never pruned along with its pupil.
 
     Args:
         reader: yields batches by Variable name, see `ssd_model.data.readers.feeds`.
         teacher: an eval Program and its Variables.
         scope: holds the teacher's parameters; it is only read.
+        lesson: what is learnt from it.
     """
 
-    def __init__(self, reader: Reader, teacher: Detector, scope: Scope):
+    def __init__(self, reader: Reader, teacher: Detector, scope: Scope, lesson: Lesson):
         self._reader, self._image = reader, teacher.image.name
-        self._answers = [teacher.location.name, teacher.confidence.name]
+        self._lesson = [variable.name for variable in teacher.lesson(lesson)]
         self._program, self._scope = teacher.program, scope
         self.batch_sampler = getattr(reader, "batch_sampler", None)
 
@@ -46,21 +47,23 @@ class TaughtReader:
 
     def __iter__(self) -> Iterator[dict]:
         executor = paddle.static.Executor(default_place())
-        with fused(self._program, self._scope, self._answers) as (program, scope):
+        with fused(self._program, self._scope, self._lesson) as (program, scope):
             for feed in feeds(self._reader):
-                # use_prune: run only the part of the eval Program that leads to the answers.
+                # use_prune: run only the part of the eval Program that leads to the lesson.
                 values = executor.run(
                     program,
                     feed={self._image: feed[self._image]},
-                    fetch_list=self._answers,
+                    fetch_list=self._lesson,
                     scope=scope,
                     use_prune=True,
                 )
-                yield {**feed, **dict(zip(TEACHER_FEEDS, values, strict=True))}
+                yield {**feed, **{TEACHER_FEED.format(i): value for i, value in enumerate(values)}}
 
 
-def taught_by(reader: Reader, weights: Path, class_num: int, image_size: int = 300) -> TaughtReader:
-    """Make a reader whose batches also hold the unpruned network's answers with these weights.
+def taught_by(
+    reader: Reader, weights: Path, class_num: int, lesson: Lesson, image_size: int = 300
+) -> TaughtReader:
+    """Make a reader whose batches also hold the unpruned network's lesson with these weights.
 
     Raises:
         WeightsError: the weights do not fit.
@@ -68,4 +71,4 @@ def taught_by(reader: Reader, weights: Path, class_num: int, image_size: int = 3
     teacher = build_detector(class_num, is_train=False, image_size=image_size)
     scope = new_scope(teacher)
     load_weights(teacher.program, weights, scope, strict=True)
-    return TaughtReader(reader, teacher, scope)
+    return TaughtReader(reader, teacher, scope, lesson)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ssd_model.files import write_file
 from study.tables import Table, fill
-from study.trials import EPOCHS, REPAIR
+from study.trials import EPOCHS
 from utils.plots import BLUE, GREEN, ORANGE
 
 Rows = list[dict[str, Any]]
@@ -23,7 +23,6 @@ WAYS = {
 }
 """How channels are chosen in the main table, by strategy and criterion: as the original did, as the
 notebooks do, and with a budget over all layers."""
-OLD_REPAIR = " (heads not refitted)"
 COLOURS = dict(zip(WAYS.values(), (ORANGE, BLUE, GREEN), strict=True))
 
 
@@ -113,19 +112,12 @@ def class_table(rows: Rows) -> Table:
 
 
 def standard(rows: Rows) -> pd.DataFrame:
-    """The rows of the standard recipe, with their `way`: reconstructed where cut, no teacher.
-
-    Rows from before the heads were refitted have a way of their own.
-    """
+    """The rows of the standard recipe, with their `way`: reconstructed where cut, no teacher."""
     frame = pd.DataFrame(rows)
-    ways = [
-        way + _heads(row) if (way := WAYS.get((row["strategy"], row["criterion"]))) else None
-        for row in rows
-    ]
-    order = [way + heads for way in WAYS.values() for heads in (OLD_REPAIR, "")]
-    frame["way"] = pd.Categorical(ways, order, ordered=True)
+    ways = [WAYS.get((row["strategy"], row["criterion"])) for row in rows]
+    frame["way"] = pd.Categorical(ways, WAYS.values(), ordered=True)
     reconstructed = (frame["reconstruct_images"] > 0) | (frame["target_ratio"] == 0)
-    tuned = ~frame["teacher"] & (frame["epochs"] == EPOCHS)
+    tuned = frame["teacher"].isna() & (frame["epochs"] == EPOCHS)
     return frame[frame["way"].notna() & reconstructed & tuned]
 
 
@@ -148,8 +140,7 @@ def plot_map_against(rows: Rows, column: str, label: str, unit: float = 1) -> Fi
             ("finetuned", control, "o-"),
         ):
             values = [start, *ratios[f"map_{stage}"].mean()]
-            colour = COLOURS[way.removesuffix(OLD_REPAIR)]
-            axes.plot(cost, values, style, color=colour, ms=5, label=f"{way}: {stage}")
+            axes.plot(cost, values, style, color=COLOURS[way], ms=5, label=f"{way}: {stage}")
     axes.axhline(control, color="grey", lw=1, label="control")
     axes.set(xlabel=label, ylabel="mAP on test scenes")
     axes.grid(alpha=0.3)
@@ -186,15 +177,10 @@ def tables(rows: Rows, repairs: Rows, budgets: Rows) -> dict[str, Table]:
 
 def _describe(row: dict[str, Any]) -> str:
     words = [row["strategy"], row["criterion"]] if row["target_ratio"] else ["control"]
-    words += ["reconstructed" + _heads(row)] * bool(row["reconstruct_images"])
-    words += ["teacher"] * row["teacher"]
+    words += ["reconstructed"] * bool(row["reconstruct_images"])
+    words += [f"teacher's {row['teacher']}"] * bool(row["teacher"])
     words.append("one pass" if row["epochs"] == 1 else f"{row['epochs']} passes")
     return ", ".join(words)
-
-
-def _heads(row: dict[str, Any]) -> str:
-    refitted = row.get("repair") == REPAIR or not row["reconstruct_images"]
-    return "" if refitted else OLD_REPAIR
 
 
 def _number(value: float | None, form: str = ".3f") -> str:

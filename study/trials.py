@@ -9,7 +9,7 @@ import json
 import math
 import platform
 import subprocess
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 import paddle
 
 from pruning.artifacts import PrunedRun
+from pruning.criteria import CRITERIA, MEASURED
 from pruning.cut import apply_plan
 from pruning.dependencies import analyse
 from pruning.plan import Plan
@@ -27,7 +28,7 @@ from ssd_model.data.scenes import write_scenes
 from ssd_model.export.inference_model import save_inference_model
 from ssd_model.export.predict import compare_latency, predict
 from ssd_model.optimizers import one_cycle
-from ssd_model.programs import build_detector, new_scope
+from ssd_model.programs import Lesson, build_detector, new_scope
 from ssd_model.scope import empty_scope, read_tensor
 from ssd_model.weights import load_weights
 from study.machine import machine
@@ -43,13 +44,9 @@ ALL_LAYERS = "conv2d_([0-9]|1[0-9]|2[01]).w_0"
 SCENES = {"trainval": 3000, "test": 1000}
 """The notebooks' scenes are the first of these."""
 DATA = BUILD / "data" / "signs-large"
-VALIDATION = 100
-"""Scenes of trainval that sensitivities are measured on."""
 BATCH_SIZE = 8
 RECIPE = {"peak_rate": FINE_TUNE_RATE, **SCENES}
-"""What all trials share."""
-REPAIR = "layers and heads"
-"""What the reconstruction refits; rows from before it refitted the heads don't say so."""
+"""What all trials share, and a row must have been made with."""
 EPOCHS = 2
 """Passes of fine-tuning in the standard recipe."""
 ROUNDS, RUNS = 12, 12
@@ -66,7 +63,8 @@ class Trial:
     strategy: str = "uniform"
     criterion: str = "l1_norm"
     reconstruct_images: int = RECONSTRUCT_IMAGES
-    teacher: bool = False
+    teacher: Lesson | None = None
+    """What it learns from the unpruned network, besides the ground truth."""
     epochs: int = EPOCHS
     """Passes over the scenes, of a control as well."""
 
@@ -81,63 +79,43 @@ class Trial:
         else:
             words = [f"{self.target_ratio:g}", self.strategy, self.criterion]
             words += ["reconstructed"] * bool(self.reconstruct_images)
-        words += ["taught"] * self.teacher
+        words += [f"taught-{self.teacher}"] * bool(self.teacher)
         return "-".join([*words, f"epochs{self.epochs}", f"seed{self.seed}"])
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """What a row must have been made with to be this trial's."""
-        return RECIPE | ({"repair": REPAIR} if self.reconstruct_images else {})
 
     def config(self) -> dict[str, Any]:
         """The strategy, as arguments of `write_config`."""
         if not self.target_ratio:
             return {}
-        config: dict[str, Any] = {
+        return {
             "target_ratio": self.target_ratio,
             "pruned_params": self.pattern,
             "strategy": f"{self.strategy.capitalize()}PruneStrategy",
             "criterion": self.criterion,
             "reconstruct_images": self.reconstruct_images,
         }
-        if self.strategy == "sensitive":
-            config["sensitivities_file"] = str(trial_folder(self) / "sensitivities.json")
-        return config
 
 
 SEEDS = (0, 1, 2)
 TRIALS = (
-    *(
-        Trial(ratio, seed, reconstruct_images=RECONSTRUCT_IMAGES if ratio else 0)
-        for seed in SEEDS
-        for ratio in (0.0, 0.5, 0.2)
-    ),
-    Trial(0.35),
-    Trial(0.65),
+    *(Trial(0.0, seed, reconstruct_images=0) for seed in SEEDS),
+    # Channels chosen as in the original
+    *(Trial(ratio) for ratio in (0.2, 0.5, 0.65)),
     # Channels chosen by what the layers behind cannot make up for
     *(
         Trial(ratio, seed, strategy, "reconstruction")
+        for ratio in (0.2, 0.5, 0.65)
+        for strategy in ("uniform", "budget")
         for seed in SEEDS
-        for ratio in (0.5, 0.2, 0.65)
-        for strategy in ("budget", "uniform")
     ),
     Trial(0.8, strategy="budget", criterion="reconstruction"),
     # What helped, and what did not, after one pass
-    Trial(0.0, reconstruct_images=0, epochs=1),
-    Trial(0.0, reconstruct_images=0, teacher=True, epochs=1),
-    Trial(0.5, reconstruct_images=0, epochs=1),
-    Trial(0.5, reconstruct_images=0, teacher=True, epochs=1),
-    Trial(0.5, epochs=1),
     *(
-        Trial(0.5, epochs=1, criterion=criterion)
-        for criterion in ("geometry_median", "bn_scale", "taylor", "reconstruction")
+        Trial(ratio, reconstruct_images=0, teacher=teacher, epochs=1)
+        for ratio in (0.0, 0.5)
+        for teacher in (None, "outputs")
     ),
-    Trial(0.5, epochs=1, strategy="budget", criterion="reconstruction"),
-    Trial(0.5, epochs=1, strategy="sensitive"),
-    Trial(0.5, teacher=True, epochs=1),
-    Trial(0.5, teacher=True, epochs=1, strategy="sensitive"),
-    Trial(0.5, teacher=True, epochs=1, criterion="geometry_median"),
-    Trial(0.5, teacher=True, epochs=1, criterion="bn_scale"),
+    *(Trial(0.5, epochs=1, criterion=criterion) for criterion in CRITERIA + MEASURED),
+    Trial(0.5, epochs=1, criterion="reconstruction", teacher="features"),
 )
 
 
@@ -155,10 +133,9 @@ def run_trial(trial: Trial) -> dict[str, Any]:
         augmentation=SIGNS_AUGMENTATION,
         batch_size=BATCH_SIZE,
         start=BASELINE,
-        teacher=BASELINE if trial.teacher else None,
+        teacher=(trial.teacher, BASELINE) if trial.teacher else None,
         strategy=trial.config(),
         seed=trial.seed,
-        validation=replace(trainval, name="validation", records=trainval.records[:VALIDATION]),
     )
     history = trained.history
     plan = Plan(analyse(trained.evaluation.program), history.ratios[0] if history.ratios else {})
@@ -166,7 +143,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     settings = {
         "name": trial.name,
         **asdict(trial),
-        **trial.recipe,
+        **RECIPE,
         "data": "road-sign scenes",
         "classes": list(trainval.classes),
     }
@@ -269,4 +246,4 @@ def load_rows(folder: Path) -> list[dict[str, Any]]:
 def missing(folder: Path) -> list[Trial]:
     """Trials that have no row by today's recipe."""
     rows = {row["name"]: row for row in load_rows(folder)}
-    return [t for t in TRIALS if not t.recipe.items() <= rows.get(t.name, {}).items()]
+    return [t for t in TRIALS if not RECIPE.items() <= rows.get(t.name, {}).items()]

@@ -14,7 +14,7 @@ from ssd_model.data.augment import Augmentation
 from ssd_model.data.loader import make_loader
 from ssd_model.data.records import Split
 from ssd_model.place import default_place
-from ssd_model.programs import Detector, build_detector, new_scope
+from ssd_model.programs import Detector, Lesson, build_detector, new_scope
 from ssd_model.teacher import taught_by
 from ssd_model.weights import load_weights
 from utils.profiles import FINE_TUNE_RATE
@@ -43,13 +43,12 @@ def train(
     augmentation: Augmentation,
     batch_size: int,
     start: Path | None = None,
-    teacher: Path | None = None,
+    teacher: tuple[Lesson, Path] | None = None,
     strategy: Mapping[str, Any] | None = None,
     image_size: int = 300,
     seed: int = 0,
     keep: str = "last",
     conv_rate: float = 1.0,
-    validation: Split | None = None,
 ) -> Trained:
     """Train with a `Compressor`; goes on where it was stopped.
 
@@ -57,26 +56,22 @@ def train(
         epochs: passes over `trainval`; `test` is evaluated after each.
         folder: for the config and the checkpoints.
         start: weights to begin with, where they fit; the rest is random.
-        teacher: weights of a network to learn from, besides the ground truth.
+        teacher: what to learn besides the ground truth, and the weights of the network that knows.
         strategy: how to prune, as arguments of `write_config`; not at all without.
         keep: which checkpoints stay, see `CompressConfig`.
         conv_rate: see `mobilenet_ssd`.
-        validation: what a strategy measures on that decides by measuring; `test` without it.
     """
     class_num = len(trainval.classes) + 1
-    taught = teacher is not None
-    training = build_detector(class_num, True, optimizer, image_size, seed, taught, conv_rate)
+    lesson, knowing = teacher or (None, None)
+    training = build_detector(class_num, True, optimizer, image_size, seed, lesson, conv_rate)
     evaluation = build_detector(class_num, False, image_size=image_size)
     scope = start_scope(training, evaluation, start)
     options = {"image_size": image_size, "seed": seed}
     train_reader = make_loader(
         trainval, training.feed_list, batch_size, augmentation=augmentation, shuffle=True, **options
     )
-    if taught:
-        train_reader = taught_by(train_reader, teacher, class_num, image_size)
-    deciding = None
-    if validation:
-        deciding = make_loader(validation, evaluation.feed_list, batch_size, **options)
+    if lesson:
+        train_reader = taught_by(train_reader, knowing, class_num, lesson, image_size)
     compressor = Compressor(
         default_place(),
         scope,
@@ -86,7 +81,6 @@ def train(
         eval_program=evaluation.program,
         eval_reader=make_loader(test, evaluation.feed_list, batch_size, **options),
         eval_fetch_list=[("map", evaluation.map.name)],
-        validation_reader=deciding,
     )
     config_file = folder / "train.yaml"
     write_config(config_file, epochs, folder, keep=keep, **(strategy or {}))

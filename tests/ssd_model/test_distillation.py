@@ -1,13 +1,16 @@
-"""The distillation loss, and readers that carry a teacher's answers."""
+"""Both losses of a pupil, and readers that carry a teacher's lesson."""
 
 import cloudpickle
 import numpy as np
 import paddle
 import pytest
 
+from pruning.cut import apply_plan
+from pruning.dependencies import analyse
+from pruning.plan import Plan
 from ssd_model.data.readers import set_epoch
-from ssd_model.distillation import distillation_loss
-from ssd_model.programs import TEACHER_FEEDS, build_detector
+from ssd_model.distillation import distillation_loss, feature_loss
+from ssd_model.programs import TEACHER_FEED, build_detector
 from ssd_model.teacher import TaughtReader
 from utils.training import start_scope
 
@@ -50,14 +53,28 @@ def test_background_is_not_divided_by_nothing():
     np.testing.assert_allclose(loss, [[np.log(2)]], rtol=1e-5)
 
 
+def test_features_by_hand():
+    """The teacher's square is 4 + 1, the pupil off by 1 and 2: by 5 / 5, on each of two maps."""
+    own = np.array([[[1.0], [3.0]], [[2.0], [1.0]]], "float32")
+    teachers = np.array([[[2.0], [1.0]], [[2.0], [1.0]]], "float32")
+    program = paddle.static.Program()
+    with paddle.static.program_guard(program, paddle.static.Program()):
+        data = [paddle.static.data(name, own.shape) for name in ("own", "teacher")]
+        loss = feature_loss(*([variable, variable] for variable in data))
+    feed = {"own": own, "teacher": teachers}
+    (loss,) = paddle.static.Executor().run(program, feed=feed, fetch_list=[loss])
+    np.testing.assert_allclose(loss, [[1], [0]], rtol=1e-6)
+
+
 def test_only_training_has_a_teacher():
     with pytest.raises(ValueError, match="teacher"):
-        build_detector(3, is_train=False, teacher=True)
+        build_detector(3, is_train=False, teacher="outputs")
 
 
-def test_taught_reader():
+@pytest.mark.parametrize("lesson", ["outputs", "features"])
+def test_taught_reader(lesson):
     size = 64
-    training = build_detector(3, True, image_size=size, teacher=True)
+    training = build_detector(3, True, image_size=size, teacher=lesson)
     evaluation = build_detector(3, False, image_size=size)
     scope = start_scope(training, evaluation)
     rng = np.random.default_rng(0)
@@ -67,22 +84,23 @@ def test_taught_reader():
         "gt_label": np.array([[1], [-1]], "int32"),
         "gt_difficult": np.zeros((2, 1), "int32"),
     }
-    reader = TaughtReader([batch], evaluation, scope)
+    reader = TaughtReader([batch], evaluation, scope, lesson)
     (feed,) = reader
-    assert set(feed) == {*batch, *TEACHER_FEEDS}
     (copied,) = cloudpickle.loads(cloudpickle.dumps(reader))  # as a worker gets it
-    for name, answer in feed.items():
-        np.testing.assert_array_equal(copied[name], answer)
+    for name, taught in feed.items():
+        np.testing.assert_array_equal(copied[name], taught)
     executor = paddle.static.Executor()
-    answers = executor.run(
-        evaluation.program,
-        feed=batch,
-        fetch_list=[evaluation.location, evaluation.confidence],
-        scope=scope,
-    )
-    for name, answer in zip(TEACHER_FEEDS, answers, strict=True):
-        np.testing.assert_allclose(feed[name], answer, rtol=1e-4, atol=1e-5)
-    (loss,) = executor.run(training.program, feed=feed, fetch_list=[training.loss], scope=scope)
+    fetches = evaluation.lesson(lesson)
+    given = executor.run(evaluation.program, feed=batch, fetch_list=fetches, scope=scope)
+    names = [TEACHER_FEED.format(number) for number in range(len(given))]
+    assert set(feed) == {*batch, *names}
+    for name, value in zip(names, given, strict=True):
+        np.testing.assert_allclose(feed[name], value, rtol=1e-4, atol=1e-5)
+    # The layers of the notebooks' pattern can be pruned all the same.
+    dependencies = analyse(evaluation.program, training.program)
+    plan = Plan(dependencies, {"conv2d_11.w_0": 0.5, "conv2d_12.w_0": 0.25})
+    (pupil,) = apply_plan(plan, [training.program], scope)
+    (loss,) = executor.run(pupil, feed=feed, fetch_list=[training.loss], scope=scope)
     assert np.isfinite(loss)
 
 
@@ -97,5 +115,5 @@ def test_taught_reader_passes_the_epoch_on():
         batch_sampler = Sampler()
 
     evaluation = build_detector(3, False, image_size=64)
-    set_epoch(TaughtReader(Loader(), evaluation, None), 5)
+    set_epoch(TaughtReader(Loader(), evaluation, None, "outputs"), 5)
     assert Loader.batch_sampler.epoch == 5

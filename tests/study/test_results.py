@@ -9,7 +9,7 @@ from ssd_model.files import write_json
 from study import trials
 from study.page import main_table, tables
 from study.tables import fill
-from study.trials import REPAIR, TRIALS, Trial, add_controls, load_rows, missing
+from study.trials import RECIPE, TRIALS, Trial, add_controls, load_rows, missing
 from utils.paths import RESULTS, ROOT
 
 
@@ -50,21 +50,17 @@ def test_names_tell_trials_apart():
 
 def test_what_is_left_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "BUILD", tmp_path / "build")
-    done, old, heads, left, fresh = TRIALS[0], TRIALS[1], TRIALS[2], TRIALS[3], TRIALS[4]
+    done, old, left, fresh = TRIALS[:4]
 
     def row(trial, **other):
-        return {"name": trial.name, **trial.recipe, "map_finetuned": 0.5, **other}
+        return {"name": trial.name, **RECIPE, "map_finetuned": 0.5, **other}
 
-    without_heads = row(heads)
-    del without_heads["repair"]
-    write_json(tmp_path / "results.json", [row(done), row(old, peak_rate=1.0), without_heads])
+    write_json(tmp_path / "results.json", [row(done), row(old, peak_rate=1.0)])
     write_json(tmp_path / "build" / "results" / fresh.name / "row.json", row(fresh))
     names = [trial.name for trial in missing(tmp_path)]
     assert done.name not in names and fresh.name not in names
-    assert {old.name, heads.name, left.name} <= set(names)
-    assert [row["name"] for row in load_rows(tmp_path)] == [
-        trial.name for trial in (done, old, heads, fresh)
-    ]
+    assert {old.name, left.name} <= set(names)
+    assert [row["name"] for row in load_rows(tmp_path)] == [done.name, old.name, fresh.name]
 
 
 def test_control_is_of_the_same_seed_and_recipe():
@@ -72,8 +68,9 @@ def test_control_is_of_the_same_seed_and_recipe():
         recipe = {"seed": seed, "teacher": teacher, "epochs": epochs}
         return {"ratios": ratios, **recipe, "map_finetuned": value}
 
-    rows = [row([], 0, True, 1, 0.9), row([], 1, True, 1, 0.8), row([{}], 1, True, 1, 0.7)]
-    rows += [row([{}], 0, False, 1, 0.6), row([{}], 1, True, 2, 0.6)]
+    rows = [row([], 0, "outputs", 1, 0.9), row([], 1, "outputs", 1, 0.8)]
+    rows += [row([{}], 1, "outputs", 1, 0.7)]
+    rows += [row([{}], 0, None, 1, 0.6), row([{}], 1, "outputs", 2, 0.6)]
     add_controls(rows)
     assert [r["map_control"] for r in rows] == [0.9, 0.8, 0.8, None, None]
 
@@ -83,7 +80,7 @@ def test_table_by_hand():
         pruned = {"map_pruned": 0.1, "map_reconstructed": 0.6} if target else {}
         return {
             "target_ratio": target, "seed": seed, "strategy": "uniform", "criterion": "l1_norm",
-            "reconstruct_images": 160 if target else 0, "repair": REPAIR, "teacher": False,
+            "reconstruct_images": 160 if target else 0, "teacher": None,
             "epochs": 2, "flops_before": 2e9, "flops_after": 2e9 * (1 - target),
             "parameters_after": 5e6, "file_bytes_after": 2e7, "latency_ms_before": 20.0,
             "latency_ms_after": 15.0, "map_pruned": None, "map_reconstructed": None, **pruned,
@@ -92,17 +89,15 @@ def test_table_by_hand():
 
     rows = [row(0.0, 0, 0.8, 0.8), row(0.5, 0, 0.70, 0.8), row(0.5, 1, 0.74, 0.8)]
     rows.append(row(0.5, 0, 0.75, 0.8, strategy="budget", criterion="reconstruction"))
-    rows.append(row(0.5, 0, 0.69, 0.8, repair=None))
-    rows.append(row(0.5, 0, 0.1, 0.8, teacher=True))
+    rows.append(row(0.5, 0, 0.1, 0.8, teacher="outputs"))
     rows.append(row(0.5, 0, 0.1, 0.8, epochs=1))
     rows.append(row(0.5, 0, 0.1, 0.8, criterion="bn_scale"))
-    _, control, old, half, budget = main_table(rows)
+    _, control, half, budget = main_table(rows)
     assert control[0] == "0 (control)" and control[8:] == ["0.800", "", "", "1"]
     assert half == [
         "0.5", "l1_norm", "1000 (0.50)", "5.00", "20.0", "15.0 (0.75)", "0.100", "0.600",
         "0.720 (0.700 to 0.740)", "0.800", "-0.080", "2",
     ]  # fmt: skip
-    assert (old[1], old[8]) == ("l1_norm (heads not refitted)", "0.690")
     assert (budget[1], budget[8]) == ("reconstruction, budget", "0.750")
 
 
