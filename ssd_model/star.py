@@ -22,6 +22,8 @@ PATIENCE = 300
 """Seconds to wait for workers that are still on their way, reading their data."""
 SILENCE = 8
 """Seconds after which a machine that answers no more counts as lost."""
+LINES = 20
+"""Of the log of a worker that is gone: the end of a traceback or of a native stack."""
 RING = 0
 """The `ring_id` by which operators find the other workers."""
 
@@ -37,6 +39,12 @@ class Started:
     process: subprocess.Popen
     log: BinaryIO
     """What it says."""
+
+    def last_words(self) -> str:
+        """The last lines of its log, to put after a sentence about its end."""
+        self.log.seek(0)
+        lines = self.log.read().decode(errors="replace").rstrip().splitlines()[-LINES:]
+        return "\n".join([":", *lines] if lines else [])
 
 
 class Star:
@@ -88,9 +96,9 @@ class Star:
     def _check_alive(self, missing: set[int]) -> None:
         for number, worker in enumerate(self.started, 1):
             if number in missing and worker.process.poll() is not None:
-                worker.log.seek(0)
-                said = worker.log.read().decode(errors="replace").rstrip()
-                raise WorkersError(f"worker {number} has ended before it began:\n{said}")
+                raise WorkersError(
+                    f"worker {number} has ended before it began{worker.last_words()}"
+                )
 
     def _find_first(self, address: tuple[str, int]) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -129,7 +137,7 @@ class Star:
         ).start()
 
     def _listen(self, peer: int, name: str, lines) -> None:
-        end = f"{name} has died"
+        end = ""
         try:
             for line in lines:
                 message = json.loads(line)
@@ -144,6 +152,8 @@ class Star:
             pass  # it died, in the middle of a line perhaps
         except OSError:
             end = f"{name} no longer answers"
+        if not end:
+            end = f"{name} has died" + (self.started[peer - 1].last_words() if self.started else "")
         self._lost = self._lost or end
         if self.started and self._inside:
             self._tell_all({"end": self._lost}, but=peer)

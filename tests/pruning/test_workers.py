@@ -157,6 +157,32 @@ def test_a_worker_that_fails_shows_its_error_everywhere(told):
     assert "worker 1 (process " in told["broken"]["said"][0]
 
 
+DYING = """
+import json, os, socket, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+connection.sendall(json.dumps({"rank": 1, "name": "worker 1"}).encode() + b"\\n")
+connection.makefile().readline()
+print(sys.argv[2], end="", flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "end"),
+    [("", "worker 1 has died"), ("a stack\nof two lines\n", "died:\na stack\nof two lines")],
+)
+def test_the_last_words_of_a_worker_that_was_started_are_shown(tmp_path, said, end):
+    port = star.free_port()
+    with (tmp_path / "log").open("w+b") as log:
+        process = subprocess.Popen([sys.executable, "-c", DYING, str(port), said], stdout=log)
+        connected = Star(0, 2, f"127.0.0.1:{port}", [star.Started(process, log)])
+        process.wait()
+        with pytest.raises(WorkersError) as error:
+            connected.gather(None)
+            connected.enter()
+    assert str(error.value).endswith(end)
+
+
 @pytest.fixture
 def hosts():
     try:
