@@ -24,6 +24,8 @@ SILENCE = 8
 """Seconds after which a machine that answers no more counts as lost."""
 LINES = 20
 """Of the log of a worker that is gone: the end of a traceback or of a native stack."""
+NO_WORKER = (OSError, ValueError, LookupError, TypeError)
+"""What a connection with a stranger comes to."""
 RING = 0
 """The `ring_id` by which operators find the other workers."""
 
@@ -89,9 +91,9 @@ class Star:
                         raise WorkersError(f"no word of worker {names} in {PATIENCE} s") from None
                     continue
                 try:
-                    self._keep(connection)
-                except (OSError, ValueError, LookupError):
-                    connection.close()  # this was no worker
+                    self._keep(connection, missing)
+                except NO_WORKER:
+                    connection.close()
 
     def _check_alive(self, missing: set[int]) -> None:
         for number, worker in enumerate(self.started, 1):
@@ -104,8 +106,8 @@ class Star:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return self._keep(socket.create_connection(address, SILENCE))
-            except OSError as error:
+                return self._keep(socket.create_connection(address, SILENCE), {0})
+            except NO_WORKER as error:
                 if time.monotonic() > deadline:
                     raise WorkersError(
                         f"no word of worker 0, which should be at {address[0]}:{address[1]}, in "
@@ -113,8 +115,12 @@ class Star:
                     ) from None
                 time.sleep(0.2)
 
-    def _keep(self, connection: socket.socket) -> None:
-        """Exchange names, then listen until the connection ends."""
+    def _keep(self, connection: socket.socket, awaited: set[int]) -> None:
+        """Exchange names, then listen until the connection ends.
+
+        Raises:
+            NO_WORKER: at its other end is none of those awaited.
+        """
         connection.settimeout(SILENCE)
         # A machine that is cut off closes nothing: have the system ask whether it is there.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -129,12 +135,12 @@ class Star:
         lines = connection.makefile()
         connection.sendall(_line({"rank": self.rank, "name": self._name}))
         hello = json.loads(lines.readline())
-        peer = hello["rank"]
+        peer, name = hello["rank"], hello["name"]
+        if peer not in awaited:
+            raise ValueError(f"worker {peer!r} is not awaited")
         connection.settimeout(None)
         self._sockets[peer], self._values[peer] = connection, queue.SimpleQueue()
-        threading.Thread(
-            target=self._listen, args=(peer, hello["name"], lines), daemon=True
-        ).start()
+        threading.Thread(target=self._listen, args=(peer, name, lines), daemon=True).start()
 
     def _listen(self, peer: int, name: str, lines) -> None:
         end = ""

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -287,6 +289,32 @@ def test_a_missing_worker_is_named(monkeypatch):
         Star(0, 3, "127.0.0.1:0")
     with pytest.raises(WorkersError, match=r"no word of worker 0, .* at 127\.0\.0\.1:1, in"):
         Star(2, 3, "127.0.0.1:1")
+
+
+def test_strangers_are_sent_away():
+    port = star.free_port()
+
+    def come(line: bytes) -> socket.socket:
+        while True:
+            with suppress(ConnectionRefusedError):
+                connection = socket.create_connection(("127.0.0.1", port))
+                connection.sendall(line + b"\n")
+                return connection
+
+    def hello(rank) -> bytes:
+        return json.dumps({"rank": rank, "name": "a worker"}).encode()
+
+    strangers = b"GET / HTTP/1.1", b"[1]", b'"x"', b"{}", b'{"rank": 1}'
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(Star, 0, 3, f"127.0.0.1:{port}")
+        kept = [come(hello(1))]
+        closed = [come(line) for line in (*strangers, *map(hello, (1, 0, 3, "2", [2])))]
+        kept.append(come(hello(2)))
+        first.result(timeout=10)._tell_all({"value": 5})
+    for connection in (*kept, *closed):
+        with connection.makefile() as lines:
+            assert json.loads(lines.readline())["rank"] == 0
+            assert lines.readline() == ('{"value": 5}\n' if connection in kept else "")
 
 
 def test_checkpoints_of_before_are_of_one_worker():
