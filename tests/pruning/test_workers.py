@@ -1,5 +1,6 @@
 """Several workers train one network, and end together: what `tests.helpers.worker_runs` leaves."""
 
+import copy
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,9 @@ import pytest
 
 from benchmark.hosts import ADDRESSES, CABLES, NoHostsError, two_hosts
 from pruning.checkpoints import RunState
+from pruning.config import load_config
+from pruning.pruned_network import PrunedNetwork
+from pruning.resume import Resume
 from ssd_model import star, training_pass, workers
 from ssd_model.data.loader import SeededBatches
 from ssd_model.data.readers import check_shareable
@@ -114,6 +119,20 @@ def test_two_launchers_as_on_two_machines(root, tmp_path):
     assert sorted("epoch 4/4: loss" in words for words in said) == [False, True]
     first, second = ((tmp_path / f"worker-{rank}.json").read_text() for rank in (0, 1))
     assert first == second
+
+
+def test_a_second_run_begins_at_the_first_learning_rate_everywhere(monkeypatch, config):
+    setup = Setup()
+    started = load_config(config()).model_copy(update={"checkpoint_path": None})
+    schedule = setup.train.program.lr_scheduler
+    for _ in range(4):
+        schedule.step()
+    sent = copy.deepcopy(schedule)
+    at_first = setup.compressor._resume.start(started)
+    network = PrunedNetwork(setup.train.program, setup.eval.program, setup.scope)
+    monkeypatch.setattr(workers, "once", lambda function: asdict(at_first))
+    Resume(network, sent, "map").start(started)
+    assert (schedule.last_epoch, schedule()) == (sent.last_epoch, sent()) == (0, 1e-3)
 
 
 def test_weights_that_differ_are_an_error(monkeypatch):
