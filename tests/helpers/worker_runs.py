@@ -169,6 +169,9 @@ def compress_with_own_workers(root: Path, data: Path) -> dict:
         run = killed_run.build(data, BATCH)
         with contextlib.redirect_stdout(said):
             killed_run.compress(*run, folder, name)
+        os.chdir(root)  # the worker was started elsewhere
+        data, folder = Path("voc"), Path("own")
+    folder = root / folder
     told: dict = {name: killed_run.result(folder, name) for name in ("result", "resumed")}
     (child,) = psutil.Process().children()
     for name, augmentation in (("refused", threading.Lock()), ("error", Breaking(child.pid))):

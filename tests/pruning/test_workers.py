@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 
 from benchmark.hosts import ADDRESSES, CABLES, NoHostsError, two_hosts
+from pruning import start_workers
 from pruning.checkpoints import RunState
 from pruning.config import load_config
+from pruning.lock import LockError, lock
 from pruning.pruned_network import PrunedNetwork
 from pruning.resume import Resume
 from ssd_model import star, training_pass, workers
@@ -277,6 +279,28 @@ def test_what_cannot_be_shared_is_refused(monkeypatch, reader, words):
     monkeypatch.setenv("PADDLE_TRAINERS_NUM", "4")
     with pytest.raises(ValueError, match=words):
         Setup(train_reader=reader)
+
+
+@pytest.fixture
+def none_start(monkeypatch):
+    """Workers are asked for, but starting them would be an error."""
+    monkeypatch.setenv("WORKERS", "2")
+    monkeypatch.setattr(start_workers, "_started", None)
+
+
+@pytest.mark.parametrize("train_reader", [None, reader(4, 2)])
+def test_where_nothing_is_trained_no_workers_start(none_start, config, train_reader):
+    setup = Setup(train_reader=train_reader)
+    setup.compressor.config(config(epoch=0))
+    assert [row["stage"] for row in setup.compressor.run().rows] == ["baseline", "pruned"]
+
+
+def test_a_folder_in_use_is_refused_before_workers_start(none_start, config):
+    setup = Setup(train_reader=reader(4, 2))
+    path = config()
+    setup.compressor.config(path)
+    with lock(load_config(path).checkpoint_path), pytest.raises(LockError, match="another run"):
+        setup.compressor.run()
 
 
 def test_workers_with_other_data_are_refused(monkeypatch):
