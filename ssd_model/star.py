@@ -4,6 +4,7 @@ import _thread
 import json
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -43,10 +44,14 @@ class Started:
     """What it says."""
 
     def last_words(self) -> str:
-        """The last lines of its log, to put after a sentence about its end."""
+        """The signal that has ended it and the last lines of its log, to put after a sentence."""
+        with suppress(subprocess.TimeoutExpired):  # it has closed its connection, and ends
+            self.process.wait(0.5)
+        status = self.process.returncode or 0
+        ended = f" ({signal.strsignal(-status)})" if status < 0 else ""
         self.log.seek(0)
         lines = self.log.read().decode(errors="replace").rstrip().splitlines()[-LINES:]
-        return "\n".join([":", *lines] if lines else [])
+        return ended + "\n".join([":", *lines] if lines else [])
 
 
 class Star:

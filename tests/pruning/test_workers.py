@@ -192,7 +192,7 @@ os.kill(os.getpid(), 9)
 
 @pytest.mark.parametrize(
     ("said", "end"),
-    [("", "worker 1 has died"), ("a stack\nof two lines\n", "died:\na stack\nof two lines")],
+    [("", "worker 1 has died (Killed)"), ("a stack\nof two\n", " (Killed):\na stack\nof two")],
 )
 def test_the_last_words_of_a_worker_that_was_started_are_shown(tmp_path, said, end):
     port = star.free_port()
