@@ -260,9 +260,9 @@ def test_a_machine_that_is_cut_off_is_named(hosts):
 # What is refused before anything starts
 
 
-def reader(images: int, batch_size: int):
+def reader(images: int, batch_size: int, **order):
     class Reader:
-        batch_sampler = SeededBatches(range(images), batch_size)
+        batch_sampler = SeededBatches(range(images), batch_size, **order)
 
     return Reader()
 
@@ -303,11 +303,19 @@ def test_a_folder_in_use_is_refused_before_workers_start(none_start, config):
         setup.compressor.run()
 
 
-def test_workers_with_other_data_are_refused(monkeypatch):
-    here, there = (check_shareable(reader(images, 4), 2) for images in (8, 9))
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (reader(9, 4), "images to train on: 8 in worker 0, 9 in worker 1"),
+        (reader(8, 4, seed=1), "seed: '0' in worker 0, '1' in worker 1"),
+        (reader(8, 4, shuffle=True), "shuffle: 'False' in worker 0, 'True' in worker 1"),
+        (reader(8, 4, drop_last=True), "drop_last: 'False' in worker 0, 'True' in worker 1"),
+    ],
+)
+def test_workers_with_other_data_are_refused(monkeypatch, other, words):
+    here, there = (check_shareable(one, 2) for one in (reader(8, 4), other))
     monkeypatch.setattr(workers, "gather", lambda facts: [facts, there])
-    words = "images to train on: 8 in worker 0, 9 in worker 1; all workers must be given the same"
-    with pytest.raises(WorkersError, match=words):
+    with pytest.raises(WorkersError, match=f"{words}; all workers must be given the same"):
         check_same(here)
 
 
