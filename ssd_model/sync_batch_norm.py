@@ -99,6 +99,11 @@ def _backward(program: Program, op, mean: str, variance: str, an_image: str, pla
     insert = Inserter(program, block.ops.index(op) + 1)
     op.desc.set_output("X@GRAD", [direct])
     sums = f"{name}.sum_dyx", f"{name}.sum_dy"
+    if not op.output("Scale@GRAD"):  # scale and bias are frozen; Paddle takes both or none
+        shape = block.var(op.input("Scale")[0]).shape
+        for output, own in zip(("Scale@GRAD", "Bias@GRAD"), sums, strict=True):
+            block.create_var(name=own, shape=shape, dtype="float32", stop_gradient=True)
+            op.desc.set_output(output, [own])
     _add_up(insert, op.output("Scale@GRAD")[0], op.output("Bias@GRAD")[0], sums)
     insert("scale", {"X": variance}, {"Out": factor}, scale=1.0, bias=op.attr("epsilon"))
     insert("rsqrt", {"X": factor}, {"Out": factor})
