@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from benchmark.hosts import ADDRESSES, CABLES, NoHostsError, two_hosts
-from pruning import start_workers
+from pruning import compressor, start_workers
 from pruning.checkpoints import RunState
 from pruning.config import load_config
 from pruning.lock import LockError, lock
@@ -92,6 +92,17 @@ def test_a_compressor_outlives_its_workers(told):
     assert error.endswith("OverflowError: a fault of one worker")
     assert again.startswith("the workers ended with the run before this one; start Python anew")
     assert workers_left == 0
+
+
+def test_workers_find_the_config_from_another_folder(monkeypatch, config, tmp_path):
+    setup, path, sent = Setup(), config(), []
+    monkeypatch.setattr(compressor, "start_workers", lambda *recipe: sent.append(recipe[-1]))
+    monkeypatch.chdir(tmp_path)
+    setup.compressor.config(path.name)
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(TypeError):  # what is no block ends the run
+        setup.compressor.run()
+    assert sent == [path]
 
 
 def test_a_reader_that_cannot_travel_is_refused(told):
