@@ -120,7 +120,7 @@ class Compressor:
         check_config(config, config_file, start, labels, *given)
         plans = [strategy.first_plan(start) for strategy in config.strategies]
         self.plan = plans[0] if plans else None
-        self._config, self._config_file = config, config_file
+        self._config, self._config_file = config, Path(config_file).absolute()
 
     def run(self) -> History:
         """Carry the config out; a run that was stopped resumes from its last checkpoint.
@@ -146,13 +146,13 @@ class Compressor:
         """
         if self._config is None:
             raise ValueError("call config(path) before run()")
-        folder = self._config.checkpoint_path
+        folder, epochs = self._config.checkpoint_path, self._config.epoch
         locked = lock(folder) if folder and workers.is_first() else nullcontext()
         training = self._train_reader, self._train_feed_list, self._train_fetch_list
         given = *self._network.given, *training, self._eval_fetch_list, self._config_file
-        with start_workers(*given) as started, workers.together(started), locked:
+        starting = start_workers(*given) if epochs else nullcontext(())
+        with locked, starting as started, workers.together(started):
             strategies = [strategy.model_dump(mode="json") for strategy in self._config.strategies]
-            epochs = self._config.epoch
             workers.check_same({**self._common, "epochs": epochs, "strategies": strategies})
             state = self._resume.start(self._config)
             if state.steps:

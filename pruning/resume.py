@@ -41,8 +41,8 @@ class Resume:
                 stopped has left.
         """
         state = RunState(**workers.once(lambda: asdict(self._start(config))))
-        if self._scheduler and not workers.is_first():
-            self._scheduler.set_state_dict(state.lr_scheduler or self._first_step)
+        if self._scheduler:
+            self._scheduler.set_state_dict(state.lr_scheduler)
         self._network.spread(state.ratios)
         return state
 
@@ -65,11 +65,14 @@ class Resume:
         if folder:
             checkpoints.clear(folder)
             checkpoints.check_room(folder, self._network.train)
-        if self._scheduler:
-            self._scheduler.set_state_dict(self._first_step)
         # What was cut before is the first of the cuts.
         cut_before = [dict(network.plan.ratios)] if network.plan.ratios else []
-        return RunState(fingerprint, ratios=cut_before, workers=workers.size())
+        return RunState(
+            fingerprint,
+            ratios=cut_before,
+            lr_scheduler=self._first_step,
+            workers=workers.size(),
+        )
 
     def save(self, config: CompressConfig, state: RunState) -> None:
         """Write a checkpoint, if the config wants them; of several workers the first does.
@@ -99,8 +102,6 @@ class Resume:
             self._network.reshape(ratios)
         for name, array in arrays.items():
             write_tensor(self._network.scope, name, array)
-        if self._scheduler:
-            self._scheduler.set_state_dict(state.lr_scheduler)
         ended = "this run is complete; its result is in" if state.finished else "resuming from"
         print(f"{ended} {path} ({state.epoch} epochs trained)")
         if state.workers != workers.size() and not state.finished:

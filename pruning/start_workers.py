@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -43,6 +44,8 @@ class Recipe:
         numbers = {op.attr(FUNCTION) for op in _calls(train)}
         self._functions = {n: PyFuncRegistry.registered_func(n) for n in numbers}
         self._lr_scheduler: LRScheduler | None = getattr(train, "lr_scheduler", None)
+        self.folder = Path.cwd()
+        """In which relative paths are meant: those of images, say."""
         self.others = others
 
     def programs(self) -> tuple[Program, Program]:

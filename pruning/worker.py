@@ -1,5 +1,6 @@
 """Train along with the `Compressor` that has started this process; see `pruning.start_workers`."""
 
+import os
 import sys
 
 import cloudpickle
@@ -23,6 +24,7 @@ def main() -> None:
 
 def run(recipe: Recipe) -> None:
     """Train along in one run."""
+    os.chdir(recipe.folder)
     train, evaluation = recipe.programs()
     reader, feed_list, train_fetch_list, eval_fetch_list, config_file = recipe.others
     scope = paddle.static.Scope()

@@ -98,10 +98,8 @@ def _add_up(insert: Inserter, gradients: dict[str, list[int]]) -> None:
     for name in gradients:
         flat = {"Out": f"{name}.flat", "XShape": f"{name}.flat_from"}
         insert("reshape2", {"X": name}, flat, shape=[-1])
-    insert("concat", {"X": [f"{name}.flat" for name in gradients]}, {"Out": "piece"}, axis=0)
-    insert.sum_over_workers("piece")
-    sums = {"Out": [f"{name}.sum" for name in gradients]}
-    insert("split", {"X": "piece"}, sums, sections=[prod(s) for s in gradients.values()], axis=0)
+    vectors, sums = ([f"{name}.{form}" for name in gradients] for form in ("flat", "sum"))
+    insert.add_up(vectors, sums, sections=[prod(shape) for shape in gradients.values()])
     for name, shape in gradients.items():
         whole = {"Out": name, "XShape": f"{name}.whole_from"}
         insert("reshape2", {"X": f"{name}.sum"}, whole, shape=shape)

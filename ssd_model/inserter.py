@@ -27,3 +27,12 @@ class Inserter:
     def sum_over_workers(self, name: str) -> None:
         """Replace a Variable by its sum over the workers."""
         self("all_reduce", {"x": name}, {"out": name}, ring_id=RING, reduce_type=0)
+
+    def add_up(self, vectors: list[str], sums: list[str], weight: str = "", **split: Any) -> None:
+        """Sum each of several vectors over the workers, weighted perhaps, in one message."""
+        piece = f"{sums[0]}.piece"
+        self("concat", {"X": vectors}, {"Out": piece}, axis=0)
+        if weight:
+            self("elementwise_mul", {"X": piece, "Y": weight}, {"Out": piece}, axis=-1)
+        self.sum_over_workers(piece)
+        self("split", {"X": piece}, {"Out": sums}, axis=0, **split)

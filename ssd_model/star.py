@@ -4,6 +4,7 @@ import _thread
 import json
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,10 @@ PATIENCE = 300
 """Seconds to wait for workers that are still on their way, reading their data."""
 SILENCE = 8
 """Seconds after which a machine that answers no more counts as lost."""
+LINES = 20
+"""Of the log of a worker that is gone: the end of a traceback or of a native stack."""
+NO_WORKER = (OSError, ValueError, LookupError, TypeError)
+"""What a connection with a stranger comes to."""
 RING = 0
 """The `ring_id` by which operators find the other workers."""
 
@@ -37,6 +42,16 @@ class Started:
     process: subprocess.Popen
     log: BinaryIO
     """What it says."""
+
+    def last_words(self) -> str:
+        """The signal that has ended it and the last lines of its log, to put after a sentence."""
+        with suppress(subprocess.TimeoutExpired):  # it has closed its connection, and ends
+            self.process.wait(0.5)
+        status = self.process.returncode or 0
+        ended = f" ({signal.strsignal(-status)})" if status < 0 else ""
+        self.log.seek(0)
+        lines = self.log.read().decode(errors="replace").rstrip().splitlines()[-LINES:]
+        return ended + "\n".join([":", *lines] if lines else [])
 
 
 class Star:
@@ -81,23 +96,23 @@ class Star:
                         raise WorkersError(f"no word of worker {names} in {PATIENCE} s") from None
                     continue
                 try:
-                    self._keep(connection)
-                except (OSError, ValueError, LookupError):
-                    connection.close()  # this was no worker
+                    self._keep(connection, missing)
+                except NO_WORKER:
+                    connection.close()
 
     def _check_alive(self, missing: set[int]) -> None:
         for number, worker in enumerate(self.started, 1):
             if number in missing and worker.process.poll() is not None:
-                worker.log.seek(0)
-                said = worker.log.read().decode(errors="replace").rstrip()
-                raise WorkersError(f"worker {number} has ended before it began:\n{said}")
+                raise WorkersError(
+                    f"worker {number} has ended before it began{worker.last_words()}"
+                )
 
     def _find_first(self, address: tuple[str, int]) -> None:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return self._keep(socket.create_connection(address, SILENCE))
-            except OSError as error:
+                return self._keep(socket.create_connection(address, SILENCE), {0})
+            except NO_WORKER as error:
                 if time.monotonic() > deadline:
                     raise WorkersError(
                         f"no word of worker 0, which should be at {address[0]}:{address[1]}, in "
@@ -105,8 +120,12 @@ class Star:
                     ) from None
                 time.sleep(0.2)
 
-    def _keep(self, connection: socket.socket) -> None:
-        """Exchange names, then listen until the connection ends."""
+    def _keep(self, connection: socket.socket, awaited: set[int]) -> None:
+        """Exchange names, then listen until the connection ends.
+
+        Raises:
+            NO_WORKER: at its other end is none of those awaited.
+        """
         connection.settimeout(SILENCE)
         # A machine that is cut off closes nothing: have the system ask whether it is there.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -121,15 +140,15 @@ class Star:
         lines = connection.makefile()
         connection.sendall(_line({"rank": self.rank, "name": self._name}))
         hello = json.loads(lines.readline())
-        peer = hello["rank"]
+        peer, name = hello["rank"], hello["name"]
+        if peer not in awaited:
+            raise ValueError(f"worker {peer!r} is not awaited")
         connection.settimeout(None)
         self._sockets[peer], self._values[peer] = connection, queue.SimpleQueue()
-        threading.Thread(
-            target=self._listen, args=(peer, hello["name"], lines), daemon=True
-        ).start()
+        threading.Thread(target=self._listen, args=(peer, name, lines), daemon=True).start()
 
     def _listen(self, peer: int, name: str, lines) -> None:
-        end = f"{name} has died"
+        end = ""
         try:
             for line in lines:
                 message = json.loads(line)
@@ -144,6 +163,8 @@ class Star:
             pass  # it died, in the middle of a line perhaps
         except OSError:
             end = f"{name} no longer answers"
+        if not end:
+            end = f"{name} has died" + (self.started[peer - 1].last_words() if self.started else "")
         self._lost = self._lost or end
         if self.started and self._inside:
             self._tell_all({"end": self._lost}, but=peer)

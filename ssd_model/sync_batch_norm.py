@@ -65,7 +65,7 @@ def _forward(program: Program, op, share: str) -> tuple[str, str]:
     insert("elementwise_sub", {"X": own["mean"], "Y": running_mean}, {"Out": own["mean"]})
     insert("square", {"X": own["mean"]}, {"Out": own["square"]})
     insert("elementwise_add", {"X": own["variance"], "Y": own["square"]}, {"Out": own["square"]})
-    _add_up(insert, own["mean"], own["square"], (mean, variance), share)
+    insert.add_up([own["mean"], own["square"]], [mean, variance], share, num=2)
     insert("square", {"X": mean}, {"Out": own["square"]})
     insert("elementwise_sub", {"X": variance, "Y": own["square"]}, {"Out": variance})
     insert("relu", {"X": variance}, {"Out": variance})  # rounding may leave less than nothing
@@ -98,8 +98,13 @@ def _backward(program: Program, op, mean: str, variance: str, an_image: str, pla
     block.create_var(name=direct, dtype="float32", stop_gradient=True)
     insert = Inserter(program, block.ops.index(op) + 1)
     op.desc.set_output("X@GRAD", [direct])
-    sums = f"{name}.sum_dyx", f"{name}.sum_dy"
-    _add_up(insert, op.output("Scale@GRAD")[0], op.output("Bias@GRAD")[0], sums)
+    parts, sums = ("Scale@GRAD", "Bias@GRAD"), [f"{name}.sum_dyx", f"{name}.sum_dy"]
+    if not op.output("Scale@GRAD"):  # scale and bias are frozen; Paddle takes both or none
+        shape = block.var(op.input("Scale")[0]).shape
+        for part, own in zip(parts, sums, strict=True):
+            block.create_var(name=own, shape=shape, dtype="float32", stop_gradient=True)
+            op.desc.set_output(part, [own])
+    insert.add_up([op.output(part)[0] for part in parts], sums, num=2)
     insert("scale", {"X": variance}, {"Out": factor}, scale=1.0, bias=op.attr("epsilon"))
     insert("rsqrt", {"X": factor}, {"Out": factor})
     insert("elementwise_mul", {"X": factor, "Y": op.input("Scale")[0]}, {"Out": factor}, axis=-1)
@@ -140,15 +145,3 @@ def _use(op, mean: str, variance: str) -> None:
     op.desc.set_input("Mean", [mean])
     op.desc.set_input("Variance", [variance])
     op._set_attr("use_global_stats", True)
-
-
-def _add_up(
-    insert: Inserter, first: str, second: str, totals: tuple[str, str], weight: str = ""
-) -> None:
-    """Weighted sums over the workers of two vectors of one length, in one message."""
-    both = f"{totals[0]}.both"
-    insert("concat", {"X": [first, second]}, {"Out": both}, axis=0)
-    if weight:
-        insert("elementwise_mul", {"X": both, "Y": weight}, {"Out": both}, axis=-1)
-    insert.sum_over_workers(both)
-    insert("split", {"X": both}, {"Out": list(totals)}, num=2, axis=0)

@@ -34,7 +34,7 @@ def set_epoch(reader: Reader, epoch: int) -> None:
         sampler.set_epoch(epoch)
 
 
-def check_shareable(reader: Reader, workers: int) -> dict[str, int]:
+def check_shareable(reader: Reader, workers: int) -> dict[str, int | str]:
     """See that several workers can share the batches of a reader.
 
     Returns:
@@ -56,7 +56,8 @@ def check_shareable(reader: Reader, workers: int) -> dict[str, int]:
             f"{workers} workers cannot share a batch of {sampler.batch_size} images equally: "
             f"choose a batch size that {workers} divides"
         )
-    return {"images to train on": sampler.count, "batch size": sampler.batch_size}
+    order = {name: str(getattr(sampler, name, None)) for name in ("shuffle", "seed", "drop_last")}
+    return {"images to train on": sampler.count, "batch size": sampler.batch_size, **order}
 
 
 def sample(reader: Reader, eval_rate: float, feed_list: FeedList | None = None) -> list[dict]:

@@ -38,7 +38,10 @@ LOSSES = ("ssd", "taught", "mean")
 
 
 def tiny_network(data: Path, loss_name: str) -> Callable[[Path], None]:
-    """Three convolutions and two batch norms, smooth all through; returns its training."""
+    """Three convolutions and two batch norms, smooth all through; returns its training.
+
+    For the loss "mean", the scale and the bias of the second batch norm are frozen.
+    """
     program, startup = paddle.static.Program(), paddle.static.Program()
     startup.random_seed = 1
     with paddle.utils.unique_name.guard(), paddle.static.program_guard(program, startup):
@@ -46,7 +49,8 @@ def tiny_network(data: Path, loss_name: str) -> Callable[[Path], None]:
         x = paddle.static.nn.conv2d(image, 4, 3, stride=4, padding=1, bias_attr=False)
         x = paddle.static.nn.batch_norm(x, act="tanh")
         x = paddle.static.nn.conv2d(x, 6, 3, padding=1, bias_attr=False)
-        x = paddle.static.nn.batch_norm(x, act="tanh")
+        frozen = paddle.ParamAttr(trainable=loss_name != "mean")
+        x = paddle.static.nn.batch_norm(x, act="tanh", param_attr=frozen, bias_attr=frozen)
         x = paddle.static.nn.conv2d(x, 4 + CLASSES, 3, stride=2, padding=1)
         x = paddle.reshape(paddle.transpose(x, [0, 2, 3, 1]), [0, -1, 4 + CLASSES])
         location, confidence = paddle.split(x, [4, CLASSES], axis=2)
@@ -169,6 +173,9 @@ def compress_with_own_workers(root: Path, data: Path) -> dict:
         run = killed_run.build(data, BATCH)
         with contextlib.redirect_stdout(said):
             killed_run.compress(*run, folder, name)
+        os.chdir(root)  # the worker was started elsewhere
+        data, folder = Path("voc"), Path("own")
+    folder = root / folder
     told: dict = {name: killed_run.result(folder, name) for name in ("result", "resumed")}
     (child,) = psutil.Process().children()
     for name, augmentation in (("refused", threading.Lock()), ("error", Breaking(child.pid))):

@@ -1,5 +1,6 @@
 """Several workers train one network, and end together: what `tests.helpers.worker_runs` leaves."""
 
+import copy
 import json
 import os
 import shutil
@@ -7,13 +8,21 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmark.hosts import ADDRESSES, CABLES, NoHostsError, two_hosts
+from pruning import compressor, start_workers
 from pruning.checkpoints import RunState
+from pruning.config import load_config
+from pruning.lock import LockError, lock
+from pruning.pruned_network import PrunedNetwork
+from pruning.resume import Resume
 from ssd_model import star, training_pass, workers
 from ssd_model.data.loader import SeededBatches
 from ssd_model.data.readers import check_shareable
@@ -85,6 +94,17 @@ def test_a_compressor_outlives_its_workers(told):
     assert workers_left == 0
 
 
+def test_workers_find_the_config_from_another_folder(monkeypatch, config, tmp_path):
+    setup, path, sent = Setup(), config(), []
+    monkeypatch.setattr(compressor, "start_workers", lambda *recipe: sent.append(recipe[-1]))
+    monkeypatch.chdir(tmp_path)
+    setup.compressor.config(path.name)
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(TypeError):  # what is no block ends the run
+        setup.compressor.run()
+    assert sent == [path]
+
+
 def test_a_reader_that_cannot_travel_is_refused(told):
     assert "cannot be sent to another process" in told["own"]["refused"]
 
@@ -112,6 +132,20 @@ def test_two_launchers_as_on_two_machines(root, tmp_path):
     assert sorted("epoch 4/4: loss" in words for words in said) == [False, True]
     first, second = ((tmp_path / f"worker-{rank}.json").read_text() for rank in (0, 1))
     assert first == second
+
+
+def test_a_second_run_begins_at_the_first_learning_rate_everywhere(monkeypatch, config):
+    setup = Setup()
+    started = load_config(config()).model_copy(update={"checkpoint_path": None})
+    schedule = setup.train.program.lr_scheduler
+    for _ in range(4):
+        schedule.step()
+    sent = copy.deepcopy(schedule)
+    at_first = setup.compressor._resume.start(started)
+    network = PrunedNetwork(setup.train.program, setup.eval.program, setup.scope)
+    monkeypatch.setattr(workers, "once", lambda function: asdict(at_first))
+    Resume(network, sent, "map").start(started)
+    assert (schedule.last_epoch, schedule()) == (sent.last_epoch, sent()) == (0, 1e-3)
 
 
 def test_weights_that_differ_are_an_error(monkeypatch):
@@ -155,6 +189,32 @@ def test_a_worker_that_fails_shows_its_error_everywhere(told):
     for said in told["broken"]["said"]:
         assert said.endswith("OverflowError: a fault of one worker\n")
     assert "worker 1 (process " in told["broken"]["said"][0]
+
+
+DYING = """
+import json, os, socket, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+connection.sendall(json.dumps({"rank": 1, "name": "worker 1"}).encode() + b"\\n")
+connection.makefile().readline()
+print(sys.argv[2], end="", flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "end"),
+    [("", "worker 1 has died (Killed)"), ("a stack\nof two\n", " (Killed):\na stack\nof two")],
+)
+def test_the_last_words_of_a_worker_that_was_started_are_shown(tmp_path, said, end):
+    port = star.free_port()
+    with (tmp_path / "log").open("w+b") as log:
+        process = subprocess.Popen([sys.executable, "-c", DYING, str(port), said], stdout=log)
+        connected = Star(0, 2, f"127.0.0.1:{port}", [star.Started(process, log)])
+        process.wait()
+        with pytest.raises(WorkersError) as error:
+            connected.gather(None)
+            connected.enter()
+    assert str(error.value).endswith(end)
 
 
 @pytest.fixture
@@ -211,9 +271,9 @@ def test_a_machine_that_is_cut_off_is_named(hosts):
 # What is refused before anything starts
 
 
-def reader(images: int, batch_size: int):
+def reader(images: int, batch_size: int, **order):
     class Reader:
-        batch_sampler = SeededBatches(range(images), batch_size)
+        batch_sampler = SeededBatches(range(images), batch_size, **order)
 
     return Reader()
 
@@ -232,11 +292,41 @@ def test_what_cannot_be_shared_is_refused(monkeypatch, reader, words):
         Setup(train_reader=reader)
 
 
-def test_workers_with_other_data_are_refused(monkeypatch):
-    here, there = (check_shareable(reader(images, 4), 2) for images in (8, 9))
+@pytest.fixture
+def none_start(monkeypatch):
+    """Workers are asked for, but starting them would be an error."""
+    monkeypatch.setenv("WORKERS", "2")
+    monkeypatch.setattr(start_workers, "_started", None)
+
+
+@pytest.mark.parametrize("train_reader", [None, reader(4, 2)])
+def test_where_nothing_is_trained_no_workers_start(none_start, config, train_reader):
+    setup = Setup(train_reader=train_reader)
+    setup.compressor.config(config(epoch=0))
+    assert [row["stage"] for row in setup.compressor.run().rows] == ["baseline", "pruned"]
+
+
+def test_a_folder_in_use_is_refused_before_workers_start(none_start, config):
+    setup = Setup(train_reader=reader(4, 2))
+    path = config()
+    setup.compressor.config(path)
+    with lock(load_config(path).checkpoint_path), pytest.raises(LockError, match="another run"):
+        setup.compressor.run()
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (reader(9, 4), "images to train on: 8 in worker 0, 9 in worker 1"),
+        (reader(8, 4, seed=1), "seed: '0' in worker 0, '1' in worker 1"),
+        (reader(8, 4, shuffle=True), "shuffle: 'False' in worker 0, 'True' in worker 1"),
+        (reader(8, 4, drop_last=True), "drop_last: 'False' in worker 0, 'True' in worker 1"),
+    ],
+)
+def test_workers_with_other_data_are_refused(monkeypatch, other, words):
+    here, there = (check_shareable(one, 2) for one in (reader(8, 4), other))
     monkeypatch.setattr(workers, "gather", lambda facts: [facts, there])
-    words = "images to train on: 8 in worker 0, 9 in worker 1; all workers must be given the same"
-    with pytest.raises(WorkersError, match=words):
+    with pytest.raises(WorkersError, match=f"{words}; all workers must be given the same"):
         check_same(here)
 
 
@@ -261,6 +351,32 @@ def test_a_missing_worker_is_named(monkeypatch):
         Star(0, 3, "127.0.0.1:0")
     with pytest.raises(WorkersError, match=r"no word of worker 0, .* at 127\.0\.0\.1:1, in"):
         Star(2, 3, "127.0.0.1:1")
+
+
+def test_strangers_are_sent_away():
+    port = star.free_port()
+
+    def come(line: bytes) -> socket.socket:
+        while True:
+            with suppress(ConnectionRefusedError):
+                connection = socket.create_connection(("127.0.0.1", port))
+                connection.sendall(line + b"\n")
+                return connection
+
+    def hello(rank) -> bytes:
+        return json.dumps({"rank": rank, "name": "a worker"}).encode()
+
+    strangers = b"GET / HTTP/1.1", b"[1]", b'"x"', b"{}", b'{"rank": 1}'
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(Star, 0, 3, f"127.0.0.1:{port}")
+        kept = [come(hello(1))]
+        closed = [come(line) for line in (*strangers, *map(hello, (1, 0, 3, "2", [2])))]
+        kept.append(come(hello(2)))
+        first.result(timeout=10)._tell_all({"value": 5})
+    for connection in (*kept, *closed):
+        with connection.makefile() as lines:
+            assert json.loads(lines.readline())["rank"] == 0
+            assert lines.readline() == ('{"value": 5}\n' if connection in kept else "")
 
 
 def test_checkpoints_of_before_are_of_one_worker():
