@@ -142,7 +142,8 @@ class Compressor:
             WeightsError: nothing in `init_model` fits, or it is damaged.
             ValueError: the scope's tensors do not fit the Programs, or are what a run that was
                 stopped has left.
-            WorkersError: the workers don't come together, or were given different data.
+            WorkersError: the workers don't come together, were given different data, or cannot
+                share the loss.
         """
         if self._config is None:
             raise ValueError("call config(path) before run()")

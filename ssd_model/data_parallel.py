@@ -14,11 +14,13 @@ from paddle.static import Program, Scope
 from ssd_model import workers
 from ssd_model.inserter import Inserter
 from ssd_model.operators import BATCH_TOTAL
-from ssd_model.scope import kept_variables, read_tensor, write_tensor
+from ssd_model.scope import copy_scope, empty_scope, kept_variables, read_tensor, write_tensor
 from ssd_model.star import RING
 from ssd_model.sync_batch_norm import synchronise_batch_norm
 
 IMAGES, LOSS, AN_IMAGE = "share_of_images", "share_of_loss", "share_of_an_image"
+TOLERANCE = 1e-4
+"""By how much, as a share of it, rounding may change a batch's loss."""
 _ROLE = core.op_proto_and_checker_maker.OpRole
 _BACKWARD, _LOSS, _OPTIMIZE = (int(r) for r in (_ROLE.Backward, _ROLE.Loss, _ROLE.Optimize))
 
@@ -68,6 +70,46 @@ def shares(program: Program, own: int, images: int) -> dict[str, np.ndarray]:
     of_loss = present if _batch_totals(program) else own / images
     values = {IMAGES: own / images, LOSS: of_loss, AN_IMAGE: present / images}
     return {name: np.float32(value) for name, value in values.items()}
+
+
+def loss_of_one(program: Program, feed: dict, loss: str, scope: Scope) -> float | None:
+    """The loss that this worker alone computes for a batch; nothing is trained, or changed.
+
+    Args:
+        program: before `data_parallel`.
+        feed: the whole batch.
+        loss: the Variable's name.
+
+    Returns:
+        None if it is random, as with dropout.
+    """
+    if any(op.has_attr("seed") for op in program.global_block().ops):
+        return None
+    copy = copy_scope(scope, program)  # for the running statistics of batch norm
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    (value,) = executor.run(program, feed=feed, fetch_list=[loss], scope=copy, use_prune=True)
+    empty_scope(copy)
+    return float(np.mean(value))
+
+
+def check_loss(own: float, whole: float | None) -> None:
+    """See that the workers weight a loss rightly, whatever it is. All call this, for one batch.
+
+    Args:
+        own: what this worker adds to the batch's loss.
+        whole: the loss as `loss_of_one` gives it; None in all workers but the first.
+
+    Raises:
+        WorkersError: what they add comes to something else.
+    """
+    own, whole = zip(*workers.gather([own, whole]), strict=True)
+    total, whole = sum(own), whole[0]
+    if whole is not None and abs(total - whole) > TOLERANCE * abs(whole):
+        raise workers.WorkersError(
+            f"for one batch, {len(own)} workers come to a loss of {total:.6g}, one to {whole:.6g}. "
+            "They can share a loss that is a mean over the images, or that is divided as a whole "
+            "by an ssd_model.operators.batch_total; see docs/workers.md"
+        )
 
 
 def broadcast(scope: Scope, *programs: Program) -> None:

@@ -9,7 +9,14 @@ from paddle.static import Executor, Program, Scope
 
 from ssd_model import workers
 from ssd_model.data.readers import FeedList, Reader, feeds, set_epoch
-from ssd_model.data_parallel import IMAGES, LOSS, data_parallel, shares
+from ssd_model.data_parallel import (
+    IMAGES,
+    LOSS,
+    check_loss,
+    data_parallel,
+    loss_of_one,
+    shares,
+)
 from ssd_model.evaluation import FetchList
 from ssd_model.progress import progress
 from ssd_model.scope import child_scope, kept_variables, read_tensor, weights_digest
@@ -48,10 +55,15 @@ def train_epoch(
     Raises:
         TrainingError: no batch came, the loss or a parameter is no longer finite, or the workers
             came to different weights.
+        WorkersError: they cannot share this loss.
     """
     names = [name for _, name in fetch_list]
     scheduler = getattr(program, "lr_scheduler", None)
     batches, totals = 0, np.zeros(len(names))
+    whole = None
+    if workers.size() > 1 and workers.is_first():
+        set_epoch(reader, epoch)
+        whole = loss_of_one(program, next(feeds(reader, feed_list)), names[0], scope)
     program, feeding = _shared(program, reader, feed_list, epoch, len(names))
     with child_scope(scope) as inside, workers.threads():
         executor = paddle.static.Executor(executor.place)
@@ -63,6 +75,8 @@ def train_epoch(
                     f"{fetch_list[0][0]} is {values[0]} at {description}, batch {batches + 1}: "
                     "a lower learning rate may help"
                 )
+            if workers.size() > 1 and not batches:
+                check_loss(weights[0] * values[0], whole)
             totals += weights * values
             batches += 1
             if scheduler:

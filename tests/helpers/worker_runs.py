@@ -35,6 +35,8 @@ from tests.helpers.forked_workers import start_workers, wait_for
 IMAGES, BATCH = 7, 4  # so that the last batch, of 3, gives four workers 1, 1, 1 and 0 images
 SIZE, CLASSES, EPOCHS = 32, 3, 5
 LOSSES = ("ssd", "taught", "mean")
+WRONG = "mean of ssd"
+"""A loss that workers would weight wrongly."""
 
 
 def tiny_network(data: Path, loss_name: str) -> Callable[[Path], None]:
@@ -63,7 +65,7 @@ def tiny_network(data: Path, loss_name: str) -> Callable[[Path], None]:
             loss = ssd_loss(location, confidence, gt_box, gt_label, prior)
             if loss_name == "taught":
                 loss += distillation_loss(location, confidence, location * 2, confidence * 2)
-            loss = reduce_sum(loss)
+            loss = paddle.mean(loss) if loss_name == WRONG else reduce_sum(loss)
         paddle.optimizer.Momentum(0.05, 0.9, weight_decay=1e-3).minimize(loss)
     loader = make_loader(
         read_data(data, "trainval"), feed_list, BATCH, shuffle=True, image_size=SIZE
@@ -89,13 +91,15 @@ def tiny_network(data: Path, loss_name: str) -> Callable[[Path], None]:
 
 
 def train_tiny_networks(root: Path, data: Path) -> None:
-    """The same training by one, two and four workers, for every loss."""
+    """The same training by one, two and four workers, for every loss; and one that is refused."""
     for name in LOSSES:
         train = tiny_network(data, name)
         for count in (1, 2, 4):
             folder = root / "tiny"
             job = start_workers(count, lambda: train(folder / f"{name}-{count}.npz"), folder)  # noqa: B023
             assert wait_for(job) == [0] * count, (folder / "worker-0.txt").read_text()
+    train = tiny_network(data, WRONG)
+    wait_for(start_workers(2, lambda: train(root / "tiny" / "wrong.npz"), root / "wrong"))
 
 
 def watch(job: list[int]) -> list[float]:

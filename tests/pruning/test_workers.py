@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 
 from benchmark.hosts import ADDRESSES, CABLES, NoHostsError, two_hosts
@@ -26,6 +28,7 @@ from pruning.resume import Resume
 from ssd_model import star, training_pass, workers
 from ssd_model.data.loader import SeededBatches
 from ssd_model.data.readers import check_shareable
+from ssd_model.data_parallel import check_loss, loss_of_one
 from ssd_model.star import Star
 from ssd_model.training_pass import TrainingError
 from ssd_model.workers import WorkersError, check_same
@@ -67,6 +70,27 @@ def test_workers_give_what_one_gives_for_the_whole_batch(root, loss, count):
         np.testing.assert_allclose(
             many[name], one[name], rtol=1e-5, atol=4e-5 * np.abs(one[name]).max(), err_msg=name
         )
+
+
+def test_a_loss_that_workers_would_weight_wrongly_is_refused(root):
+    said = (root / "wrong" / "worker-0.txt").read_text()
+    together, one = map(float, re.findall(r"a loss of (\S+), one to (\S+)\. ", said)[0])
+    assert together == pytest.approx(2 * one, rel=1e-4)  # the mean of the images' shares, twice
+    assert not (root / "tiny" / "wrong.npz").exists()
+
+
+def test_a_random_loss_is_not_compared(monkeypatch):
+    program = paddle.static.Program()
+    with paddle.static.program_guard(program, paddle.static.Program()):
+        x = paddle.static.data("x", [2, 3])
+        loss = paddle.mean(paddle.nn.functional.dropout(x, 0.5))
+    feed = {"x": np.ones((2, 3), "float32")}
+    assert loss_of_one(program, feed, loss.name, paddle.static.Scope()) is None
+    monkeypatch.setattr(workers, "gather", lambda value: [value, [1.0, None]])
+    check_loss(5.0, None)
+    with pytest.raises(WorkersError, match="2 workers come to a loss of 6, one to 3"):
+        check_loss(5.0, 3.0)
+    check_loss(5.0, 6.0003)
 
 
 def test_two_workers_prune_and_fine_tune_one_network(told):
