@@ -27,7 +27,6 @@ from pruning.layer_samples import (
 from pruning.pattern import some
 from pruning.plan import Plan
 from ssd_model.progress import progress
-from ssd_model.runtime import return_freed_memory
 from ssd_model.scope import child_scope, empty_scope, read_tensor, write_tensor
 
 RIDGE = 1e-3
@@ -114,7 +113,6 @@ class Reconstruction:
         """Reconstruct the pruned network, and free what was kept. See `reconstruct`."""
         reconstruct(self._plan, self._positions, self._unpruned, pruned, batches)
         empty_scope(self._unpruned.scope)
-        return_freed_memory()
 
 
 def _steps(plan: Plan, program: Program) -> list[list[PlainConv]]:

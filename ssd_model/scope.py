@@ -9,6 +9,7 @@ import paddle
 from paddle.static import Program, Scope, Variable
 
 from ssd_model.place import Place, default_place
+from ssd_model.runtime import return_freed_memory
 
 
 def read_tensor(scope: Scope, name: str) -> np.ndarray:
@@ -80,6 +81,7 @@ def child_scope(scope: Scope) -> Iterator[Scope]:
         yield child
     finally:
         child.drop_kids()
+        return_freed_memory()
 
 
 def empty_scope(scope: Scope) -> None:
@@ -89,3 +91,4 @@ def empty_scope(scope: Scope) -> None:
     """
     scope.drop_kids()
     scope.erase(scope.local_var_names())
+    return_freed_memory()

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pruning.history import STAGES
 from ssd_model.files import write_file
 from study.tables import Table, fill
 from study.trials import EPOCHS
@@ -92,23 +93,25 @@ def budget_table(budgets: Rows) -> Table:
 
 
 def class_table(rows: Rows) -> Table:
-    """AP of each class at `COMPARED_AT`, chosen by l1_norm, seed 0; most hurt first."""
-    frame = standard(rows).query("seed == 0 and criterion == 'l1_norm'").sort_values("way")
-    ratios = (COMPARED_AT, 0)
-    row, control = (frame[frame["target_ratio"] == ratio].iloc[-1] for ratio in ratios)
-    table = [["class", "baseline", "pruned", "reconstructed", "finetuned", "control"]]
-    lost = sorted(
-        row["ap_by_class"],
-        key=lambda name: (
-            row["ap_by_class"][name]["finetuned"] - control["ap_by_class"][name]["finetuned"]
-        ),
-    )
-    for name in lost:
-        stages = row["ap_by_class"][name]
-        values = [stages[s] for s in ("baseline", "pruned", "reconstructed", "finetuned")]
-        values.append(control["ap_by_class"][name]["finetuned"])
-        table.append([name, *map(_number, values)])
-    return table
+    """AP of each class at `COMPARED_AT`, chosen by reconstruction; most hurt first."""
+    frame = standard(rows)
+    controls = frame[frame["target_ratio"] == 0]
+    pruned = frame[(frame["target_ratio"] == COMPARED_AT) & (frame["way"] == "reconstruction")]
+    ap = pd.DataFrame({
+        **{stage: _by_class(pruned, stage) for stage in STAGES},
+        "control": _by_class(controls, "finetuned"),
+    })  # fmt: skip
+    ap = ap.loc[(ap["finetuned"] - ap["control"]).sort_values().index]
+    return [["class", *ap], *([name, *map(_number, values)] for name, *values in ap.itertuples())]
+
+
+def _by_class(frame: pd.DataFrame, stage: str) -> pd.Series:
+    """Each class's AP at a stage, the mean over the seeds."""
+    by_seed = [
+        {name: stages[stage] for name, stages in by_class.items()}
+        for by_class in frame["ap_by_class"]
+    ]
+    return pd.DataFrame(by_seed).mean()
 
 
 def standard(rows: Rows) -> pd.DataFrame:
