@@ -102,12 +102,11 @@ TRIALS = (
     *(Trial(ratio) for ratio in (0.2, 0.5, 0.65)),
     # Channels chosen by what the layers behind cannot make up for
     *(
-        Trial(ratio, seed, strategy, "reconstruction")
+        Trial(ratio, seed, criterion="reconstruction")
         for ratio in (0.2, 0.5, 0.65)
-        for strategy in ("uniform", "budget")
         for seed in SEEDS
     ),
-    Trial(0.8, strategy="budget", criterion="reconstruction"),
+    *(Trial(ratio, strategy="budget", criterion="reconstruction") for ratio in (0.5, 0.65, 0.8)),
     # What helped, and what did not, after one pass
     *(
         Trial(ratio, reconstruct_images=0, teacher=teacher, epochs=1)
