@@ -4,7 +4,7 @@ from pruning.yaml_lines import YamlFile
 
 SEARCH = "searching networks is not pruning: see paddleslim.nas"
 INT8 = "for int8 see ssd_model.export.int8 and notebook 4, while training paddleslim.quant"
-TEACHER = "a teacher goes into the train Program, see build_detector(teacher=True)"
+TEACHER = "a teacher goes into the train Program, see build_detector(teacher='outputs')"
 ONE_FILE = "one file holds the whole config: copy the others into it"
 
 STRATEGIES = {

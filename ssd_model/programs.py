@@ -1,7 +1,7 @@
 """The train and eval Programs of the detector, which share parameter names and so a scope."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import paddle
 from paddle.static import Program, Variable
@@ -85,13 +85,16 @@ def build_detector(
         conv_rate: see `mobilenet_ssd`; used by the optimizer.
 
     Raises:
-        ValueError: `class_num` is below 2, or an eval Program is given an optimizer or a teacher.
+        ValueError: `class_num` is below 2, an eval Program is given an optimizer or a teacher, or
+            `teacher` is no `Lesson`.
         RuntimeError: Paddle is not in the state that `utils` sets up.
     """
     if class_num < 2:
         raise ValueError(f"class_num is {class_num}: the background and one class make 2")
     if (optimizer is not None or teacher) and not is_train:
         raise ValueError("an eval Program takes no optimizer and no teacher")
+    if teacher not in (None, *get_args(Lesson)):
+        raise ValueError(f"teacher is {teacher!r}: say what to learn, one of {get_args(Lesson)}")
     if paddle.in_dynamic_mode() or paddle.framework.use_pir_api():
         raise RuntimeError("Paddle must run static Programs of the old IR: `import utils` first")
     program, startup = Program(), Program()

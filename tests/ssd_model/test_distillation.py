@@ -69,6 +69,8 @@ def test_features_by_hand():
 def test_only_training_has_a_teacher():
     with pytest.raises(ValueError, match="teacher"):
         build_detector(3, is_train=False, teacher="outputs")
+    with pytest.raises(ValueError, match="teacher is True: say what to learn, one of"):
+        build_detector(3, is_train=True, teacher=True)
 
 
 @pytest.mark.parametrize("lesson", ["outputs", "features"])
