@@ -77,7 +77,7 @@ check-data: $(READY) ## list all faults of a data folder: DATA_DIR=...
 	$(BIN)/python -m ssd_model.data.check "$(DATA_DIR)"
 
 run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT= MINUTES= EPOCHS= BATCH_SIZE= LEARNING_RATE= PRETRAINED= PLACE=cpu WORKERS=
-	$(BIN)/python -m utils.run_notebooks --profile $(PROFILE) --target-ratio $(TARGET_RATIO) --seed $(SEED) \
+	$(BIN)/python -m notebooks.run --profile $(PROFILE) --target-ratio $(TARGET_RATIO) --seed $(SEED) \
 	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(TRAINING) $(if $(value PRUNED_PARAMS),--pruned-params $(call quoted,PRUNED_PARAMS))
 
 detect: $(READY) ## draw what a saved model finds in photographs: IMAGES= MODEL= THRESHOLD= OUTPUT=

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd_model.engines import Engine, load_ncnn
 from ssd_model.export import ncnn_model
 from ssd_model.export.conversion import convert
-from ssd_model.export.engines import Engine, load_ncnn
 from ssd_model.files import write_file
 from ssd_model.runtime import cores
 from utils.paths import BUILD

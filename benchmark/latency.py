@@ -10,7 +10,7 @@ import numpy as np
 from benchmark import PADDLE_MB, peak_mb
 from benchmark.board_engines import BOARD_ENGINES
 from benchmark.networks import CLASS_NUM
-from ssd_model.export.engines import Engine, load_onnx, load_paddle
+from ssd_model.engines import Engine, load_onnx, load_paddle
 from ssd_model.runtime import cores
 from ssd_model.weights import read_tensors
 

@@ -28,10 +28,10 @@ from docs.translated import (
     write_words,
 )
 from docs.tryit import NoModelError, write_script, write_tryit
+from notebooks.run import NOTEBOOKS
 from pruning.dependencies import analyse
 from ssd_model.programs import build_detector
 from utils.paths import RESULTS, ROOT, relative
-from utils.run_notebooks import NOTEBOOKS
 from utils.workspace import Workspace
 
 DOCS = ROOT / "docs"

@@ -1,7 +1,7 @@
 """Checkpoints of a run: one file each, written whole or not at all, with a checksum.
 
 A folder of checkpoints belongs to one run at a time: whoever calls these functions holds its
-`pruning.lock.lock`.
+`ssd_model.lock.lock`.
 """
 
 import json

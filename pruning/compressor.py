@@ -15,7 +15,6 @@ from pruning.checks import check_config, check_fetches, check_labels
 from pruning.config import CompressConfig, load_config
 from pruning.history import History
 from pruning.layer_samples import ScopedProgram, first_input
-from pruning.lock import lock
 from pruning.plan import Plan
 from pruning.pruned_network import PrunedNetwork
 from pruning.ranking import rank
@@ -27,6 +26,7 @@ from pruning.validation import Validation
 from ssd_model import kernels, workers
 from ssd_model.data.readers import FeedList, Reader, check_shareable, first_batches
 from ssd_model.evaluation import FetchList, evaluate
+from ssd_model.lock import lock
 from ssd_model.runtime import return_freed_memory
 from ssd_model.training_pass import train_epoch
 

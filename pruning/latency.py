@@ -9,8 +9,8 @@ from paddle.static import Executor, Program, Scope, Variable
 from pruning.cut import apply_plan
 from pruning.plan import Plan
 from ssd_model.export.inference_model import save_inference_model
-from ssd_model.export.predict import compare_latency
 from ssd_model.place import default_place
+from ssd_model.predict import compare_latency
 from ssd_model.scope import empty_scope
 
 
@@ -27,7 +27,7 @@ def measure_latency(
     """Measure pruned networks on this machine: median milliseconds per image, by FLOPs.
 
     Each plan is carried out on random weights, which take as long as any, and saved from the image
-    to the outputs. `ssd_model.export.predict.compare_latency` times each in its own processes.
+    to the outputs. `ssd_model.predict.compare_latency` times each in its own processes.
 
     Args:
         program, startup: the eval Program and its startup program.

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pruning.lock import LockError, lock
 from ssd_model.files import write_json
+from ssd_model.lock import LockError, lock
 from study.page import tables, write_page
 from study.trials import add_controls, load_rows, measure, missing, run_trial, trial_folder
 from study.untrained import measure_budgets, measure_repairs

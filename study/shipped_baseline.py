@@ -17,10 +17,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pruning.checkpoints import CheckpointError
-from pruning.lock import LockError, lock
 from ssd_model.data.folder import read_data
 from ssd_model.data.scenes import write_scenes
 from ssd_model.files import write_file
+from ssd_model.lock import LockError, lock
 from ssd_model.optimizers import one_cycle
 from ssd_model.weights import save_weights
 from utils.paths import BASELINE, BUILD

@@ -26,8 +26,8 @@ from ssd_model.data.folder import read_data
 from ssd_model.data.loader import preprocess
 from ssd_model.data.scenes import write_scenes
 from ssd_model.export.inference_model import save_inference_model
-from ssd_model.export.predict import compare_latency, predict
 from ssd_model.optimizers import one_cycle
+from ssd_model.predict import compare_latency, predict
 from ssd_model.programs import Lesson, build_detector, new_scope
 from ssd_model.scope import empty_scope, read_tensor
 from ssd_model.weights import load_weights

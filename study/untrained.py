@@ -29,10 +29,10 @@ from ssd_model.data.readers import first_batches
 from ssd_model.data.scenes import write_scenes
 from ssd_model.evaluation import evaluate
 from ssd_model.export.inference_model import save_inference_model
-from ssd_model.export.predict import compare_latency
 from ssd_model.files import write_json
 from ssd_model.optimizers import one_cycle
 from ssd_model.place import default_place
+from ssd_model.predict import compare_latency
 from ssd_model.programs import build_detector
 from ssd_model.scope import empty_scope, read_tensor, write_tensor
 from study.machine import machine

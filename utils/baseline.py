@@ -19,7 +19,6 @@ import numpy as np
 import paddle
 
 from pruning.checkpoints import read_best
-from pruning.init_model import check_unpruned
 from ssd_model import kernels
 from ssd_model.data.loader import make_loader
 from ssd_model.data.readers import feeds
@@ -77,7 +76,6 @@ def train_baseline(work: Workspace) -> None:
     beside the checkpoints: a machine that is busier tomorrow does not change it.
     """
     folder = work.checkpoints / "baseline"
-    check_pretrained(work.pretrained)
     cycles = list(_cycles(work, folder))
     start, best, result = work.pretrained, -1.0, folder / "best.safetensors"
     for i, cycle in enumerate(cycle for cycle in cycles if not cycle.closing):
@@ -105,12 +103,6 @@ def train_baseline(work: Workspace) -> None:
 def _save(work: Workspace, trained: Trained, path: Path) -> None:
     metadata = {"classes": json.dumps(work.classes)}
     save_weights(trained.evaluation.program, path, trained.scope, "float16", metadata)
-
-
-def check_pretrained(path: Path) -> None:
-    """Refuse weights that no baseline can start from, see `check_unpruned`."""
-    detector = build_detector(2, is_train=False)
-    check_unpruned(path, detector.program, new_scope(detector))
 
 
 def advice(map_baseline: float, classes: int, images: int) -> str:

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import paddle
 
+from pruning.init_model import check_unpruned
 from ssd_model.data.augment import Augmentation
 from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
 from ssd_model.data.records import Split
 from ssd_model.data.scenes import write_scenes
-from ssd_model.programs import Detector
+from ssd_model.programs import Detector, build_detector, new_scope
+from ssd_model.scope import empty_scope
 from ssd_model.weights import read_tensors
 from utils.paths import BASELINE, ROOT, relative
 from utils.profiles import FINE_TUNE_IMAGES, FINE_TUNE_RATE, PROFILES, Options, Profile
@@ -40,6 +42,7 @@ class Workspace:
     Raises:
         ValueError: there is no such profile, the seed is negative, or an option is out of range.
         TypeError: there is no such option.
+        WeightsError: no baseline can start from the option `pretrained`, see `check_unpruned`.
     """
 
     def __init__(
@@ -65,6 +68,11 @@ class Workspace:
         self.pruned_file = self.output / "pruned.safetensors"
         self.control_file = self.output / "control.json"
         self.report_file = self.output / "report.json"
+        if self.options.pretrained:
+            detector = build_detector(2, is_train=False)
+            scope = new_scope(detector)
+            check_unpruned(self.pretrained, detector.program, scope)
+            empty_scope(scope)
 
     def __str__(self) -> str:
         return (

@@ -22,8 +22,8 @@ from PIL import Image
 from ssd_model.data.faults import DataError
 from ssd_model.data.loader import preprocess
 from ssd_model.data.picture import open_image
+from ssd_model.engines import Engine, load_paddle
 from ssd_model.export.drawing import draw_boxes
-from ssd_model.export.engines import Engine, load_paddle
 from ssd_model.export.inference_model import FILES, ModelError, read_description
 from ssd_model.files import write_file, write_json
 from ssd_model.progress import progress

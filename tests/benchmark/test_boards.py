@@ -9,8 +9,8 @@ import pytest
 from benchmark.__main__ import measure
 from benchmark.board_engines import BOARD_ENGINES
 from benchmark.boards import PAGE, tables
+from ssd_model.engines import load_onnx
 from ssd_model.export.conversion import convert
-from ssd_model.export.engines import load_onnx
 from ssd_model.export.onnx_model import export_onnx
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.weights import write_tensors

@@ -3,8 +3,8 @@
 import pytest
 
 from docs.npm import Package, PackageError
+from notebooks.run import NOTEBOOKS
 from tests.helpers.browser import HTML, needs_browser, open_page
-from utils.run_notebooks import NOTEBOOKS
 
 pytestmark = [pytest.mark.html, needs_browser]
 

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from docs.catalogues import LOCALE, translations
+from notebooks.run import NOTEBOOKS
 from tests.helpers.browser import HTML, needs_browser, open_page
-from utils.run_notebooks import NOTEBOOKS
 
 pytestmark = [pytest.mark.html, needs_browser]
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Error, expect
 
+from notebooks.run import NOTEBOOKS
 from pruning.dependencies import analyse
 from pruning.search import nearest_uniform_plan
 from ssd_model.programs import build_detector
 from tests.helpers.browser import HTML, needs_browser, open_page
 from utils.paths import ROOT
-from utils.run_notebooks import NOTEBOOKS
 
 pytestmark = [pytest.mark.html, needs_browser]
 

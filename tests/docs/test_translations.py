@@ -16,7 +16,7 @@ from docs.catalogues import all_messages, find_faults, read_catalogue
 from docs.lab import write_sources
 from docs.plot_words import HOLE, draw, template, translate
 from docs.translated import finish
-from utils.run_notebooks import NOTEBOOKS
+from notebooks.run import NOTEBOOKS
 
 FENCED = re.compile(r"^( *)```[^\n]*\n(.*?)^ *```", re.S | re.M)
 # What a translation must keep, and what it is called

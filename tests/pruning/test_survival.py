@@ -20,8 +20,8 @@ import pytest
 from pruning import checkpoints
 from pruning.checkpoints import CheckpointError, RunState
 from pruning.config import write_config
-from pruning.lock import LockError, lock
 from ssd_model.files import write_file
+from ssd_model.lock import LockError, lock
 from ssd_model.weights import read_tensors, write_tensors
 from study import shipped_baseline as baseline
 from tests.helpers.small_run import BATCHES, Interrupted, Setup, weights
@@ -247,7 +247,7 @@ def test_a_read_only_folder_is_named(read_only):
 
 def test_a_lock_does_not_outlive_its_process(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from pruning.lock import lock\n"
+        "import sys, time; from pathlib import Path; from ssd_model.lock import lock\n"
         f"with lock(Path({str(tmp_path)!r})): print('locked', flush=True); time.sleep(600)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)

@@ -10,10 +10,10 @@ import pytest
 from pruning import start_workers
 from pruning.checkpoints import RunState
 from pruning.config import load_config
-from pruning.lock import LockError, lock
 from ssd_model import star, workers
 from ssd_model.data.loader import SeededBatches
 from ssd_model.data.readers import check_shareable
+from ssd_model.lock import LockError, lock
 from ssd_model.star import Star
 from ssd_model.workers import WorkersError, check_same
 from tests.helpers.small_run import BATCHES, Setup

@@ -14,11 +14,11 @@ import nbformat
 import pytest
 
 from docs.lab import write_sources
-from pruning.lock import lock
+from notebooks import run as runner
+from notebooks.run import NOTEBOOKS, NotebookError, execute
+from ssd_model.lock import lock
 from tests.helpers.voc_folder import add_image, object_xml, write_set
-from utils import run_notebooks
 from utils.paths import ROOT
-from utils.run_notebooks import NOTEBOOKS, NotebookError, execute
 
 KEYS = [
     "profile", "data", "classes", "seed", "target_ratio", "pruned_params", "channel_ratio",
@@ -31,7 +31,7 @@ KEYS = [
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "utils.run_notebooks", "--profile", "smoke", *arguments],
+        [sys.executable, "-m", "notebooks.run", "--profile", "smoke", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -89,9 +89,9 @@ def finished(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         chinese = [sources / "notebooks" / path.name for path in NOTEBOOKS]
         copies = [with_solutions(path, path.parent) for path in chinese]
-        patch.setattr(run_notebooks, "NOTEBOOKS", copies)
+        patch.setattr(runner, "NOTEBOOKS", copies)
         settings = {"profile": "smoke", "output": str(output), "target_ratio": 0.3}
-        assert run_notebooks.run(settings) == 0
+        assert runner.run(settings) == 0
     return output
 
 
@@ -170,7 +170,7 @@ def detour(tmp_path_factory) -> Path:
     (output / "report.json").rename(output / "report-alone.json")
     (output / "notebooks" / "04_save_and_verify.ipynb").rename(output / "alone.ipynb")
     killed = subprocess.Popen(
-        [sys.executable, "-m", "utils.run_notebooks", "--profile", "smoke", *arguments, "03"],
+        [sys.executable, "-m", "notebooks.run", "--profile", "smoke", *arguments, "03"],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
     )
@@ -272,7 +272,7 @@ def test_a_cell_before_its_time_says_what_to_run(tmp_path):
 
 def test_two_runs_do_not_share_an_output_folder(tmp_path, capsys):
     with lock(tmp_path):
-        assert run_notebooks.run({"output": str(tmp_path)}) == 1
+        assert runner.run({"output": str(tmp_path)}) == 1
     assert f"works in {tmp_path}: wait" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
@@ -296,7 +296,7 @@ def test_a_kernel_of_the_users_is_not_taken(tmp_path, monkeypatch):
     cells = [nbformat.v4.new_code_cell("import sys; print(sys.executable)")]
     metadata = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), source)
-    with run_notebooks.own_kernel():
+    with runner.own_kernel():
         execute(source, tmp_path / "copy.ipynb", {})
     (cell,) = nbformat.read(tmp_path / "copy.ipynb", 4).cells[-1:]
     assert cell.outputs[0].text.strip() == sys.executable

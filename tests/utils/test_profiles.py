@@ -1,24 +1,31 @@
 """The profile full trains as the original did, by what its system computed; the others do not."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import paddle
 import pytest
 
+from notebooks import run as runner
 from ssd_model.network import mobilenet_ssd
 from ssd_model.optimizers import ORIGINAL_CONV_RATE, original
 from ssd_model.scope import read_tensor, write_tensor
 from tests.helpers import golden_values as golden
 from utils.paths import BASELINE
-from utils.profiles import PROFILES
+from utils.profiles import PROFILES, Options
 from utils.training import fine_tune
 from utils.workspace import Workspace
 
 TRAINING = json.loads((golden.FOLDER / "training.json").read_text())
 # The operators that start a parameter with random numbers, and what those depend on
 BOUNDS = {"uniform_random": ("min", "max"), "gaussian_random": ("mean", "std")}
+
+
+def test_make_run_notebooks_takes_these_profiles_and_options():
+    # It names them itself, since it does without Paddle.
+    assert tuple(PROFILES) == runner.PROFILES
+    assert tuple(field.name for field in fields(Options)) == runner.OPTIONS
 
 
 @pytest.mark.parametrize(

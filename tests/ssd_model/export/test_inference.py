@@ -11,9 +11,9 @@ import pytest
 from pruning.cut import apply_plan
 from pruning.dependencies import analyse
 from pruning.plan import uniform_plan
-from ssd_model.export.engines import load_paddle
+from ssd_model.engines import load_paddle
 from ssd_model.export.inference_model import save_inference_model
-from ssd_model.export.predict import compare_latency, predict
+from ssd_model.predict import compare_latency, predict
 from ssd_model.programs import build_detector
 from utils.paths import ROOT
 

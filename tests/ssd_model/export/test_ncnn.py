@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ssd_model.export.engines import load, load_onnx
+from ssd_model.engines import load, load_onnx
 from ssd_model.export.ncnn_model import export_ncnn, is_installed
 from ssd_model.export.onnx_model import export_onnx
-from ssd_model.export.predict import predict
+from ssd_model.predict import predict
 from ssd_model.programs import build_detector, new_scope
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="ncnn is optional: make engines")

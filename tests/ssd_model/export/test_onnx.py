@@ -12,13 +12,13 @@ from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader, preprocess
 from ssd_model.data.scenes import write_scenes
 from ssd_model.detection_output import decode_boxes
+from ssd_model.engines import load_onnx
 from ssd_model.evaluation import evaluate
 from ssd_model.export.engine_reader import engine_reader
-from ssd_model.export.engines import load_onnx
 from ssd_model.export.int8 import quantize, quantize_weights
 from ssd_model.export.onnx_metadata import read_metadata
 from ssd_model.export.onnx_model import export_onnx, suppression_inputs
-from ssd_model.export.predict import predict
+from ssd_model.predict import predict
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.weights import load_weights
 from tests.helpers import golden_values as golden
@@ -170,9 +170,7 @@ def test_another_engine_has_the_same_map(detector, pruned, path, scenes):
     settings = {"fetch_list": [("map", detector.map.name)], "scope": scope}
     executor = paddle.static.Executor(paddle.CPUPlace())
     ours = evaluate(executor, program, loader, **settings)
-    theirs = evaluate(
-        executor, program, engine_reader(load_onnx(path), loader, program), **settings
-    )
+    theirs = evaluate(executor, program, engine_reader(path, loader, program), **settings)
     assert ours["map"] > 0.5
     assert theirs["map"] == pytest.approx(ours["map"], abs=1e-3)
 

@@ -5,7 +5,6 @@ times slower than alone. And only a fresh process shows that nothing but the fil
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -15,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_model.export.engines import load
-from ssd_model.weights import read_tensors, write_tensors
+from ssd_model.engines import load
 
-PACKAGES = Path(__file__).resolve().parents[2]
+PACKAGES = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -43,16 +41,17 @@ def predict(prefix: Path, image: np.ndarray, runs: int = 0) -> Prediction:
         RuntimeError: the process failed; the message quotes the end of its error output.
     """
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "image", Path(folder) / "outputs"
-        write_tensors(source, {"image": image})
+        source, target = Path(folder) / "image.npy", Path(folder) / "outputs.npz"
+        np.save(source, image)
         files = [Path(prefix).resolve(), source, target]
-        command = [sys.executable, "-m", "ssd_model.export.predict", *files, str(runs)]
+        command = [sys.executable, "-m", "ssd_model.predict", *files, str(runs)]
         done = subprocess.run(command, cwd=PACKAGES, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{prefix} did not run in a fresh process: {done.stderr[-2000:]}")
-        arrays, metadata = read_tensors(target)
-    outputs = [arrays[str(i)] for i in range(len(arrays))]
-    return Prediction(outputs, json.loads(metadata["milliseconds"]))
+        with np.load(target) as arrays:
+            milliseconds = arrays["milliseconds"].tolist()
+            outputs = [arrays[name] for name in arrays.files if name != "milliseconds"]
+    return Prediction(outputs, milliseconds)
 
 
 def compare_latency(prefixes: dict[str, Path], image: np.ndarray, runs: int, rounds: int) -> dict:
@@ -72,11 +71,11 @@ def compare_latency(prefixes: dict[str, Path], image: np.ndarray, runs: int, rou
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run a saved model once, then time it.")
     parser.add_argument("prefix", type=Path)
-    parser.add_argument("source", type=Path, help="safetensors file with `image`")
-    parser.add_argument("target", type=Path, help="safetensors file for the outputs")
+    parser.add_argument("source", type=Path, help=".npy file with the batch")
+    parser.add_argument("target", type=Path, help=".npz file for the outputs")
     parser.add_argument("runs", type=int)
     arguments = parser.parse_args()
-    image = read_tensors(arguments.source)[0]["image"]
+    image = np.load(arguments.source)
     run = load(arguments.prefix)
     outputs = run(image)
     milliseconds = []
@@ -84,8 +83,7 @@ def main() -> None:
         start = time.perf_counter()
         run(image)
         milliseconds.append(1e3 * (time.perf_counter() - start))
-    arrays = {str(i): output for i, output in enumerate(outputs)}
-    write_tensors(arguments.target, arrays, {"milliseconds": json.dumps(milliseconds)})
+    np.savez(arguments.target, *outputs, milliseconds=milliseconds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Execute the notebooks in order, without a screen: `make run-notebooks`.
 
 The executed copies go to <output>/notebooks. If a notebook fails, the rest are not run, and its
-partly executed copy is kept. Only one run at a time may use an output folder.
+partly executed copy is kept. Only one run at a time may use an output folder. Paddle is loaded by
+the kernels alone: it would take a third of a GB here, too.
 """
 
 import argparse
@@ -12,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,13 @@ from ipykernel.kernelspec import write_kernel_spec
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from pruning.lock import LockError, lock
-from ssd_model.weights import WeightsError
-from utils.baseline import check_pretrained
-from utils.paths import ROOT
-from utils.profiles import PROFILES, Options
+from ssd_model.lock import LockError, lock
 
+ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+PROFILES = ("smoke", "standard", "full")
+OPTIONS = ("minutes", "epochs", "batch_size", "learning_rate", "pretrained")
+"""Arguments that are fields of `utils.profiles.Options`."""
 
 
 class NotebookError(RuntimeError):
@@ -50,8 +50,6 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
     os.environ["TQDM_DISABLE"] = "1"
     output = ROOT / parameters["output"]
     try:
-        if pretrained := parameters.get("options", {}).get("pretrained"):
-            check_pretrained(ROOT / pretrained)
         with lock(output), own_kernel():
             (output / "notebooks").mkdir(exist_ok=True)
             for notebook in chosen:
@@ -59,7 +57,7 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
                 print(f"{notebook.name} ...", flush=True)
                 execute(notebook, output / "notebooks" / notebook.name, parameters)
                 print(f"{notebook.name} done in {time.monotonic() - started:.0f} s", flush=True)
-    except (NotebookError, LockError, WeightsError, OSError) as error:
+    except (NotebookError, LockError, OSError) as error:
         print(error)
         return 1
     except KeyboardInterrupt:
@@ -140,7 +138,7 @@ def main() -> int:
             # The kernels run in another folder.
             arguments[name] = str(Path(arguments[name]).expanduser().resolve())
     arguments["output"] = str(Path(arguments["output"]).expanduser())
-    said = {field.name: arguments.pop(field.name) for field in fields(Options)}
+    said = {name: arguments.pop(name) for name in OPTIONS}
     options = {name: value for name, value in said.items() if value is not None}
     parameters = {name: value for name, value in arguments.items() if value is not None}
     return run({**parameters, **({"options": options} if options else {})}, only)

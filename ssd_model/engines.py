@@ -1,4 +1,7 @@
-"""The engines that run saved models in this process: ONNX Runtime, ncnn and Paddle Inference."""
+"""The engines that run saved models in this process: ONNX Runtime, ncnn and Paddle Inference.
+
+Each is imported when it is asked for: Paddle takes two seconds, and no other engine needs it.
+"""
 
 import platform
 import sys
@@ -7,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import paddle.inference
 
 from ssd_model import runtime
 
@@ -17,7 +19,6 @@ Engine = Callable[[np.ndarray], list[np.ndarray]]
 
 def load_onnx(path: Path) -> Engine:
     """ONNX Runtime on the CPU, with all cores."""
-    # Here, since it need not be loaded beside Paddle.
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -63,6 +64,9 @@ def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
         backend: what computes: 'native', 'onednn' or 'openvino'; by default the quickest that
             the wheel carries.
     """
+    runtime.prepare()
+    import paddle.inference
+
     if backend is None:
         # Only the wheels for Linux on x86 are built with OpenVINO.
         linux = sys.platform == "linux" and platform.machine() == "x86_64"
