@@ -58,7 +58,7 @@ class _Shape:
 
 
 SHAPES = (
-    _Shape(160, 16_000, 2e-3),
+    _Shape(160, 12_000, 2e-3),
     _Shape(300, 10_000, 2e-3),
     _Shape(300, 6_000, 1e-3),
     _Shape(300, 6_000, 1e-3, closing=True),

@@ -27,11 +27,11 @@ def work(images: int, profile: str = "standard", validated: int = 0, **options):
 def test_a_small_set_is_passed_over_more_often():
     small, minutes = plan_cycles(work(200, validated=50), SECONDS)
     large, _ = plan_cycles(work(800, validated=200), SECONDS)
-    assert [(c.image_size, c.epochs) for c in small] == [(160, 80), (300, 50), (300, 30), (300, 24)]
-    assert [c.epochs for c in large] == [20, 12, 8, 6]
+    assert [(c.image_size, c.epochs) for c in small] == [(160, 60), (300, 50), (300, 30), (300, 24)]
+    assert [c.epochs for c in large] == [15, 12, 8, 6]
     assert [c.closing for c in small] == [False, False, False, True]
     # 200 images, in the end 250, and a third of the time for each of the 50 of validation
-    seconds = 80 * (200 + 50 / 3) * 0.03 + (80 * (200 + 50 / 3) + 24 * (250 + 50 / 3)) * 0.1
+    seconds = 60 * (200 + 50 / 3) * 0.03 + (80 * (200 + 50 / 3) + 24 * (250 + 50 / 3)) * 0.1
     assert minutes == pytest.approx(seconds / 60)
 
 
