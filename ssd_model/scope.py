@@ -1,5 +1,6 @@
 """Read and write a scope's tensors, and free its memory."""
 
+import gc
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -71,17 +72,19 @@ def copy_scope(scope: Scope, program: Program) -> Scope:
 
 @contextmanager
 def child_scope(scope: Scope) -> Iterator[Scope]:
-    """Open a scope inside another to run Programs in; its feature maps are freed at the end.
+    """Open a scope inside another to run Programs in; what they leave there is freed at the end.
 
-    Without it, they would live as long as the outer scope. Parameters are the outer scope's. Make
-    a new Executor for it, since one that has run in a child scope must not run in another.
+    Without it, feature maps and the last batch would live as long as the outer scope. Parameters
+    are the outer scope's. Make a new Executor for it, since one that has run in a child scope must
+    not run in another.
     """
     child = scope.new_scope()
     try:
         yield child
     finally:
-        child.drop_kids()
-        return_freed_memory()
+        # Executors and the Programs that they have copied hold each other.
+        gc.collect()
+        empty_scope(child)
 
 
 def empty_scope(scope: Scope) -> None:
