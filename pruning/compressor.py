@@ -152,7 +152,9 @@ class Compressor:
         training = self._train_reader, self._train_feed_list, self._train_fetch_list
         given = *self._network.given, *training, self._eval_fetch_list, self._config_file
         starting = start_workers(*given) if epochs else nullcontext(())
-        with locked, starting as started, workers.together(started):
+        # Others that the launcher has started are told of a folder in use; if not, none are needed.
+        first, then = (locked, nullcontext()) if workers.size() == 1 else (nullcontext(), locked)
+        with first, starting as started, workers.together(started), then:
             strategies = [strategy.model_dump(mode="json") for strategy in self._config.strategies]
             workers.check_same({**self._common, "epochs": epochs, "strategies": strategies})
             state = self._resume.start(self._config)

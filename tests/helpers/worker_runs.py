@@ -24,6 +24,7 @@ from ssd_model import workers
 from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
 from ssd_model.distillation import distillation_loss
+from ssd_model.lock import lock
 from ssd_model.operators import reduce_sum
 from ssd_model.programs import _inputs
 from ssd_model.scope import kept_variables, read_tensor
@@ -160,6 +161,10 @@ def compress_together(root: Path, data: Path) -> dict:
 
     statuses = wait_for(start_workers(2, break_second, root / "broken"))
     told["broken"] = {"statuses": statuses, "said": said(root / "broken")}
+
+    with lock(root / "in-use" / "checkpoints"):
+        statuses = wait_for(start(root / "in-use"))
+    told["in use"] = {"statuses": statuses, "said": said(root / "in-use")}
     return told
 
 

@@ -209,6 +209,13 @@ def test_a_worker_that_fails_shows_its_error_everywhere(told):
     assert "worker 1 (process " in told["broken"]["said"][0]
 
 
+def test_all_workers_are_told_that_a_folder_is_in_use(told):
+    # They would wait for worker 0, which has left.
+    assert told["in use"]["statuses"] == [1, 1]
+    for said in told["in use"]["said"]:
+        assert "works in" in said and "wait until it has ended" in said
+
+
 DYING = """
 import json, os, socket, sys
 connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
