@@ -152,7 +152,7 @@ class Compressor:
         training = self._train_reader, self._train_feed_list, self._train_fetch_list
         given = *self._network.given, *training, self._eval_fetch_list, self._config_file
         starting = start_workers(*given) if epochs else nullcontext(())
-        # Others that the launcher has started are told of a folder in use; if not, none are needed.
+        # The launcher's workers must be told of a folder in use; others need not even be started.
         first, then = (locked, nullcontext()) if workers.size() == 1 else (nullcontext(), locked)
         with first, starting as started, workers.together(started), then:
             strategies = [strategy.model_dump(mode="json") for strategy in self._config.strategies]

@@ -73,8 +73,8 @@ def test_a_notebook_imports_from_a_handful_of_places(path):
     assert 1 <= len(places) <= 8, places
 
 
-def test_data_scenes_and_the_runner_load_no_paddle():
-    modules = "ssd_model.data.check, ssd_model.data.scenes, notebooks.run"
+def test_what_can_do_without_paddle_loads_none():
+    modules = "ssd_model.data.check, ssd_model.data.scenes, ssd_model.predict, notebooks.run"
     code = f"import sys, {modules}; print('paddle' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
