@@ -1,6 +1,5 @@
 """Read and write a scope's tensors, and free its memory."""
 
-import gc
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -82,8 +81,6 @@ def child_scope(scope: Scope) -> Iterator[Scope]:
     try:
         yield child
     finally:
-        # Executors and the Programs that they have copied hold each other.
-        gc.collect()
         empty_scope(child)
 
 

@@ -1,5 +1,6 @@
 """One pass of training; one pass of evaluation is in `ssd_model.evaluation`."""
 
+import gc
 import math
 from collections.abc import Iterator
 
@@ -81,6 +82,9 @@ def train_epoch(
             batches += 1
             if scheduler:
                 scheduler.step()
+        # Else it lives on for many epochs, in a circle with what it has made for itself.
+        del executor
+        gc.collect()
     if not batches:
         raise TrainingError("the train reader gave no batch")
     _check_finite(program, scope, description)
