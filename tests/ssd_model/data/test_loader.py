@@ -16,10 +16,8 @@ from ssd_model.data.loader import (
     SeededBatches,
     collate,
     make_loader,
-    open_image,
     preprocess,
 )
-from ssd_model.data.picture import MAX_PIXELS
 from tests.helpers.voc_folder import CAT, add_image, annotation_xml, make_voc, object_xml
 
 SIZE = 32
@@ -81,57 +79,6 @@ def test_preprocess_keeps_places():
     image.putpixel((3, 1), (0, 0, 255))
     blue = preprocess(image, 4)[0]
     assert np.unravel_index(blue.argmax(), blue.shape) == (1, 3)
-
-
-@pytest.mark.parametrize(
-    ("mode", "color", "want"),
-    [
-        ("L", 90, (90, 90, 90)),
-        ("1", 1, (255, 255, 255)),
-        ("LA", (90, 0), (90, 90, 90)),
-        ("RGBA", (10, 20, 30, 0), (10, 20, 30)),
-        ("I;16", 257 * 90, (90, 90, 90)),
-    ],
-)
-def test_open_image_makes_rgb(tmp_path, mode, color, want):
-    Image.new(mode, (3, 2), color).save(tmp_path / "a.png")
-    image = open_image(tmp_path / "a.png")
-    assert (image.mode, image.size, image.getpixel((0, 0))) == ("RGB", (3, 2), want)
-
-
-def test_open_palette_and_cmyk(tmp_path):
-    palette = Image.new("RGB", (9, 9), (10, 20, 30)).convert("P", palette=Image.Palette.ADAPTIVE)
-    palette.save(tmp_path / "a.png", transparency=bytes([0] * 3))
-    assert open_image(tmp_path / "a.png").getpixel((0, 0)) == (10, 20, 30)
-    Image.new("CMYK", (9, 9), (0, 255, 255, 0)).save(tmp_path / "a.jpg")
-    assert open_image(str(tmp_path / "a.jpg")).getpixel((0, 0)) == pytest.approx((255, 0, 0), abs=3)
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_open_image_turns_it_upright(tmp_path, orientation):
-    """As Pillow's own exif_transpose does it."""
-    from PIL import ImageOps
-
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    levels = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 10
-    Image.fromarray(levels).save(tmp_path / "a.png", exif=exif)
-    with Image.open(tmp_path / "a.png") as image:
-        want = ImageOps.exif_transpose(image)
-    got = open_image(tmp_path / "a.png")
-    assert got.size == want.size
-    assert got.tobytes() == want.tobytes()
-
-
-def test_open_image_names_the_file(tmp_path):
-    with pytest.raises(DataError, match=r"a\.png: no such image file"):
-        open_image(tmp_path / "a.png")
-    (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"a\.png: not a readable JPEG, PNG, BMP image"):
-        open_image(tmp_path / "a.png")
-    Image.new("1", (MAX_PIXELS // 1000 + 1, 1000)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"a\.png: 50001x1000 is above the limit"):
-        open_image(tmp_path / "a.png")
 
 
 # Items and order
