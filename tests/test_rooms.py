@@ -1,6 +1,7 @@
 """The rooms: imports run one way and in no circle, and no room or module grows too big."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -78,3 +79,10 @@ def test_what_can_do_without_paddle_loads_none():
     code = f"import sys, {modules}; print('paddle' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_contributors_are_sent_to_files_that_exist():
+    page = (ROOT / "docs" / "contributing.md").read_text()
+    named = re.findall(rf"`((?:{'|'.join(ROOMS)}|docs|tests)/[\w./]+\.\w+)`", page)
+    assert len(named) > 20
+    assert not [name for name in named if not (ROOT / name).is_file()]
