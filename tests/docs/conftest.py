@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.helpers.browser import CHROMIUM, HTML, watch
+from utils.paths import ROOT
 
 # The sandbox refuses to work for root, as in a container; a test pattern stands for a camera.
 ARGUMENTS = ("--no-sandbox", "--use-fake-device-for-media-stream")
@@ -34,3 +35,12 @@ def page(browser, html) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     yield watch(context.new_page())
     context.close()
+
+
+@pytest.fixture(scope="module")
+def scripts(browser) -> Page:
+    """An empty page with the scripts that compute in the pages, to compare with Python."""
+    page = browser.new_page()
+    for name in ("words", "detector", "picture", "plan", "pattern"):
+        page.add_script_tag(path=ROOT / "docs" / "_static" / f"{name}.js")
+    return page

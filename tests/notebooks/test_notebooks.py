@@ -1,9 +1,7 @@
-"""The notebooks: tidy as sources, and run as `make run-notebooks` runs them."""
+"""The notebooks: tidy as sources, and what they report, whichever way they are run."""
 
 import json
-import os
 import re
-import shlex
 import subprocess
 import sys
 import textwrap
@@ -15,8 +13,8 @@ import pytest
 
 from docs.lab import write_sources
 from notebooks import run as runner
-from notebooks.run import NOTEBOOKS, NotebookError, execute
-from ssd_model.lock import lock
+from notebooks.run import NOTEBOOKS
+from tests.helpers.notebook_runs import outputs_of, run
 from tests.helpers.voc_folder import add_image, object_xml, write_set
 from utils.paths import ROOT
 
@@ -27,15 +25,6 @@ KEYS = [
     "map_control", "map_coco_finetuned", "map_coco_control", "ap_by_class",
     "latency_ms_before", "latency_ms_after", "shapes_match", "outputs_max_abs_difference",
 ]  # fmt: skip
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "notebooks.run", "--profile", "smoke", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
 
 
 def solutions(notebook: nbformat.NotebookNode) -> list[str]:
@@ -206,103 +195,8 @@ def test_every_way_through_the_notebooks_gives_the_same_report(finished, detour)
     assert reports[0] == reports[1]
 
 
-def test_make_hands_the_pattern_on_as_it_is():
-    pattern = r"conv2d_1\.w_0$|it's $(HOME)"
-    # Under `make test` this is a make inside a make, which would say so in lines of its own.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    done = subprocess.run(
-        ["make", "-n", "run-notebooks", f"PRUNED_PARAMS={pattern}", "TARGET_RATIO=0.5"],
-        cwd=ROOT,
-        env=environment | {"MFLAGS": ""},
-        capture_output=True,
-        text=True,
-    )
-    words = shlex.split(done.stdout.replace("\\\n", "").splitlines()[-1])
-    assert words[words.index("--pruned-params") + 1] == pattern
-    assert words[words.index("--target-ratio") + 1] == "0.5"
-
-
 def test_a_pattern_that_can_save_little_is_taken(tmp_path):
     done = run("--output", str(tmp_path), "--only", "02", "--pruned-params", "conv2d_[7-9].w_0")
     assert done.returncode == 0, done.stdout + done.stderr
     told = outputs_of(tmp_path / "notebooks" / "02_write_config.ipynb")
     assert sum("target_ratio 0.5 is out of reach" in text for text in told) == 1
-
-
-def test_a_name_that_no_notebook_has(tmp_path):
-    done = run("--output", str(tmp_path), "--only", "05")
-    assert (done.returncode, done.stdout) == (2, "no notebook has '05' in its name\n")
-
-
-def notebook_of(folder: Path, *cells: str) -> Path:
-    """A notebook of code cells, to be run from the notebooks' folder."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(notebook, folder / "small.ipynb")
-    return folder / "small.ipynb"
-
-
-def outputs_of(copy: Path) -> list[str]:
-    """What the code cells of an executed copy printed, one text a cell."""
-    cells = nbformat.read(copy, as_version=4).cells
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    return ["".join(output.get("text", "") for output in cell.outputs) for cell in code]
-
-
-def test_a_kernel_that_dies_is_told_with_its_cell(tmp_path, capsys):
-    die = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
-    source = notebook_of(tmp_path, "print('alive')", die, "print('never')")
-    copy = tmp_path / "copy.ipynb"
-    with pytest.raises(NotebookError, match=r"small\.ipynb failed in cell 2:\n  the kernel died"):
-        execute(source, copy, {})
-    assert outputs_of(copy) == ["alive\n", "", ""]
-    # As it ran: nobody waits for the end of a long training to read how long it takes.
-    assert capsys.readouterr().out == "alive\n"
-
-
-def test_a_cell_before_its_time_says_what_to_run(tmp_path):
-    start = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport utils"
-    source, copy = notebook_of(tmp_path, start, "history.frame()"), tmp_path / "copy.ipynb"
-    words = r"failed in cell 2:\n  NameError: name 'history' is not .*Run All Above Selected Cell"
-    with pytest.raises(NotebookError, match=words):
-        execute(source, copy, {})
-    (error,) = nbformat.read(copy, as_version=4).cells[-1].outputs
-    assert "history.frame()" in "".join(error.traceback)
-
-
-def test_two_runs_do_not_share_an_output_folder(tmp_path, capsys):
-    with lock(tmp_path):
-        assert runner.run({"output": str(tmp_path)}) == 1
-    assert f"works in {tmp_path}: wait" in capsys.readouterr().out
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
-
-
-def test_a_notebook_that_fails_stops_the_run(tmp_path):
-    done = run("--output", str(tmp_path), "--target-ratio", "0.99")
-    assert done.returncode == 1
-    message = r"02_write_config\.ipynb failed in cell \d+:\n  PlanError: target_ratio"
-    assert re.search(message, done.stdout)
-    assert not (tmp_path / "notebooks" / "03_compress.ipynb").exists()
-    assert (tmp_path / "notebooks" / "02_write_config.ipynb").exists()
-
-
-def test_a_kernel_of_the_users_is_not_taken(tmp_path, monkeypatch):
-    kernel = tmp_path / "data" / "kernels" / "python3" / "kernel.json"
-    kernel.parent.mkdir(parents=True)
-    spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "x", "language": "python"}
-    kernel.write_text(json.dumps(spec))
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
-    source = tmp_path / "which.ipynb"
-    cells = [nbformat.v4.new_code_cell("import sys; print(sys.executable)")]
-    metadata = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), source)
-    with runner.own_kernel():
-        execute(source, tmp_path / "copy.ipynb", {})
-    (cell,) = nbformat.read(tmp_path / "copy.ipynb", 4).cells[-1:]
-    assert cell.outputs[0].text.strip() == sys.executable
-
-
-def test_make_knows_where_home_is():
-    command = ["make", "-n", "-o", ".venv/.ready", "html", "OUTPUT=~/mine"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert f'"{Path.home()}/mine"' in done.stdout and "~" not in done.stdout
