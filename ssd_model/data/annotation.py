@@ -34,6 +34,11 @@ class AnnotatedObject:
     def __str__(self) -> str:
         return f"{self.place} ({self.name})"
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether it was drawn from the right or from below, and its corners are so written."""
+        return self.corners[0] > self.corners[2] or self.corners[1] > self.corners[3]
+
 
 @dataclass(frozen=True)
 class Annotation:
@@ -131,6 +136,10 @@ def _read_object(count: int, element: Element, faults: list[str]) -> AnnotatedOb
     if difficult not in DIFFICULT:
         faults.append(f"{label}: difficult is {shorten(difficult)!r}, want 0 or 1")
     corners = _read_corners(label, element, faults)
+    for each in element.iterfind("attributes/attribute"):  # as CVAT writes it, beside the box
+        if _text(each.find("name")) == "rotation" and number(_text(each.find("value"))):
+            degrees = shorten(_text(each.find("value")))
+            faults.append(f"{label}: rotated by {degrees} degrees; export upright boxes")
     if len(faults) > known:
         return None
     return AnnotatedObject(place, name, corners, DIFFICULT[difficult])

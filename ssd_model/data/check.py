@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     """Print all faults and return 1; or print notes and a summary of the data and return 0."""
     parser = argparse.ArgumentParser(prog="python -m ssd_model.data.check", description=__doc__)
     parser.add_argument("data_dir", metavar="DATA_DIR", help="a VOC or COCO folder")
-    data_dir = parser.parse_args(argv).data_dir
+    data_dir = Path(parser.parse_args(argv).data_dir).expanduser()
     splits, faults = scan_data(data_dir)
     for fault in faults:
         print(fault)

@@ -10,7 +10,13 @@ from typing import Any
 
 from pycocotools.coco import COCO
 
-from ssd_model.data.annotation import MAX_OBJECTS, AnnotatedObject, Annotation, too_many
+from ssd_model.data.annotation import (
+    MAX_OBJECTS,
+    AnnotatedObject,
+    Annotation,
+    number,
+    too_many,
+)
 from ssd_model.data.coco_file import read_coco_file
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import (
@@ -243,6 +249,11 @@ def _read_object(coco: COCO, found: dict[str, Any], faults: list[str]) -> Annota
         what = "no bbox of four finite numbers (x, y, width, height)"
         also = ", but a segmentation; export boxes, too" if found.get("segmentation") else ""
         faults.append(f"{label}: {what}{also}")
+    attributes = found.get("attributes")  # CVAT's
+    degrees = attributes.get("rotation") if isinstance(attributes, dict) else None
+    if number(str(degrees)):
+        what = f"rotated by {shorten(str(degrees))} degrees; export upright boxes"
+        faults.append(f"{label}: {what}")
     flags = [found.get(key) or 0 for key in DIFFICULT]
     if not all(flag in (0, 1) for flag in flags):
         faults.append(f"{label}: {' and '.join(DIFFICULT)} must be 0 or 1")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from ssd_model.data.coco import CocoFolder, find_coco_files
 from ssd_model.data.faults import DataError, Fault, tell
-from ssd_model.data.files import is_hidden
+from ssd_model.data.files import Finder, is_hidden
 from ssd_model.data.layout import find_missing, find_parts
 from ssd_model.data.records import Split
 from ssd_model.data.scan import scan
-from ssd_model.data.source import SPLITS, Source
+from ssd_model.data.source import SPLITS, SUFFIXES, Source
 from ssd_model.data.text import listed
 from ssd_model.data.voc import VocFolder
 
@@ -69,7 +69,7 @@ def _open(root: Path, faults: list[Fault]) -> Source | None:
     if files := find_coco_files(root):
         return CocoFolder(root, files, faults)
     find_missing(root, faults)
-    if faults[0].path == root and (below := _below(root)):
+    if below := _below(root):
         names = listed([path.name for path in below])
         faults[:] = [
             Fault(root, f"no data in this folder itself, but in {names}: name that folder")
@@ -81,7 +81,11 @@ def _below(root: Path) -> list[Path]:
     """The folders in `root` that would be accepted; a downloaded archive often holds one."""
     paths = sorted(root.iterdir()) if root.is_dir() else []
     folders = [path for path in paths if path.is_dir() and not is_hidden(path.name)]
-    return [path for path in folders if find_parts(path) or find_coco_files(path)]
+    return [
+        path
+        for path in folders
+        if find_coco_files(path) or (find_parts(path) and Finder(SUFFIXES).all(path))
+    ]
 
 
 def _describe(data_dir: str | Path, faults: list[Fault]) -> str:

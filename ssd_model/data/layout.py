@@ -10,6 +10,9 @@ from ssd_model.data.source import SPELLINGS
 
 IMAGES = ("JPEGImages", "images")
 ANNOTATIONS = ("Annotations",)
+# Other names that tools give these folders; they count where .xml files are inside.
+ALSO_IMAGES = ("data",)
+ALSO_ANNOTATIONS = ("labels", "xml", "xmls")
 FORMS = (
     "accepted are a VOC folder (JPEGImages/, Annotations/, and in ImageSets/Main/ a test.txt "
     "and a trainval.txt, or train.txt with val.txt), a VOCdevkit folder with VOC2007 and/or "
@@ -40,15 +43,30 @@ def find_parts(root: Path) -> list[Part]:
     for parent in (root, find_folder(root, *IMAGES)):
         if parent and (parts := _set_parts(parent)):
             return parts
-    if has_xml(root, below=False):
+    if has_xml(root, below=False) and not _other_format(root):
         return [Part(root, root, root, (root,))]
     return []
+
+
+def divide(part: Part) -> list[Part]:
+    """The sets, if a part has a folder for each among its images, its annotations, or both."""
+    parts = []
+    for name, spellings in SPELLINGS.items():
+        images, xmls = (find_folder(each, *spellings) for each in (part.images, part.annotations))
+        if images or xmls:
+            folders = images or part.images, xmls or part.annotations
+            parts.append(Part(part.folder, *folders, set=name))
+    return parts
 
 
 def find_missing(root: Path, faults: list[Fault]) -> None:
     """Add to `faults` what keeps `root` from being a data folder."""
     if not root.is_dir():
-        faults.append(Fault(root, f"no such folder; {FORMS}"))
+        what = "is a file; unpack it, or name its folder" if root.exists() else "no such folder"
+        faults.append(Fault(root, f"{what}; {FORMS}"))
+        return
+    if format_ := _other_format(root):
+        faults.append(Fault(root, f"{format_}; export as Pascal VOC or COCO"))
         return
     folders = [
         folder
@@ -81,9 +99,31 @@ def _years(devkit: Path) -> list[Path]:
     return [path for path in paths if re.fullmatch(r"VOC\d{4}", path.name) and path.is_dir()]
 
 
+def _other_format(root: Path) -> str:
+    """Say which format that is not read the files are in, '' if they are in none that we know."""
+    if [path.name for path in root.glob("*.xml")] == ["annotations.xml"]:
+        return "annotations.xml is in CVAT's own format"
+    labels = (
+        root.glob(pattern) for pattern in ("labels/*.txt", "*/labels/*.txt", "labels/*/*.txt")
+    )
+    if not has_xml(root) and any(any(paths) for paths in labels):
+        return "the labels are in YOLO's format, a text file for each image"
+    return ""
+
+
+def _image_folder(folder: Path) -> Path | None:
+    return find_folder(folder, *IMAGES) or find_folder(folder, *ALSO_IMAGES)
+
+
+def _annotation_folder(folder: Path) -> Path | None:
+    if found := find_folder(folder, *ANNOTATIONS):
+        return found
+    others = (find_folder(folder, name) for name in ALSO_ANNOTATIONS)
+    return next((path for path in others if path and has_xml(path)), None)
+
+
 def _part(root: Path, folder: Path) -> Part | None:
-    images = find_folder(folder, *IMAGES)
-    annotations = find_folder(folder, *ANNOTATIONS)
+    images, annotations = _image_folder(folder), _annotation_folder(folder)
     if not images or not annotations:
         return None
     if not has_xml(annotations) and any(annotations.glob("*.json")):
@@ -99,7 +139,7 @@ def _set_parts(parent: Path) -> list[Part]:
     for name, spellings in SPELLINGS.items():
         path = find_folder(parent, *spellings)
         if path and has_xml(path):
-            images = find_folder(path, *IMAGES) or path
-            annotations = find_folder(path, *ANNOTATIONS) or path
+            images = _image_folder(path) or path
+            annotations = _annotation_folder(path) or path
             parts.append(Part(path, images, annotations, set=name))
     return parts

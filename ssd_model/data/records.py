@@ -14,6 +14,11 @@ from ssd_model.data.picture import open_image
 Size = tuple[int, int]
 """Width and height in pixels."""
 
+EMPTY = "left out, empty or outside the image"
+TURNED = "read upright, though their corners are the wrong way round"
+TWICE = "left out, since their image has the same box again"
+"""What happens to boxes that are odd."""
+
 
 @dataclass(frozen=True, eq=False)
 class Record:
@@ -56,8 +61,8 @@ class Split:
 
 def make_record(
     image: Path, sizes: tuple[Size, Size], annotation: Annotation, labels: Mapping[str, int]
-) -> tuple[Record, list[str], list[str]]:
-    """Return the record of an image, the faults of its objects, and its empty boxes.
+) -> tuple[Record, list[str], dict[str, list[str]]]:
+    """Return the record of an image, the faults of its objects, and its odd boxes by kind.
 
     Boxes are divided by the image size without a shift by one pixel, as in the original's reader
     (PaddleCV/ssd), and clipped to the image.
@@ -70,16 +75,25 @@ def make_record(
     # Some tools annotate the stored image, others the one a viewer shows: the size tells which.
     turned = stored != upright and (annotation.width, annotation.height) == stored
     size = stored if turned else upright
-    faults, empty = [*_check_size(size, annotation)], []
+    faults = [*_check_size(size, annotation)]
+    odd: dict[str, list[str]] = {EMPTY: [], TURNED: [], TWICE: []}
     kept: list[tuple[np.ndarray, int, bool]] = []
+    known: set[tuple[str, bytes]] = set()
     for found in annotation.objects:
         box = _normalise(found, size)
+        same = found.name, box.tobytes()
         if found.name not in labels:
             faults.append(f"{found}: not a class of label_list; add or correct it")
         elif (box[2:] <= box[:2]).any():
-            empty.append(_describe_box(found, size))
+            what = f"is empty inside the {size[0]}x{size[1]} image; correct or remove it"
+            odd[EMPTY].append(f"{_describe_box(found)} {what}")
+        elif same in known:  # it could never be found: one detection finds one object
+            odd[TWICE].append(f"{_describe_box(found)} is there twice; remove one")
         else:
+            known.add(same)
             kept.append((box, labels[found.name], found.difficult))
+            if found.is_turned:
+                odd[TURNED].append(f"{_describe_box(found)} is turned inside out")
     record = Record(
         image,
         *size,
@@ -88,7 +102,7 @@ def make_record(
         np.array([difficult for _, _, difficult in kept], bool),
         upright=not turned,
     )
-    return record, faults, empty
+    return record, faults, odd
 
 
 def _check_size(size: Size, annotation: Annotation) -> Iterator[str]:
@@ -102,13 +116,10 @@ def _check_size(size: Size, annotation: Annotation) -> Iterator[str]:
 
 
 def _normalise(found: AnnotatedObject, size: Size) -> np.ndarray:
-    corners = np.array(found.corners).reshape(2, 2)
+    corners = np.sort(np.array(found.corners).reshape(2, 2), axis=0)
     return (corners / size).clip(0, 1).astype(np.float32).reshape(4)
 
 
-def _describe_box(found: AnnotatedObject, size: Size) -> str:
+def _describe_box(found: AnnotatedObject) -> str:
     numbers = ", ".join(f"{corner:g}" for corner in found.corners)
-    return (
-        f"{found}: box {numbers} (xmin, ymin, xmax, ymax) is empty inside the "
-        f"{size[0]}x{size[1]} image; correct or remove it"
-    )
+    return f"{found}: box {numbers} (xmin, ymin, xmax, ymax)"

@@ -1,5 +1,6 @@
 """Make records from a data folder: draw a sample, check images and boxes."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ssd_model.data.annotation import AnnotatedObject, Annotation
-from ssd_model.data.faults import Fault, Note
+from ssd_model.data.faults import DataError, Fault, Note
+from ssd_model.data.files import check_regular
 from ssd_model.data.picture import check_images
-from ssd_model.data.records import Record, Split, make_record
+from ssd_model.data.records import EMPTY, TURNED, TWICE, Record, Split, make_record
 from ssd_model.data.sample import draw_sample
 from ssd_model.data.source import BACKGROUND, SPLITS, Entry, Source
 from ssd_model.data.text import fold, listed
@@ -30,8 +32,8 @@ class _Read:
     wrong: dict[Entry, list[str]] = field(default_factory=dict)
     """Faults of the annotations, which cannot be used."""
     records: dict[Entry, Record] = field(default_factory=dict)
-    empty: dict[Entry, list[str]] = field(default_factory=dict)
-    """Boxes without an area inside the image."""
+    odd: dict[Entry, dict[str, list[str]]] = field(default_factory=dict)
+    """Boxes that are borne, by what happens to them."""
     heard: dict[Entry, list[str]] = field(default_factory=dict)
     """Warnings of the images."""
 
@@ -105,8 +107,8 @@ def _draw(entries: list[Entry], read: _Read, limit: int | None, seed: list[int])
             found.name
             for found in objects
             if not found.difficult
-            and found.corners[0] < found.corners[2]
-            and found.corners[1] < found.corners[3]
+            and found.corners[0] != found.corners[2]
+            and found.corners[1] != found.corners[3]
         }
 
     return draw_sample(entries, [demanded(entry) for entry in entries], limit, seed)
@@ -131,7 +133,7 @@ def _read_images(
             faults.append(sizes)
         elif entry in read.annotations:
             args = entry.image, sizes, read.annotations[entry], labels
-            record, wrong, read.empty[entry] = make_record(*args)
+            record, wrong, read.odd[entry] = make_record(*args)
             read.records[entry] = replace(record, validation=entry in validation)
             faults.extend(Fault(entry.told, what) for what in wrong)
 
@@ -139,20 +141,27 @@ def _read_images(
 def _judge(
     root: Path, name: str, entries: list[Entry], read: _Read, faults: list[Fault]
 ) -> list[Note]:
-    """Make notes of empty boxes and warnings; too many empty or outlying boxes are faults."""
+    """Make notes of odd boxes and warnings; too many odd or outlying boxes are faults."""
     made = [entry for entry in entries if entry in read.records]
-    empty = [(entry.told, what) for entry in made for what in read.empty[entry]]
-    total = len(empty) + sum(len(read.records[entry].labels) for entry in made)
-    if len(empty) > MOST_EMPTY * total:
-        faults.extend(Fault(path, what) for path, what in empty)
+    total = sum(len(read.annotations[entry].objects) for entry in made)
+    odd = {
+        kind: [(entry.told, what) for entry in made for what in read.odd[entry][kind]]
+        for kind in (EMPTY, TURNED, TWICE)
+    }
+    wrong = odd[EMPTY] + odd[TURNED]
+    if len(wrong) > MOST_EMPTY * total:
+        faults.extend(Fault(path, what) for path, what in wrong)
         what = (
-            f"{len(empty):,} of the {total:,} boxes of {name} are empty: check how their corners "
-            "are written"
+            f"{len(wrong):,} of the {total:,} boxes of {name} are empty or turned inside out: "
+            "check how their corners are written"
         )
         faults.append(Fault(root, what))
-    if _are_parts(made, read):
-        what = "are parts of the image, 0 to 1; VOC and COCO have pixels: multiply by the size"
+    what = "are parts of the image, 0 to 1; VOC and COCO have pixels: multiply by the size"
+    parts = [entry for entry in made if _are_parts(entry, read)]
+    if parts and len(parts) == sum(bool(read.annotations[entry].objects) for entry in made):
         faults.append(Fault(root, f"all boxes of {name} {what}"))
+    else:
+        faults.extend(Fault(entry.told, f"its boxes {what}") for entry in parts)
     outside = sum(_reaches_out(found, read.records[e]) for e, found in _objects(made, read))
     if total >= FEW and outside > MOST_OUTSIDE * total:
         what = (
@@ -160,21 +169,23 @@ def _judge(
             "image: VOC has two corners in pixels, COCO x, y, width and height; correct them"
         )
         faults.append(Fault(root, what))
-    kind = f"boxes of {name} left out, empty or outside the image: {{}} of {total:,}"
-    notes = [Note(path, what, kind) for path, what in empty]
+    notes = [
+        Note(path, what, f"boxes of {name} {kind}: {{}} of {total:,}")
+        for kind, found in odd.items()
+        for path, what in found
+    ]
     kind = f"images of {name} read despite a warning: {{}}"
     return notes + [
         Note(entry.image, what, kind) for entry in made for what in read.heard[entry][:1]
     ]
 
 
-def _are_parts(entries: list[Entry], read: _Read) -> bool:
-    """Whether all corners are at most 1, although the images are larger."""
-    sides = [
-        (max(found.corners), max(read.records[entry].width, read.records[entry].height))
-        for entry, found in _objects(entries, read)
-    ]
-    return bool(sides) and all(corner <= 1 < side for corner, side in sides)
+def _are_parts(entry: Entry, read: _Read) -> bool:
+    """Whether all corners on an image are at most 1, not all whole, and the image is larger."""
+    record = read.records[entry]
+    corners = [corner for found in read.annotations[entry].objects for corner in found.corners]
+    fractions = any(corner % 1 for corner in corners)
+    return fractions and max(corners) <= 1 < max(record.width, record.height)
 
 
 def _objects(entries: list[Entry], read: _Read) -> Iterator[tuple[Entry, AnnotatedObject]]:
@@ -182,26 +193,46 @@ def _objects(entries: list[Entry], read: _Read) -> Iterator[tuple[Entry, Annotat
 
 
 def _reaches_out(found: AnnotatedObject, record: Record) -> bool:
-    x0, y0, x1, y1 = found.corners
+    (x0, x1), (y0, y1) = sorted(found.corners[::2]), sorted(found.corners[1::2])
     wide, high = FAR * record.width, FAR * record.height
     return x0 < -wide or y0 < -high or x1 > record.width + wide or y1 > record.height + high
 
 
 def _find_shared(source: Source, entries: list[Entry]) -> list[Note]:
-    trained = {entry.image for entry in source.splits["trainval"]}
+    """Make notes of test images that are also in trainval, by path or byte for byte."""
+    trained = {entry.image: None for entry in source.splits["trainval"] if entry.image}
+    tested = {entry.image: None for entry in entries if entry.image}
+    sizes = {*map(_size, tested)} & {*map(_size, trained)} - {None}
+    digests = {_digest(path): path for path in trained if _size(path) in sizes}
     kind = "images to test on that are also trained on, which flatters the mAP: {}"
-    return [
-        Note(entry.image, "is in both splits", kind)
-        for entry in entries
-        if entry.image and entry.image in trained
-    ]
+    notes = []
+    for path in tested:
+        same = path if path in trained else None
+        if not same and _size(path) in sizes:
+            same = digests.get(_digest(path))
+        if same:
+            notes.append(Note(path, f"is in both splits, in trainval as {same.name}", kind))
+    return notes
+
+
+def _size(path: Path) -> int | None:
+    """The bytes of a file; None if it cannot be read, which is told when it is opened."""
+    try:
+        return check_regular(path)
+    except (OSError, DataError):
+        return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
     """Make notes of classes without objects, and of classes that may be one and the same."""
     if not any(len(record.labels) for record in split.records):
         what = f"none of the {len(split.records)} images of {split.name} has an object"
-        faults.append(Fault(root, f"{what}; add objects, or raise the limit"))
+        faults.append(Fault(root, f"{what}; add objects"))
         return split
     found = {
         label for record in split.records for label in record.labels[~record.difficult].tolist()

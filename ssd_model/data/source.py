@@ -104,3 +104,9 @@ def draw_test(items: Sequence[Any]) -> tuple[list, list, str]:
         "at random, are the test set; if some are near-duplicates, write your own lists"
     )
     return trainval, test, told
+
+
+def unused(entries: Collection[Entry]) -> list[Note]:
+    """Make notes of the images of a val set that are not in the trainval set beside it."""
+    kind = "images of val that are not in trainval, left out: {}"
+    return [Note(entry.told, "is not in trainval", kind) for entry in entries]

@@ -1,18 +1,17 @@
-"""Read the lists of a Pascal VOC folder, its class list and its annotations."""
+"""Read the lists of a Pascal VOC folder and its annotations."""
 
-import os
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 
 from ssd_model.data.annotation import Annotation, read_annotation
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import LEADS_OUT, Finder, check_inside, ends, is_inside, plain, read_lines
-from ssd_model.data.layout import FORMS, Part, check_parts
+from ssd_model.data.label_list import read_label_list
+from ssd_model.data.layout import FORMS, Part, check_parts, divide
 from ssd_model.data.source import (
-    BACKGROUND,
     SPELLINGS,
     SPLITS,
     SUFFIXES,
@@ -20,13 +19,15 @@ from ssd_model.data.source import (
     Entry,
     choose_sets,
     draw_test,
+    unused,
 )
-from ssd_model.data.text import class_name, shorten, why_no_class
+from ssd_model.data.text import shorten
 
 MAX_BYTES = 50_000_000  # of an image set: a million ids
-LABEL_LISTS = ("label_list", "label_list.txt")
 # VOC's lists for single classes have a second column.
 FLAG = re.compile(r"[ \t]+(-1|0|1)$")
+# CVAT's lists have an id with blanks in quotation marks.
+QUOTED = re.compile(r'^"(.+)"(?=$|[ \t])')
 # A line of the original's lists, and of PaddleDetection's
 PAIR = re.compile(r"(.+?\.(?:jpg|jpeg|jfif|png|bmp))[ \t]+(.+\.xml)", re.IGNORECASE)
 
@@ -53,7 +54,8 @@ class VocFolder:
         check_parts(root, parts, faults)
         if not faults:
             self.splits = self._make_splits(parts)
-            self.classes = read_label_list(root, faults)
+            folders = (root, *(part.folder for part in parts))
+            self.classes = read_label_list(root, folders, faults)
 
     def read(self, entry: Entry) -> tuple[Annotation | None, list[str]]:
         """Read what is on an image, and its faults."""
@@ -61,12 +63,15 @@ class VocFolder:
 
     def _make_splits(self, parts: list[Part]) -> dict[str, list[Entry]]:
         known = len(self._faults)
-        if parts[0].set:
-            groups = [(self.root, self._folder_sets(parts))]
-        else:
+        if not parts[0].set:
             groups = [self._list_sets(part) for part in parts]
             if groups[0][0] == self.root:  # these lists say where each image is
                 groups = groups[:1]
+            divided = divide(parts[0])
+            if not any(sets for _, sets in groups) and _is_whole(divided):
+                parts = self._parts = divided
+        if parts[0].set:
+            groups = [(self.root, self._folder_sets(parts))]
         if not any(sets for _, sets in groups):
             splits = self._draw(parts)
         else:
@@ -94,7 +99,9 @@ class VocFolder:
                     measured = {*splits["test"]}
                     trainval = [entry for entry in trainval if entry not in measured]
             splits["trainval"] += trainval
-            self.validation |= {entry for name in choice.validation for entry in sets[name]([])}
+            validation = {entry for name in choice.validation for entry in sets[name]([])}
+            self.notes["trainval"] += unused(validation - {*trainval})
+            self.validation |= validation
         return splits
 
     def _entries(self, sets: Sets, names: Iterable[str], split: str) -> list[Entry]:
@@ -116,7 +123,7 @@ class VocFolder:
             for pattern in ("{}.txt", "{}_list.txt", "[!.]*_{}.txt"):  # VoTT has one per class
                 sets: Sets = {}
                 for name, spellings in SPELLINGS.items():
-                    found = (sorted(folder.glob(pattern.format(each))) for each in spellings)
+                    found = (_matching(folder, pattern.format(each)) for each in spellings)
                     if paths := next(filter(None, found), None):
                         sets[name] = partial(self._listed, part, paths)
                 if sets:
@@ -129,24 +136,44 @@ class VocFolder:
     def _annotated(self, part: Part, notes: list[Note]) -> list[Entry]:
         """List all images that have an annotation; the others become notes."""
         entries = []
+        others = [each for each in self._parts if each != part]
         for path in self._annotations.all(part.annotations):
             name = path.relative_to(part.annotations).with_suffix("").as_posix()
-            image, fault = self._pick(part, name, self._images.find(part.images, name))
+            images = self._images.find(part.images, name)
+            image, fault = self._pick(part, name, images)
+            # Sets may share their annotations, and only their images be apart.
+            if not images and any(
+                each.annotations == part.annotations and self._images.find(each.images, name)
+                for each in others
+            ):
+                continue
             if self._keeps_inside(path):
                 entries.append(Entry(image, path, None, part.annotations, fault))
-        used = {entry.image for entry in entries}
+        used: dict[Path, Path] = {}
+        for entry in entries:
+            if entry.image and used.setdefault(entry.image, entry.annotation) != entry.annotation:
+                what = f"{used[entry.image].name} annotates {entry.image.name}, too; keep one"
+                self._refuse(entry.annotation, what)
         kind = "images without an annotation left out: {}"
-        notes.extend(
-            Note(path, "no annotation", kind)
-            for path in self._images.all(part.images)
-            if path not in used
-        )
+        left = [path for path in self._images.all(part.images) if path not in used]
+        sharing = [each for each in self._parts if each.images == part.images]
+        if part == sharing[0]:
+            notes += [
+                Note(path, "no annotation", kind)
+                for path in left
+                if not any(self._annotates(each, path) for each in sharing)
+            ]
         return entries
+
+    def _annotates(self, part: Part, image: Path) -> bool:
+        name = image.relative_to(part.images).with_suffix("").as_posix()
+        return bool(self._annotations.find(part.annotations, name))
 
     def _listed(self, part: Part, sources: list[Path], notes: list[Note]) -> list[Entry]:
         entries: dict[Entry, None] = {}
         for source in sources:
             lines = read_lines(self.root, source, MAX_BYTES, self._faults)
+            lines = [QUOTED.sub(r"\1", line) for line in lines]
             known = {*lines}
             flagged = all(FLAG.search(line) for line in lines)
             found = (self._read_line(part, source, line, known, flagged) for line in lines)
@@ -246,22 +273,11 @@ class VocFolder:
         self._faults.append(Fault(path, what))
 
 
-def read_label_list(root: Path, faults: list[Fault]) -> tuple[str, ...] | None:
-    """Return the classes in `root`/label_list without the background; None if it names none."""
-    path = next((root / name for name in LABEL_LISTS if os.path.lexists(root / name)), None)
-    if path is None:
-        return None
-    known = len(faults)
-    names = [class_name(line) for line in read_lines(root, path, MAX_BYTES, faults)]
-    if names[:1] == [BACKGROUND]:
-        names = names[1:]
-    if not names and len(faults) == known:
-        faults.append(Fault(path, "it names no class; write one per line, or remove the file"))
-    for name, count in Counter(names).items():
-        if why := why_no_class(name):
-            faults.append(Fault(path, f"class {shorten(name)!r} {why}"))
-        if count > 1:
-            faults.append(Fault(path, f"class {name!r} occurs {count} times; keep one"))
-    if BACKGROUND in names:
-        faults.append(Fault(path, f"{BACKGROUND!r} may only be the first line"))
-    return tuple(names) or None
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """The files in a folder whose names match a pattern in small letters, in any case."""
+    return sorted(path for path in folder.iterdir() if fnmatch(path.name.lower(), pattern))
+
+
+def _is_whole(parts: list[Part]) -> bool:
+    """Whether these sets are enough to train and to test."""
+    return isinstance(choose_sets([part.set for part in parts]), Choice)

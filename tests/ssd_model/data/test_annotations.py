@@ -22,7 +22,6 @@ from tests.helpers.voc_folder import (
 STRAY = {
     "empty": (10, 5, 10, 45),
     "a point": (50, 33, 50, 33),
-    "turned": (60, 5, 10, 45),
     "outside": (100, 5, 120, 45),
     "left of it": (-20, 5, 0, 45),
 }
@@ -42,6 +41,25 @@ def test_a_stray_click_is_left_out_and_told(voc, capsys, corners):
         assert words in note.what
 
 
+@pytest.mark.parametrize("corners", [(60, 5, 10, 45), (10, 45, 60, 5), (60, 45, 10, 5)])
+def test_a_box_drawn_from_the_right_or_below_is_read_upright(voc, capsys, corners):
+    write_xml(voc, object_xml("cat", *corners))
+    (box,) = read_data(voc, "trainval").records[0].boxes
+    np.testing.assert_allclose(box, [0.1, 0.1, 0.6, 0.9])
+    kind = "boxes of trainval read upright, though their corners are the wrong way round: 1 of 2"
+    assert capsys.readouterr().out == f"{kind} (a.xml)\n"
+
+
+def test_an_object_that_is_there_twice_counts_once(voc, capsys):
+    """The second could never be found, and would count as missed."""
+    other = object_xml("dog", *CAT[1:])
+    write_xml(voc, object_xml(*CAT), other, object_xml(*CAT, difficult=1))
+    record = read_data(voc, "trainval").records[0]
+    assert (record.labels.tolist(), record.difficult.tolist()) == ([1, 2], [False, False])
+    kind = "boxes of trainval left out, since their image has the same box again: 1 of 4"
+    assert capsys.readouterr().out == f"{kind} (a.xml)\n"
+
+
 def test_the_check_lists_stray_clicks(voc, capsys):
     write_xml(voc, object_xml(*CAT), *[object_xml("cat", i, 5, i, 45) for i in (10, 20)])
     (voc / "ImageSets/Main/trainval.txt").write_text("a\nb\n" + "\n")
@@ -58,14 +76,14 @@ def test_most_boxes_empty_are_refused(voc):
     write_xml(voc, *[object_xml("cat", 40 + i, 20, 30, 10) for i in range(3)])
     faults = find_faults(voc)
     assert [fault.path.name for fault in faults] == ["a.xml"] * 3 + ["voc"]
-    assert "3 of the 4 boxes of trainval are empty" in faults[-1].what
+    assert "3 of the 4 boxes of trainval are empty or turned inside out" in faults[-1].what
     with pytest.raises(DataError, match="3 of the 4 boxes"):
         read_data(voc, "trainval")
     assert len(read_data(voc, "test").records) == 1
 
 
 def test_half_of_the_boxes_may_be_empty(voc):
-    write_xml(voc, object_xml("cat", 40, 20, 30, 10))
+    write_xml(voc, object_xml("cat", 40, 20, 40, 30))
     assert [len(record.labels) for record in read_data(voc, "trainval").records] == [0, 1]
 
 
@@ -189,7 +207,7 @@ def test_a_name_that_shows_nothing_is_refused(voc, name):
 
 
 def test_accents_in_one_piece_or_two_are_one_class(voc):
-    write_xml(voc, object_xml("e\u0301toile", 1, 1, 9, 9), object_xml("\u00e9toile", 1, 1, 9, 9))
+    write_xml(voc, object_xml("e\u0301toile", 1, 1, 9, 9), object_xml("\u00e9toile", 1, 1, 8, 8))
     assert read_data(voc, "trainval").classes == ("cat", "\u00e9toile")
     (voc / "label_list").write_text("cat\ne\u0301toile\n", encoding="utf-8")
     assert read_data(voc, "trainval").records[0].labels.tolist() == [2, 2]

@@ -70,7 +70,7 @@ def test_what_is_not_demanded(coco, capsys, key, value):
     assert told in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("box", [[10, 5, 0, 40], [10, 5, 50, 0], [100, 0, 9, 9], [9, 9, -4, 3]])
+@pytest.mark.parametrize("box", [[10, 5, 0, 40], [10, 5, 50, 0], [100, 0, 9, 9], [-9, 0, 9, 9]])
 def test_a_stray_click_is_left_out_and_told(coco, capsys, box):
     def edit(content):
         content["annotations"].append({**content["annotations"][0], "id": 9, "bbox": box})

@@ -133,7 +133,9 @@ def test_annotations_of_images_that_are_not_listed_are_told(coco, capsys):
 def test_ids_of_annotations_may_be_missing_or_occur_twice(coco):
     def edit(content):
         content["annotations"][0]["id"] = content["annotations"][1]["id"] = 0
-        content["annotations"].append({**content["annotations"][0], "id": None})
+        content["annotations"].append(
+            {**content["annotations"][0], "id": None, "bbox": [1, 1, 9, 9]}
+        )
 
     change(coco, edit)
     assert [len(record.labels) for record in read_data(coco, "trainval").records] == [2, 1]

@@ -29,7 +29,11 @@ def split(tmp_path):
     voc = make_voc(tmp_path, "abcde", ["f"])
     (voc / "Annotations/b.xml").write_text(annotation_xml())
     (voc / "Annotations/c.xml").write_text(
-        annotation_xml(object_xml(*CAT), object_xml(*CAT), object_xml(*CAT, difficult=1))
+        annotation_xml(
+            object_xml(*CAT),
+            object_xml("cat", 1, 1, 9, 9),
+            object_xml("cat", 9, 9, 20, 20, difficult=1),
+        )
     )
     for level, name in enumerate("abcde"):
         color = (40 * level, 10, 20)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ssd_model.data import check
 from ssd_model.data.folder import find_faults, read_data
 from ssd_model.data.sample import draw_sample
 from ssd_model.data.source import choose_sets, draw_test
@@ -52,9 +53,18 @@ def test_no_test_set(voc, capsys):
 
 
 def test_images_in_both_splits_are_told(voc, capsys):
+    add_image(voc, "c", object_xml(*CAT), color=(0, 0, 0))
     write_set(voc, "test", ["a", "c"])
     assert names(voc, "test") == ["a", "c"]
     assert "also trained on, which flatters the mAP: 1 (a.jpg)" in capsys.readouterr().out
+
+
+def test_a_copy_in_the_other_split_is_told(voc, capsys):
+    assert names(voc, "test") == ["c"]
+    assert "also trained on, which flatters the mAP: 1 (c.jpg)" in capsys.readouterr().out
+    assert check.main([str(voc)]) == 0
+    told = f"note: {voc}/JPEGImages/c.jpg: is in both splits, in trainval as b.jpg"
+    assert told in capsys.readouterr().out
 
 
 def test_the_folders_own_val_set(voc):

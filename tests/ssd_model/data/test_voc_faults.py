@@ -188,12 +188,17 @@ def test_a_giant_is_not_read(voc, name):
     only_fault(voc, Path(name).name, "10,000,000,000 bytes, above the limit")
 
 
-def test_a_folder_that_may_not_be_listed(voc, monkeypatch):
+@pytest.mark.parametrize("name", ["JPEGImages", "Main"])
+def test_a_folder_that_may_not_be_listed(voc, monkeypatch, name):
+    allowed = Path.iterdir
+
     def refuse(path):
-        raise PermissionError(13, "Permission denied", str(path))
+        if path.name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return allowed(path)
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    only_fault(voc, "JPEGImages", "cannot be read (Permission denied)")
+    only_fault(voc, name, "cannot be read (Permission denied)")
 
 
 # All at once
