@@ -4,9 +4,9 @@ import contextlib
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from pycocotools.coco import COCO
 
@@ -18,86 +18,33 @@ from ssd_model.data.annotation import (
     too_many,
 )
 from ssd_model.data.coco_file import read_coco_file
+from ssd_model.data.coco_layout import CocoFile
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import (
     LEADS_OUT,
     Finder,
     check_inside,
     ends,
-    find_folder,
     is_inside,
     plain,
 )
+from ssd_model.data.label_list import find_label_list
 from ssd_model.data.source import (
     BACKGROUND,
-    SPELLINGS,
+    NOT_READ,
+    OTHER_SUFFIXES,
     SPLITS,
     SUFFIXES,
     Choice,
     Entry,
     choose_sets,
     draw_test,
+    unused,
 )
 from ssd_model.data.text import class_name, listed, shorten
 
-# COCO's own files that hold no boxes of objects, or the same boxes again
-OTHERS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
-BEGINNING = 100_000  # bytes
 DIFFICULT = ("iscrowd", "ignore", "difficult")
 """Keys that mark an object as difficult: it counts as neither missed nor found."""
-
-
-@dataclass(frozen=True)
-class CocoFile:
-    """A file of annotations."""
-
-    path: Path
-    set: str
-    """The name of its set; '' if neither the file's name nor its folder's shows it."""
-    images: tuple[Path, ...]
-    """Folders in which its images may be, the likeliest first."""
-
-
-def find_coco_files(root: Path) -> list[CocoFile]:
-    """Return the files of annotations in a COCO folder; none if it is not a COCO folder."""
-    if not root.is_dir():
-        return []
-    images = [path for path in (find_folder(root, "images"), find_folder(root, "data")) if path]
-    folders = [root, *filter(None, [find_folder(root, "annotations")]), *images]
-    for parent in (root, *images):
-        folders += filter(None, (find_folder(parent, *names) for names in SPELLINGS.values()))
-    paths = [
-        path for folder in dict.fromkeys(folders) for path in sorted(folder.glob("[!.]*.json"))
-    ]
-    named = [path for path in paths if re.match("instances|_annotations.coco", path.name)]
-    chosen = named or [path for path in paths if _is_coco(root, path)]
-    return [CocoFile(path, _set_of(path), _image_folders(root, path)) for path in chosen]
-
-
-def _is_coco(root: Path, path: Path) -> bool:
-    if path.name.startswith(OTHERS) or not path.is_file() or not check_inside(root, path, []):
-        return False
-    with path.open("rb") as file:
-        return bool(re.search(rb'"(images|annotations|categories)"\s*:', file.read(BEGINNING)))
-
-
-def _set_of(path: Path) -> str:
-    for text in (path.stem, path.parent.name):
-        words = re.findall("[a-z]+", text.lower())
-        for name, spellings in SPELLINGS.items():
-            if {*words} & {*spellings}:
-                return name
-    return ""
-
-
-def _image_folders(root: Path, path: Path) -> tuple[Path, ...]:
-    own = path.stem.removeprefix("instances_")  # as train2017
-    parents = [find_folder(root, "images"), root, find_folder(root, "data")]
-    names = [(own,), SPELLINGS.get(_set_of(path), (own,))]
-    found = [find_folder(parent, *each) for each in names for parent in parents if parent]
-    beside = [] if path.parent.name.lower() == "annotations" else [path.parent]
-    folders = [*beside, *found, find_folder(root, "JPEGImages"), *parents]
-    return tuple(dict.fromkeys(filter(None, folders)))
 
 
 class CocoFolder:
@@ -111,11 +58,14 @@ class CocoFolder:
         self.classes: tuple[str, ...] = ()
         self._faults = faults
         self._finder = Finder(SUFFIXES)
+        self._others = Finder(OTHER_SUFFIXES)
+        self._listed: set[Path] = set()
         chosen = self._choose(files)
         self._data = {file.path: self._index(file.path) for file in chosen}
         if not faults:
             self.classes = self._collect_classes()
             self.splits = self._make_splits(chosen)
+            self.notes["trainval"] += self._left_out()
 
     def read(self, entry: Entry) -> tuple[Annotation | None, list[str]]:
         """Read what is on an image, and its faults."""
@@ -142,6 +92,8 @@ class CocoFolder:
             paths = [file.path.name for file in known if file.set == name]
             if len(paths) > 1:
                 what = f"more than one file for {name or 'the images'}: {listed(paths)}; keep one"
+                if not name:
+                    what += ", or put train, val or test in their names"
                 self._faults.append(Fault(self.root, what))
         if known[0].set:
             choice = choose_sets({file.set for file in known})
@@ -169,6 +121,9 @@ class CocoFolder:
             trainval = [entry for name in choice.trainval for entry in sets[name]]
             test = sets[choice.test]
             self.validation = {entry for name in choice.validation for entry in sets[name]}
+            known = {entry.image for entry in trainval}
+            left = [entry for entry in self.validation if entry.image not in known]
+            self.notes["trainval"] += unused(left)
             if choice.told:
                 self.notes["test"].append(Note(self.root, choice.told))
             if choice.less:
@@ -179,10 +134,25 @@ class CocoFolder:
                 self._faults.append(Fault(self.root, f"the {name} split has no image"))
         return {"trainval": trainval, "test": test}
 
+    def _left_out(self) -> list[Note]:
+        """Make notes of images that lie beside those of the files, and of a class list."""
+        folders = dict.fromkeys(path.parent for path in self._listed)
+        kind = "images that no file of annotations lists, left out: {}"
+        notes = [
+            Note(path, "not listed", kind)
+            for folder in folders
+            for path in self._finder.all(folder)
+            if path not in self._listed and path.parent == folder
+        ]
+        if path := find_label_list((self.root,)):
+            told = f"{path.name} is not read: the classes are the categories of the COCO files"
+            notes.append(Note(path, told))
+        return notes
+
     def _entries(self, file: CocoFile) -> Iterator[Entry]:
         taken: dict[Path, str] = {}
         for id_, image in self._data[file.path].imgs.items():
-            name = plain(image["file_name"])
+            name = plain(_without_address(image["file_name"]))
             if not is_inside(name):
                 what = f"image {id_!r}: file_name {shorten(image['file_name'])!r} {LEADS_OUT}"
                 self._faults.append(Fault(file.path, f"{what}; correct it"))
@@ -193,6 +163,7 @@ class CocoFolder:
                 self._faults.append(Fault(file.path, what))
             elif path:
                 taken[path] = name
+                self._listed.add(path)
             yield Entry(path, file.path, id_, file.path, fault)
 
     def _find(self, file: CocoFile, name: str) -> tuple[Path | None, Fault | None]:
@@ -206,8 +177,18 @@ class CocoFolder:
                     faults: list[Fault] = []
                     inside = check_inside(self.root, paths[0], faults)
                     return (paths[0], None) if inside else (None, faults[0])
-        where = ", ".join(str(path.relative_to(self.root)) for path in file.images)
+        for other in self._unread(file, name):
+            return None, Fault(other, NOT_READ)
+        folders = (path.relative_to(self.root.parent) for path in file.images)
+        where = ", ".join(map(str, folders))
         return None, Fault(file.path, f"no image {shorten(name)!r} in the folders {where}")
+
+    def _unread(self, file: CocoFile, name: str) -> Iterator[Path]:
+        """Find images of another kind that have this name, whatever its suffix."""
+        stem = name.rpartition(".")[0]
+        for wanted in (each for text in (name, stem) for each in ends(text) if each):
+            for folder in file.images:
+                yield from self._others.find(folder, wanted)
 
     def _collect_classes(self) -> tuple[str, ...]:
         """List the categories that have objects, by name, in the order of the files."""
@@ -262,6 +243,12 @@ def _read_object(coco: COCO, found: dict[str, Any], faults: list[str]) -> Annota
     x, y, width, height = map(float, box)
     corners = (x, y, x + width, y + height)
     return AnnotatedObject(place, class_name(category["name"]), corners, any(flags))
+
+
+def _without_address(name: str) -> str:
+    """A file_name without what Label Studio may put before it: s3://..., ../../"""
+    name = unquote(urlsplit(name).path) if "://" in name else name
+    return re.sub(r"^(\.\.[/\\])+", "", name)
 
 
 def _is_number(value: object) -> bool:

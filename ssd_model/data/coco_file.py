@@ -54,27 +54,25 @@ def _read_annotations(
     path: Path, annotations: list[Any], dataset: dict[str, list[dict]], faults: list[Fault]
 ) -> list[Note]:
     images = {image["id"] for image in dataset["images"]}
-    homeless = 0
+    texts = {*map(str, images)}
+    homeless = mixed = 0
     for i, item in enumerate(annotations):
         if not _is_item(item, "image_id", "category_id"):
             what = f"number {i} of annotations has no image_id or no category_id"
             faults.append(Fault(path, what))
         elif item["image_id"] not in images:
             homeless += 1
+            mixed += str(item["image_id"]) in texts
         else:
             if not _is_item(item, "id"):
                 item["id"] = f"number {i}"
             dataset["annotations"].append(item)
-    if homeless and not dataset["annotations"]:
-        what = (
-            f"none of its {homeless:,} annotations has the id of one of its {len(images):,} images"
-        )
-        faults.append(
-            Fault(
-                path,
-                f"{what}: are they numbers in one place and strings in the other? Correct them",
-            )
-        )
+    if mixed:
+        what = f"the image_id of {mixed:,} annotations and the id of their image are a number"
+        faults.append(Fault(path, f"{what} in one place, a text in the other; correct them"))
+    elif homeless and not dataset["annotations"]:
+        what = f"none of its {homeless:,} annotations has the id of one of its images"
+        faults.append(Fault(path, f"{what}; correct them"))
     if not homeless:
         return []
     told = f"annotations of images that {path.name} does not list, left out: {homeless:,}"

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from ssd_model.data.coco import CocoFolder, find_coco_files
+from ssd_model.data.coco import CocoFolder
+from ssd_model.data.coco_layout import find_coco_files
 from ssd_model.data.faults import DataError, Fault, tell
 from ssd_model.data.files import Finder, is_hidden
 from ssd_model.data.layout import find_missing, find_parts

@@ -12,6 +12,8 @@ from ssd_model.data.files import LEADS_OUT, Finder, check_inside, ends, is_insid
 from ssd_model.data.label_list import read_label_list
 from ssd_model.data.layout import FORMS, Part, check_parts, divide
 from ssd_model.data.source import (
+    NOT_READ,
+    OTHER_SUFFIXES,
     SPELLINGS,
     SPLITS,
     SUFFIXES,
@@ -48,6 +50,7 @@ class VocFolder:
         self.validation: set[Entry] = set()
         self.classes: tuple[str, ...] | None = None
         self._images = Finder(SUFFIXES)
+        self._others = Finder(OTHER_SUFFIXES)
         self._annotations = Finder((".xml",))
         self._parts = parts
         self._faults = faults
@@ -241,6 +244,8 @@ class VocFolder:
         if images:
             names = ", ".join(path.name for path in images)
             return None, Fault(wanted, f"more than one image of this name: {names}; keep one")
+        if others := self._others.find(base or part.images, name):
+            return None, Fault(others[0], NOT_READ)
         return None, Fault(wanted, f"no image of this name with {' '.join(SUFFIXES)}")
 
     def _make(

@@ -81,12 +81,20 @@ def test_an_outline_without_a_box(coco):
         (lambda c: c["annotations"][0].pop("image_id"), ["number 0 of annotations"]),
         (lambda c: c["annotations"].append(None), ["number 2 of annotations"]),
         (lambda c: c["categories"][0].update(name="background"), ["'background'"]),
-        (lambda c: c["images"][0].update(file_name="../a.jpg"), ["'../a.jpg' is not a name"]),
+        (lambda c: c["images"][0].update(file_name="b/../a.jpg"), ["'b/../a.jpg' is not a name"]),
         (lambda c: c["images"][0].update(file_name="/etc/x.jpg"), ["no image 'etc/x.jpg'"]),
         (lambda c: c["images"][0].update(file_name="C:a.jpg"), ["is not a name inside"]),
         (
             lambda c: [found.update(image_id=str(found["image_id"])) for found in c["annotations"]],
-            ["none of its 2 annotations has the id of one of its 2 images"],
+            ["image_id of 2 annotations and the id of their image are a number in one place"],
+        ),
+        (
+            lambda c: c["annotations"][1].update(image_id="2"),
+            ["image_id of 1 annotations and the id of their image are a number in one place"],
+        ),
+        (
+            lambda c: [found.update(image_id="x") for found in c["annotations"]],
+            ["none of its 2 annotations has the id of one of its images"],
         ),
         (lambda c: c["images"][0].update(file_name=""), ["'' is not a name inside"]),
         (lambda c: c["images"][0].update(file_name="a\0.jpg"), ["is not a name inside"]),

@@ -1,0 +1,69 @@
+"""Find the files of annotations in a COCO folder, and where their images may be."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssd_model.data.files import check_inside, find_folder
+from ssd_model.data.source import SPELLINGS
+
+# COCO's own files that hold no boxes of objects, or the same boxes again
+OTHERS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
+BEGINNING = 100_000  # bytes
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """A file of annotations."""
+
+    path: Path
+    set: str
+    """The name of its set; '' if neither the file's name nor its folder's shows it."""
+    images: tuple[Path, ...]
+    """Folders in which its images may be, the likeliest first."""
+
+
+def find_coco_files(root: Path) -> list[CocoFile]:
+    """Return the files of annotations in a COCO folder; none if it is not a COCO folder."""
+    if not root.is_dir():
+        return []
+    images = [path for path in (find_folder(root, "images"), find_folder(root, "data")) if path]
+    folders = [root, *filter(None, [find_folder(root, "annotations")]), *images]
+    for parent in (root, *images):
+        folders += filter(None, (find_folder(parent, *names) for names in SPELLINGS.values()))
+    paths = [
+        path for folder in dict.fromkeys(folders) for path in sorted(folder.glob("[!.]*.json"))
+    ]
+    named = [path for path in paths if re.match("instances|_annotations.coco", path.name)]
+    # Beside files of these names, another counts if it is of a set that none of them is of.
+    sets = {_set_of(root, path) for path in named}
+    others = [path for path in paths if path not in named and _set_of(root, path) not in sets]
+    chosen = named + [path for path in others if _is_coco(root, path)]
+    return [CocoFile(path, _set_of(root, path), _image_folders(root, path)) for path in chosen]
+
+
+def _is_coco(root: Path, path: Path) -> bool:
+    if path.name.startswith(OTHERS) or not path.is_file() or not check_inside(root, path, []):
+        return False
+    with path.open("rb") as file:
+        return bool(re.search(rb'"(images|annotations|categories)"\s*:', file.read(BEGINNING)))
+
+
+def _set_of(root: Path, path: Path) -> str:
+    # What the user calls the data folder says nothing.
+    for text in (path.stem, path.parent.name if path.parent != root else ""):
+        words = re.findall("[a-z]+", text.lower())
+        for name, spellings in SPELLINGS.items():
+            if {*words} & {*spellings}:
+                return name
+    return ""
+
+
+def _image_folders(root: Path, path: Path) -> tuple[Path, ...]:
+    own = path.stem.removeprefix("instances_")  # as train2017
+    parents = [find_folder(root, "images"), root, find_folder(root, "data")]
+    names = [(own,), SPELLINGS.get(_set_of(root, path), (own,))]
+    found = [find_folder(parent, *each) for each in names for parent in parents if parent]
+    beside = [] if path.parent.name.lower() == "annotations" else [path.parent]
+    folders = [*beside, *found, find_folder(root, "JPEGImages"), *parents]
+    return tuple(dict.fromkeys(filter(None, folders)))
