@@ -1,5 +1,6 @@
 """Open image files within a size limit, turned upright, as RGB."""
 
+import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -8,13 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from ssd_model.data.faults import DataError, Fault
 from ssd_model.data.files import check_regular
 
-MAX_PIXELS = 50_000_000
+MAX_PIXELS = 51_000_000  # a phone of 50 megapixels has up to 8192 x 6144
 FORMATS = ("JPEG", "PNG", "BMP")
+# How files of other kinds begin, whatever their names
+OTHERS = {
+    rb"RIFF....WEBP": "WebP",
+    rb"GIF8": "GIF",
+    rb"II\*\0|MM\0\*": "TIFF",
+    rb"....ftypavif": "AVIF",
+    rb"....ftyp(hei|mif)": "HEIC",
+}
 THREADS = 4  # Pillow decodes outside Python's lock
 
 ORIENTATION_TAG = 0x0112
@@ -121,6 +130,13 @@ def _reading(path: str | Path) -> Iterator[Image.Image]:
         raise DataError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such image file") from error
+    except UnidentifiedImageError as error:
+        with Path(path).open("rb") as file:
+            start = file.read(16)
+        known = (kind for pattern, kind in OTHERS.items() if re.match(pattern, start, re.DOTALL))
+        kind = next(known, "")
+        what = f", but {kind}; convert it" if kind else "; replace the file"
+        raise DataError(f"{path}: not a readable {', '.join(FORMATS)} image{what}") from error
     except Exception as error:  # Pillow has no common class for the errors of a broken file
         raise DataError(
             f"{path}: not a readable {', '.join(FORMATS)} image ({_reason(error)}); "
@@ -129,9 +145,6 @@ def _reading(path: str | Path) -> Iterator[Image.Image]:
 
 
 def _reason(error: Exception) -> str:
-    # Pillow repeats the path in this message.
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "cannot identify the format"
     return str(error) or type(error).__name__
 
 

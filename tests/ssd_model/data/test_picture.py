@@ -189,8 +189,15 @@ def test_open_image_names_the_file(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"a\.png: not a readable JPEG, PNG, BMP image"):
         open_image(tmp_path / "a.png")
+    for kind in ("WEBP", "GIF", "TIFF", "AVIF"):
+        Image.new("RGB", (9, 9)).save(tmp_path / "a.png", kind)
+        with pytest.raises(DataError, match=rf"BMP image, but (?i:{kind}); convert it"):
+            open_image(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    with pytest.raises(DataError, match="BMP image, but HEIC; convert it"):
+        open_image(tmp_path / "a.png")
     Image.new("1", (MAX_PIXELS // 1000 + 1, 1000)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"a\.png: 50001x1000 is above the limit"):
+    with pytest.raises(DataError, match=r"a\.png: 51001x1000 is above the limit"):
         open_image(tmp_path / "a.png")
 
 
