@@ -1,5 +1,6 @@
 """Find the parts of a VOC data folder, whatever tool made it."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +83,15 @@ def find_missing(root: Path, faults: list[Fault]) -> None:
 
 
 def check_parts(root: Path, parts: list[Part], faults: list[Fault]) -> None:
-    """Add to `faults` the links that lead out of the data folder."""
+    """Add to `faults` the links that lead out of the data folder, and what lies behind links."""
     for part in parts:
         for folder in dict.fromkeys((part.images, part.annotations, *part.lists)):
             check_inside(root, folder, faults)
+        for folder in dict.fromkeys((part.images, part.annotations)):
+            for parent, names, _ in os.walk(folder):
+                links = (path for name in names if (path := Path(parent, name)).is_symlink())
+                what = "a link to a folder, which is not followed; copy its files there"
+                faults.extend(Fault(path, what) for path in links)
 
 
 def has_xml(folder: Path, below: bool = True) -> bool:

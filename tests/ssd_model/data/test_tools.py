@@ -169,6 +169,14 @@ def test_images_of_another_kind_are_named(voc, tmp_path, suffix):
     assert fault.path.name == f"a{suffix}" and "convert it" in fault.what
 
 
+def test_a_link_to_a_folder_is_not_passed_over(voc, tmp_path):
+    (voc / "JPEGImages").rename(voc / "photos")
+    (voc / "JPEGImages").symlink_to(voc / "photos")  # the folder itself may be one
+    assert find_faults(voc) == []
+    (voc / "Annotations/batch2").symlink_to(tmp_path)
+    only_fault(voc, "batch2", "a link to a folder, which is not followed; copy its files there")
+
+
 # COCO
 
 
