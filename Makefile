@@ -31,15 +31,20 @@ CHECK_PYTHON := import sys; from ssd_model import runtime; \
   sys.exit(runtime.python_fault() or print("Python", sys.version.split()[0], "of", sys.executable))
 
 # The shell leaves a ~ in quotes as it is.
-home = $(patsubst ~/%,$(HOME)/%,$(1))
-override OUTPUT := $(call home,$(OUTPUT))
+home = $(subst :::,,$(subst :::~/,$(HOME)/,:::$(1)))
+override OUTPUT := $(or $(call home,$(OUTPUT)),build)
 override DATA_DIR := $(call home,$(DATA_DIR))
 override PRETRAINED := $(call home,$(PRETRAINED))
 
 BIN := $(VENV)/bin
-TRAINING := $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EPOCHS),--epochs $(EPOCHS)) \
-  $(if $(BATCH_SIZE),--batch-size $(BATCH_SIZE)) $(if $(LEARNING_RATE),--learning-rate $(LEARNING_RATE)) \
+TRAINING := $(if $(MINUTES),--minutes "$(MINUTES)") $(if $(EPOCHS),--epochs "$(EPOCHS)") \
+  $(if $(BATCH_SIZE),--batch-size "$(BATCH_SIZE)") $(if $(LEARNING_RATE),--learning-rate "$(LEARNING_RATE)") \
   $(if $(PRETRAINED),--pretrained "$(PRETRAINED)")
+# A variable on the command line that only differs in case from one of these would have no effect.
+VARIABLES := DATA_DIR PROFILE TARGET_RATIO PRUNED_PARAMS SEED OUTPUT MINUTES EPOCHS BATCH_SIZE \
+  LEARNING_RATE PRETRAINED IMAGES MODEL THRESHOLD PORT LOCALE PLACE WORKERS VENV PYTHON
+said := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+$(foreach name,$(filter-out $(VARIABLES),$(said)),$(warning $(name) is no variable of this Makefile: see the table in README.md))
 READY := $(VENV)/.ready
 UV := build/uv/bin/uv
 # A variable's text for the shell, as it is: $(HOME) in it stays that.
@@ -77,13 +82,13 @@ check-data: $(READY) ## list all faults of a data folder: DATA_DIR=...
 	$(BIN)/python -m ssd_model.data.check "$(DATA_DIR)"
 
 run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT= MINUTES= EPOCHS= BATCH_SIZE= LEARNING_RATE= PRETRAINED= PLACE=cpu WORKERS=
-	$(BIN)/python -m notebooks.run --profile $(PROFILE) --target-ratio $(TARGET_RATIO) --seed $(SEED) \
+	$(BIN)/python -m notebooks.run --profile "$(PROFILE)" --target-ratio "$(TARGET_RATIO)" --seed "$(SEED)" \
 	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(TRAINING) $(if $(value PRUNED_PARAMS),--pruned-params $(call quoted,PRUNED_PARAMS))
 
 detect: $(READY) ## draw what a saved model finds in photographs: IMAGES= MODEL= THRESHOLD= OUTPUT=
 	@test -n $(call quoted,IMAGES) || { echo "say which image or folder: make detect IMAGES=..."; exit 2; }
 	$(BIN)/python -m ssd_model.export.detect $(call quoted,IMAGES) \
-	  --model $(if $(value MODEL),$(call quoted,MODEL),"$(OUTPUT)/models/pruned") --threshold $(THRESHOLD) \
+	  --model $(if $(value MODEL),$(call quoted,MODEL),"$(OUTPUT)/models/pruned") --threshold "$(THRESHOLD)" \
 	  --output "$(OUTPUT)/detections"
 
 # The report is the last thing that a run leaves.

@@ -49,6 +49,9 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
     # A kernel can't know that nobody is looking at its progress bars.
     os.environ["TQDM_DISABLE"] = "1"
     output = ROOT / parameters["output"]
+    if (output / "notebooks").resolve() == ROOT / "notebooks":
+        print("OUTPUT is the project itself, whose notebooks the copies would replace: try build")
+        return 2
     try:
         with lock(output), own_kernel():
             (output / "notebooks").mkdir(exist_ok=True)
@@ -115,14 +118,32 @@ def _last_begun(copy: Path) -> int:
     return sum(cell.metadata.papermill.start_time is not None for cell in code)
 
 
+def share(text: str) -> float:
+    ratio = float(text)
+    if not 0 < ratio < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share of the FLOPs between 0 and 1")
+    return ratio
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        message = f"{text!r} is not a regular expression: {error}"
+        raise argparse.ArgumentTypeError(message) from error
+    return text
+
+
 def main() -> int:
     # The notebooks print names of the user's, which no terminal's encoding must stop.
     sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description="Execute the notebooks in order.")
     parser.add_argument("--data-dir", default="", help="VOC or COCO folder; default: drawn signs")
     parser.add_argument("--profile", default="standard", choices=PROFILES)
-    parser.add_argument("--target-ratio", type=float, default=0.2, help="share of FLOPs to cut")
-    parser.add_argument("--pruned-params", help="regular expression of the filters to cut")
+    parser.add_argument("--target-ratio", type=share, default=0.2, help="share of FLOPs to cut")
+    parser.add_argument(
+        "--pruned-params", type=_pattern, help="regular expression of the filters to cut"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="build", help="folder for everything generated")
     parser.add_argument("--minutes", type=float, help="how long a baseline may train, about")

@@ -73,8 +73,14 @@ class Options:
 
     def __post_init__(self):
         for name, value in vars(self).items():
-            if isinstance(value, (int, float)) and not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value}: it must be above 0")
+            kind = int if name in ("epochs", "batch_size") else int | float
+            if name == "pretrained" or value is None:
+                continue
+            if not isinstance(value, kind) or not 0 < value < math.inf:
+                whole = "whole" if kind is int else "finite"
+                raise ValueError(f"{name} is {value!r}: it must be a {whole} number above 0")
+        if self.minutes and self.epochs:
+            raise ValueError("minutes and epochs both say how long to train: give one of them")
 
 
 PROFILES = {

@@ -12,6 +12,7 @@ import numpy as np
 import paddle
 
 from pruning.init_model import check_unpruned
+from ssd_model import workers
 from ssd_model.data.augment import Augmentation
 from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
@@ -26,6 +27,7 @@ from utils.profiles import FINE_TUNE_IMAGES, FINE_TUNE_RATE, PROFILES, Options, 
 # Road signs are not mirrored, since no sign says 07; and distant ones are small enough already.
 SIGNS_AUGMENTATION = Augmentation(flip_prob=0, expand_max=2)
 EVAL_BATCH = 8
+MAX_SEED = 10**9  # Paddle adds to a seed, and keeps it in 32 bits
 VALIDATION_SHARE = 0.15
 
 
@@ -40,7 +42,7 @@ class Workspace:
         options: fields of `Options`, by name.
 
     Raises:
-        ValueError: there is no such profile, the seed is negative, or an option is out of range.
+        ValueError: there is no such profile, or the seed, an option or `WORKERS` is out of range.
         TypeError: there is no such option.
         WeightsError: no baseline can start from the option `pretrained`, see `check_unpruned`.
     """
@@ -55,15 +57,16 @@ class Workspace:
     ):
         if profile not in PROFILES:
             raise ValueError(f"profile is {profile!r}: use one of {', '.join(PROFILES)}")
-        if seed < 0:
-            raise ValueError(f"seed is {seed}: it must be 0 or more")
-        self.output = ROOT / output
+        if not 0 <= seed <= MAX_SEED:
+            raise ValueError(f"seed is {seed}: it must lie between 0 and {MAX_SEED:,}")
+        workers.expected()  # not after minutes of other work
+        self.output = ROOT / Path(output).expanduser()
         self.options = Options(**(options or {}))
         batch_size = self.options.batch_size or PROFILES[profile].batch_size
         self.profile: Profile = replace(PROFILES[profile], batch_size=batch_size)
         self.seed = seed
         self.drawn = not data_dir
-        self.data_dir = self._scenes if self.drawn else ROOT / data_dir
+        self.data_dir = self._scenes if self.drawn else ROOT / Path(data_dir).expanduser()
         self.config_file = self.output / "compress.yaml"
         self.pruned_file = self.output / "pruned.safetensors"
         self.control_file = self.output / "control.json"
@@ -75,10 +78,14 @@ class Workspace:
             empty_scope(scope)
 
     def __str__(self) -> str:
+        said = asdict(self.options)
+        idle = [name for name in ("minutes", "epochs", "learning_rate") if said[name]]
+        used = not self.drawn or self.options.pretrained or not idle
+        note = f"\n{', '.join(idle)} not used: the baseline of the road signs is trained already"
         return (
             f"profile {self.profile.name}: {len(self.trainval.records)} images to train on, "
             f"{len(self.test.records)} to test on, {len(self.classes)} classes, "
-            f"from {relative(self.data_dir)}"
+            f"from {relative(self.data_dir)}{'' if used else note}"
         )
 
     @cached_property
@@ -140,7 +147,10 @@ class Workspace:
     @cached_property
     def key(self) -> str:
         """A short hash of the run and its data, for files that other runs must not reuse."""
-        digest = hashlib.sha256(json.dumps([self.settings, asdict(self.options)]).encode())
+        options = asdict(self.options)
+        if self.options.pretrained:  # what is in it, wherever it lies
+            options["pretrained"] = _digest(self.pretrained)
+        digest = hashlib.sha256(json.dumps([self.settings, options]).encode())
         for record in self.trainval.records + self.test.records:
             digest.update(record.image.name.encode())
             digest.update(bytes([record.validation]))
@@ -175,7 +185,8 @@ class Workspace:
     @property
     def pretrained(self) -> Path:
         """The weights that a baseline starts from."""
-        return ROOT / self.options.pretrained if self.options.pretrained else BASELINE
+        said = self.options.pretrained
+        return ROOT / Path(said).expanduser() if said else BASELINE
 
     @property
     def augmentation(self) -> Augmentation:
@@ -226,3 +237,13 @@ class Workspace:
                 print("drawing the road-sign scenes; this takes up to a minute, once")
             write_scenes(self.data_dir, **(few if self.profile.name == "smoke" else {}))
         return read_data(self.data_dir, split, limit)
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file, or of all files in a folder with their names."""
+    digest = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(path.rglob("*")):
+        if file.is_file():
+            digest.update(f"{file.relative_to(path)} {file.stat().st_size} ".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -31,6 +31,30 @@ def test_a_name_that_no_notebook_has(tmp_path):
     assert (done.returncode, done.stdout) == (2, "no notebook has '05' in its name\n")
 
 
+@pytest.mark.parametrize("output", ["", ".", "notebooks/.."])
+def test_the_projects_own_notebooks_are_not_overwritten(output, capsys):
+    before = [path.read_bytes() for path in runner.NOTEBOOKS]
+    assert runner.run({"output": output}) == 2
+    assert "whose notebooks the copies would replace" in capsys.readouterr().out
+    assert [path.read_bytes() for path in runner.NOTEBOOKS] == before
+    assert not (ROOT / ".lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        *[("--target-ratio", ratio, "no share of the FLOPs") for ratio in ("0", "1e9", "nan")],
+        ("--target-ratio", "0,2", "invalid share value: '0,2'"),
+        ("--pruned-params", "(conv", "'(conv' is not a regular expression: missing )"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_runs(monkeypatch, capsys, name, value, words):
+    monkeypatch.setattr(sys, "argv", ["run", name, value])
+    with pytest.raises(SystemExit):
+        runner.main()
+    assert words in capsys.readouterr().err
+
+
 def test_a_kernel_that_dies_is_told_with_its_cell(tmp_path, capsys):
     die = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
     source = notebook_of(tmp_path, "print('alive')", die, "print('never')")
@@ -100,7 +124,22 @@ def test_make_hands_the_pattern_on_as_it_is():
     assert words[words.index("--target-ratio") + 1] == "0.5"
 
 
+def make(*variables: str) -> subprocess.CompletedProcess:
+    command = ["make", "-n", "-o", ".venv/.ready", "run-notebooks", *variables]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
 def test_make_knows_where_home_is():
-    command = ["make", "-n", "-o", ".venv/.ready", "html", "OUTPUT=~/mine"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert f'"{Path.home()}/mine"' in done.stdout and "~" not in done.stdout
+    shown = make("OUTPUT=~/mine", "DATA_DIR=~/two  blanks").stdout
+    assert f'"{Path.home()}/mine"' in shown and "~" not in shown
+    assert f'"{Path.home()}/two  blanks"' in shown
+
+
+def test_make_without_a_name_for_the_output():
+    assert '--output "build"' in make("OUTPUT=").stdout
+
+
+def test_make_tells_of_variables_that_it_does_not_have():
+    told = make("target_ratio=0.5", "SEED=3", "WORKERS=2").stderr
+    assert "target_ratio is no variable of this Makefile" in told
+    assert "SEED" not in told and "WORKERS" not in told

@@ -73,10 +73,21 @@ def test_full_is_one_cycle_of_the_originals_length():
     assert (cycle.image_size, cycle.epochs) == (300, 120)
 
 
-@pytest.mark.parametrize("options", [{"minutes": 0}, {"epochs": -1}, {"learning_rate": np.nan}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"minutes": 0}, {"minutes": np.inf}, {"minutes": "5"}, {"learning_rate": np.nan}),
+        *({"epochs": -1}, {"epochs": 2.5}, {"batch_size": "8"}),
+    ],
+)
 def test_options_out_of_range_are_refused(options):
-    with pytest.raises(ValueError, match=f"{next(iter(options))} is .*above 0"):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} is .* number above 0"):
         Options(**options)
+
+
+def test_either_minutes_or_epochs():
+    with pytest.raises(ValueError, match="minutes and epochs both say how long"):
+        Options(minutes=5, epochs=2)
 
 
 def test_a_weak_baseline_is_called_weak():

@@ -1,0 +1,54 @@
+"""A run of the workbook: what is refused before any work, and what makes two runs differ."""
+
+from pathlib import Path
+
+import pytest
+
+from ssd_model.weights import read_tensors, write_tensors
+from tests.helpers.voc_folder import make_voc
+from utils.paths import BASELINE
+from utils.workspace import MAX_SEED, Workspace
+
+
+@pytest.mark.parametrize("seed", [-1, MAX_SEED + 1, 20240101123])
+def test_a_seed_out_of_range(tmp_path, seed):
+    with pytest.raises(ValueError, match=rf"seed is {seed}: it must lie between 0 and 1,000,"):
+        Workspace(str(tmp_path), seed=seed)
+
+
+@pytest.mark.parametrize("said", ["abc", "0", "-1", "2.5"])
+def test_workers_that_are_no_number(tmp_path, monkeypatch, said):
+    monkeypatch.setenv("WORKERS", said)
+    with pytest.raises(ValueError, match=f"WORKERS is '{said}'"):
+        Workspace(str(tmp_path))
+
+
+def test_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    voc = make_voc(tmp_path / "pets")
+    (tmp_path / "mine.safetensors").write_bytes(BASELINE.read_bytes())
+    work = Workspace("~/out", "~/pets", "smoke", options={"pretrained": "~/mine.safetensors"})
+    assert (work.output, work.data_dir) == (tmp_path / "out", voc)
+    assert work.pretrained == tmp_path / "mine.safetensors"
+
+
+def test_other_weights_in_the_same_file_are_another_run(tmp_path):
+    voc = make_voc(tmp_path / "pets")
+    arrays, _ = read_tensors(BASELINE)
+
+    def key(path: Path, bias: float = 0) -> str:
+        write_tensors(path, arrays | {"conv2d_22.b_0": arrays["conv2d_22.b_0"] + bias})
+        options = {"pretrained": str(path)}
+        return Workspace(str(tmp_path), str(voc), "smoke", options=options).key
+
+    first = key(tmp_path / "best.safetensors")
+    assert key(tmp_path / "best.safetensors", bias=1) != first
+    assert key(tmp_path / "moved.safetensors") == first
+
+
+def test_options_without_a_use_are_told(scratch):
+    said = {"minutes": 5, "learning_rate": 1e-3, "batch_size": 4}
+    told = str(Workspace(str(scratch), profile="smoke", options=said)).splitlines()[1:]
+    assert told == [
+        "minutes, learning_rate not used: the baseline of the road signs is trained already"
+    ]
