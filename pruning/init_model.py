@@ -20,6 +20,9 @@ from ssd_model.weights import (
     shapes_of,
 )
 
+LEAST_FILTERS = 0.25
+"""Share of a network's filters that weights must have: the names of other networks are the same."""
+
 
 def plan_of_weights(path: Path, dependencies: Dependencies) -> Plan:
     """Infer what was cut from a network from the weights that are left.
@@ -65,19 +68,27 @@ def check_unpruned(path: Path, program: paddle.static.Program, scope: paddle.sta
         program: an eval Program of the network, for any number of classes; scope: its scope.
 
     Raises:
-        WeightsError: the weights cannot be read, none fits, or they belong to a pruned network.
+        WeightsError: the weights cannot be read, too few fit, or they belong to a pruned network.
     """
-    found = read_weights(path, shapes_of(program))
-    fill_parameters(program, found, path, scope)
+    network = shapes_of(program)
+    found = read_weights(path, network)
+    report = fill_parameters(program, found, path, scope)
     try:
         shapes = {name: array.shape for name, array in found.arrays.items()}
         ratios = plan_of_shapes(analyse(program), shapes).ratios
     except PlanError:
-        return  # the weights of another network: what fits is taken
+        ratios = {}  # the weights of another network
     if ratios:
         raise WeightsError(
             f"{path} is of a pruned network: {len(ratios)} filters have fewer channels, as "
             f"{next(iter(ratios))}. Start from the unpruned one; a config's init_model takes both"
+        )
+    filters = {name for name, shape in network.items() if len(shape) == 4}
+    fitting = filters & {*report.loaded}
+    if len(fitting) < LEAST_FILTERS * len(filters):
+        raise WeightsError(
+            f"{path} is of another network, or only a part of one: of {len(filters)} filters here "
+            f"it has {len(fitting)}, by name and shape. A MobileNetV1 classifier has more than half"
         )
 
 

@@ -24,6 +24,7 @@ CHECKSUM = "sha256"
 
 
 ARCHIVES = (".tar", ".gz", ".tgz", ".zip")
+ACCEPTED = "safetensors, a folder that Paddle 1.x saved, and .pdparams or .pdiparams files"
 SHOWN = 8
 """How many names of a list are shown."""
 
@@ -124,11 +125,12 @@ def read_weights(path: Path, shapes: Shapes) -> Pretrained:
     if path.suffix in ARCHIVES and path.exists():
         raise WeightsError(f"{path} is an archive: unpack it, and name the file or folder in it")
     beginning = _beginning(path)
-    if beginning[8:9] != b"{":  # of a safetensors file
+    if path.exists() and beginning[8:9] != b"{":  # of a safetensors file
         if path.suffix == ".pdparams" or is_pickle(beginning):
             return rename(read_pdparams(path), shapes)
         if beginning[:4] == bytes(4):
             return rename(read_combined(path, shapes), shapes)
+        raise WeightsError(f"{path} {_what_else(path, beginning)}. Accepted are {ACCEPTED}")
     return Pretrained(read_tensors(path)[0])
 
 
@@ -220,6 +222,19 @@ def _beginning(path: Path) -> bytes:
             return file.read(9)
     except OSError:
         return b""  # `read_tensors` reports why
+
+
+def _what_else(path: Path, beginning: bytes) -> str:
+    """Say what a file is that holds no weights which are read."""
+    if not beginning:
+        return "is empty"
+    if beginning.startswith(b"PK"):
+        return "is a zip archive, as PyTorch saves weights, which are not read"
+    if beginning.startswith((b"version ", b"<")):
+        return "is a web page or a pointer of Git LFS: download the file itself"
+    if path.suffix == ".pdmodel":
+        return "is a Program without weights: name the .pdiparams beside it"
+    return "is no file of weights"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ import argparse
 import csv
 import io
 import mimetypes
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ from ssd_model.data.loader import preprocess
 from ssd_model.data.picture import open_image
 from ssd_model.engines import Engine, load_paddle
 from ssd_model.export.drawing import draw_boxes
-from ssd_model.export.inference_model import FILES, ModelError, read_description
+from ssd_model.export.inference_model import DESCRIPTION, FILES, ModelError, read_description
 from ssd_model.files import write_file, write_json
 from ssd_model.progress import progress
 
@@ -109,6 +110,9 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
     model = read_description(prefix)
     folder, paths = find_images(images, output)
     engine, findings = load_paddle(prefix), Findings()
+    tables = [output / "detections.csv", output / "detections.json"]
+    for table in tables:  # those of a run before would not belong to the new copies
+        table.unlink(missing_ok=True)
     size = min(BATCH, len(paths))
     with ThreadPoolExecutor(THREADS) as pool:
         for start in progress(range(0, len(paths), size), "detecting"):
@@ -123,6 +127,11 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
                     readable.append((path.relative_to(folder), *item))
             rows = _run(engine, [pixels for _, _, pixels in readable], size)
             for (path, image, _), boxes in zip(readable, rows, strict=True):
+                if len(boxes) and boxes[:, 0].max() > len(model.classes):
+                    raise ModelError(
+                        f"{prefix}.classes.json has {len(model.classes)} classes, and the model "
+                        f"found class {boxes[:, 0].max():.0f}: name all that it was trained on"
+                    )
                 boxes = boxes[boxes[:, 1] >= threshold]
                 boxes[:, 2:] = boxes[:, 2:].clip(0, 1) * np.tile(image.size, 2)
                 findings.found.append(Found(_shown(path), image.size, boxes))
@@ -132,9 +141,9 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
     if not findings.found:
         raise DetectError(f"none of the images can be read\n{findings.faults()}")
     rows = list(findings.rows(model.classes))
-    _write_csv(output / "detections.csv", rows)
+    _write_csv(tables[0], rows)
     settings = {"model": _shown(prefix), "threshold": threshold, "classes": model.classes}
-    write_json(output / "detections.json", settings | findings.content(model.classes))
+    write_json(tables[1], settings | findings.content(model.classes))
     return findings
 
 
@@ -150,7 +159,7 @@ def find_images(images: Path, output: Path) -> tuple[Path, list[Path]]:
         folder, paths = images.parent, [images]
     elif images.is_dir():
         folder = images
-        paths = [path for path in sorted(images.rglob("*")) if _is_image(path, images)]
+        paths = [path for path in _files(images) if _is_image(path, images)]
         inside = output.resolve()
         if images.resolve() in inside.parents:
             paths = [path for path in paths if inside not in path.resolve().parents]
@@ -164,6 +173,18 @@ def find_images(images: Path, output: Path) -> tuple[Path, list[Path]]:
         if target.resolve() in own:
             raise DetectError(f"the copy of {path} would overwrite {target}: choose another OUTPUT")
     return folder, paths
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files in a folder and the folders below it, linked ones, too, but each folder once."""
+    found, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(parent, name) for name in names]
+    return sorted(found)
 
 
 def _is_image(path: Path, folder: Path) -> bool:
@@ -222,17 +243,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="folder for copies and tables")
     arguments = parser.parse_args(argv)
     model, output = arguments.model.expanduser(), arguments.output.expanduser()
-    if model.suffix in FILES:
-        model = model.with_suffix("")
+    for end in (*FILES, DESCRIPTION, ".onnx"):  # any of the files may be named
+        model = Path(str(model).removesuffix(end))
     try:
         findings = detect(arguments.images.expanduser(), model, output, arguments.threshold)
     except (DetectError, ModelError, OSError) as error:
         print(error)
         return 1
+    except KeyboardInterrupt:
+        print("stopped: there are copies of some images, and no tables")
+        return 130
     labels = Counter(row["class"] for row in findings.rows(read_description(model).classes))
     counted = ", ".join(f"{name} {count}" for name, count in labels.most_common())
+    count = len(findings.found)
     print(
-        f"{len(findings.found)} images, {labels.total()} detections with a score of "
+        f"{count} image{'s' * (count != 1)}, {labels.total()} detections with a score of "
         f"{arguments.threshold:g} or more{': ' if counted else ''}{counted}"
     )
     print(f"copies with boxes, detections.csv and detections.json are in {_shown(output)}")

@@ -11,7 +11,7 @@ from pruning.init_model import check_unpruned, load_init_model, plan_of_shapes, 
 from pruning.plan import Plan, PlanError, uniform_plan
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.scope import read_tensor
-from ssd_model.weights import WeightsError, save_weights, shapes_of, write_tensors
+from ssd_model.weights import WeightsError, read_tensors, save_weights, shapes_of, write_tensors
 from tests.helpers.other_mobilenets import MobileNet, dynamic
 from tests.helpers.small_run import SIZE, Interrupted, Setup, make_batch, weights
 from utils.paths import BASELINE
@@ -159,10 +159,15 @@ def test_what_an_unpruned_network_can_start_from(networks, pruned, tmp_path):
     check_unpruned(BASELINE, program, scope)
     with pytest.raises(WeightsError, match="no such weights file"):
         check_unpruned(tmp_path / "nowhere", program, scope)
-    # Of another network: what fits is taken, as the report of loading tells.
+    # The backbone alone is enough. Some names and shapes of another network fit by chance.
+    arrays, _ = read_tensors(BASELINE)
+    backbone = [name for name in arrays if int(name.split("_")[-2].split(".")[0]) < 14]
+    write_tensors(tmp_path / "some.safetensors", {name: arrays[name] for name in backbone})
+    check_unpruned(tmp_path / "some.safetensors", program, scope)
     arrays = {"conv2d_0.w_0": np.ones((64, 3, 3, 3)), "batch_norm_0.w_0": np.ones(32)}
     write_tensors(tmp_path / "other.safetensors", arrays)
-    check_unpruned(tmp_path / "other.safetensors", program, scope)
+    with pytest.raises(WeightsError, match=r"another network, .* of 47 filters here it has 0"):
+        check_unpruned(tmp_path / "other.safetensors", program, scope)
 
 
 @pytest.fixture

@@ -76,11 +76,29 @@ def test_other_classes_keep_what_fits(saved):
         load_weights(program, path, other, strict=True)
 
 
-@pytest.mark.parametrize("content", [b"", b"not weights at all", None])
-def test_files_that_are_not_whole(saved, tmp_path, content):
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.safetensors", b"", "is empty"),
+        ("a.safetensors", b"not weights at all", "is no file of weights"),
+        ("net.pth", b"PK\3\4 and so on", "a zip archive, as PyTorch saves weights"),
+        ("net.onnx", b"\x08\x08\x12\x07pytorch", "is no file of weights"),
+        ("a.pdmodel", b"\n\x8b\x01 a Program", "without weights: name the .pdiparams beside it"),
+        ("a.safetensors", b"version https://git-lfs", "a pointer of Git LFS: download the file"),
+        ("a.pth", b"<!DOCTYPE html>", "a web page or a pointer of Git LFS: download the file"),
+    ],
+)
+def test_files_of_another_kind(saved, tmp_path, name, content, words):
+    _, program, scope = saved
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=f"{name} .*{words}.* Accepted are safetensors, a fol"):
+        load_weights(program, tmp_path / name, scope)
+
+
+def test_files_that_are_not_whole(saved, tmp_path):
     path, program, scope = saved
     broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    broken.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsError, match=r"broken\.safetensors is not a complete"):
         load_weights(program, broken, scope)
     with pytest.raises(WeightsError, match=r"nowhere\.safetensors: no such"):

@@ -12,46 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd_model.data.folder import read_data
 from ssd_model.data.picture import ORIENTATION_TAG, open_image
-from ssd_model.data.scenes import write_scenes
 from ssd_model.export import detect as module
 from ssd_model.export.detect import BATCH, DetectError, detect, main
 from ssd_model.export.drawing import draw_boxes
-from ssd_model.export.inference_model import ModelError, read_description, save_inference_model
-from ssd_model.programs import build_detector, new_scope
-from ssd_model.weights import load_weights, read_tensors
-from utils.paths import BASELINE, ROOT
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    """Drawn road signs, and what is in them."""
-    folder = write_scenes(tmp_path_factory.mktemp("signs"), trainval=1, test=11, processes=1)
-    return read_data(folder, "test").records
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """The shipped baseline, saved as notebook 4 saves it."""
-    classes = json.loads(read_tensors(BASELINE)[1]["classes"])
-    detector = build_detector(len(classes) + 1, is_train=False)
-    scope = new_scope(detector)
-    load_weights(detector.program, BASELINE, scope)
-    prefix = tmp_path_factory.mktemp("models") / "pruned"
-    outputs = [detector.nmsed_out, detector.counts]
-    save_inference_model(prefix, detector.program, detector.image, outputs, scope, classes)
-    return prefix
-
-
-@pytest.fixture
-def photos(scenes, tmp_path):
-    """A folder with two photographs, one in a folder of its own."""
-    folder = tmp_path / "photos"
-    (folder / "more").mkdir(parents=True)
-    shutil.copy(scenes[0].image, folder / "one.jpg")
-    shutil.copy(scenes[1].image, folder / "more" / "two.JPG")
-    return folder
+from ssd_model.export.inference_model import read_description
+from utils.paths import ROOT
 
 
 def tables(output: Path) -> tuple[list[dict], dict]:
@@ -202,29 +168,6 @@ def test_thresholds(photos, model, tmp_path, capsys):
     arguments = [str(photos), "--model", f"{model}.pdmodel", "--output", str(tmp_path / "out")]
     assert main([*arguments, "--threshold", "1"]) == 0
     assert "2 images, 0 detections with a score of 1 or more\n" in capsys.readouterr().out
-
-
-def test_a_model_and_its_classes_belong_together(photos, model, tmp_path, capsys):
-    for end in (".pdmodel", ".pdiparams", ".classes.json"):
-        shutil.copy(f"{model}{end}", tmp_path / f"mine{end}")
-    mine, description = tmp_path / "mine", tmp_path / "mine.classes.json"
-    assert read_description(mine) == read_description(model)
-    good = json.loads(description.read_text())
-    for text in ("no JSON", "{}", "[]", '{"classes": 3, "image_size": 300, "sha256": ""}'):
-        description.write_text(text)
-        with pytest.raises(ModelError, match=r"mine\.classes\.json does not describe a model"):
-            read_description(mine)
-    description.write_text(json.dumps(good))
-    parameters = tmp_path / "mine.pdiparams"
-    parameters.write_bytes(parameters.read_bytes()[:-4] + b"\0\0\0\1")
-    with pytest.raises(ModelError, match="its files have changed since"):
-        read_description(mine)
-    arguments = [str(photos), "--model", str(mine), "--output", str(tmp_path / "out")]
-    assert main(arguments) == 1
-    assert "its files have changed since" in capsys.readouterr().out
-    description.unlink()
-    assert main(arguments) == 1
-    assert f"there is no {description}: `make run-notebooks` saves" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("images", ["nowhere", "empty", "text"])
