@@ -118,11 +118,15 @@ def _last_begun(copy: Path) -> int:
     return sum(cell.metadata.papermill.start_time is not None for cell in code)
 
 
-def share(text: str) -> float:
-    ratio = float(text)
-    if not 0 < ratio < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share of the FLOPs between 0 and 1")
-    return ratio
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        message = f"{text!r} is no share of the FLOPs: a number between 0 and 1, such as 0.2"
+        raise argparse.ArgumentTypeError(message)
+    return share
 
 
 def _pattern(text: str) -> str:
@@ -140,7 +144,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Execute the notebooks in order.")
     parser.add_argument("--data-dir", default="", help="VOC or COCO folder; default: drawn signs")
     parser.add_argument("--profile", default="standard", choices=PROFILES)
-    parser.add_argument("--target-ratio", type=share, default=0.2, help="share of FLOPs to cut")
+    parser.add_argument("--target-ratio", type=_share, default=0.2, help="share of FLOPs to cut")
     parser.add_argument(
         "--pruned-params", type=_pattern, help="regular expression of the filters to cut"
     )

@@ -43,8 +43,7 @@ def test_the_projects_own_notebooks_are_not_overwritten(output, capsys):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        *[("--target-ratio", ratio, "no share of the FLOPs") for ratio in ("0", "1e9", "nan")],
-        ("--target-ratio", "0,2", "invalid share value: '0,2'"),
+        *[("--target-ratio", said, "is no share of the FLOPs") for said in ("0", "nan", "0,2")],
         ("--pruned-params", "(conv", "'(conv' is not a regular expression: missing )"),
     ],
 )
