@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ssd_model.data.faults import Fault
 from ssd_model.data.files import Finder, check_inside, find_folder
-from ssd_model.data.source import SPELLINGS
+from ssd_model.data.source import SPELLINGS, SUFFIXES
 
 IMAGES = ("JPEGImages", "images")
 ANNOTATIONS = ("Annotations",)
@@ -50,14 +50,25 @@ def find_parts(root: Path) -> list[Part]:
 
 
 def divide(part: Part) -> list[Part]:
-    """The sets, if a part has a folder for each among its images, its annotations, or both."""
+    """The sets, if a part has a folder for each among its images, its annotations, or both.
+
+    None, if a file lies outside these folders.
+    """
+    if part.images == part.annotations:
+        return []
     parts = []
     for name, spellings in SPELLINGS.items():
         images, xmls = (find_folder(each, *spellings) for each in (part.images, part.annotations))
         if images or xmls:
             folders = images or part.images, xmls or part.annotations
             parts.append(Part(part.folder, *folders, set=name))
-    return parts
+    return parts if _files([part]) == _files(parts) else []
+
+
+def _files(parts: list[Part]) -> set[Path]:
+    kinds = (Finder(SUFFIXES), Finder((".xml",)))
+    folders = [zip(kinds, (part.images, part.annotations), strict=True) for part in parts]
+    return {path for pairs in folders for finder, folder in pairs for path in finder.all(folder)}
 
 
 def find_missing(root: Path, faults: list[Fault]) -> None:

@@ -70,8 +70,7 @@ class VocFolder:
             groups = [self._list_sets(part) for part in parts]
             if groups[0][0] == self.root:  # these lists say where each image is
                 groups = groups[:1]
-            divided = divide(parts[0])
-            if not any(sets for _, sets in groups) and _is_whole(divided):
+            if len(parts) == 1 and not groups[0][1] and _is_whole(divided := divide(parts[0])):
                 parts = self._parts = divided
         if parts[0].set:
             groups = [(self.root, self._folder_sets(parts))]

@@ -100,6 +100,16 @@ def test_a_single_set_is_no_division(tmp_path, capsys):
     assert "drawn at random, are the test set" in capsys.readouterr().out
 
 
+def test_a_file_beside_the_sets_is_not_passed_over(tmp_path, capsys):
+    voc = without_lists(tmp_path)
+    for stem, set_ in (("a", "train"), ("b", "test")):
+        move(voc, stem, f"images/{set_}", f"annotations/{set_}")
+    for stem in "cd":
+        move(voc, stem, "images", "annotations")
+    assert sorted([*names(voc, "trainval"), *names(voc, "test")]) == [*"abcd"]
+    assert "drawn at random, are the test set" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("labels", ["labels", "xml", "Xmls"])
 def test_other_names_of_the_folders(tmp_path, labels):
     voc = without_lists(tmp_path)
