@@ -40,7 +40,7 @@ BIN := $(VENV)/bin
 TRAINING := $(if $(MINUTES),--minutes "$(MINUTES)") $(if $(EPOCHS),--epochs "$(EPOCHS)") \
   $(if $(BATCH_SIZE),--batch-size "$(BATCH_SIZE)") $(if $(LEARNING_RATE),--learning-rate "$(LEARNING_RATE)") \
   $(if $(PRETRAINED),--pretrained "$(PRETRAINED)")
-# A variable on the command line that only differs in case from one of these would have no effect.
+# A misspelt variable on the command line would have no effect, and nobody would notice.
 VARIABLES := DATA_DIR PROFILE TARGET_RATIO PRUNED_PARAMS SEED OUTPUT MINUTES EPOCHS BATCH_SIZE \
   LEARNING_RATE PRETRAINED IMAGES MODEL THRESHOLD PORT LOCALE PLACE WORKERS VENV PYTHON
 said := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))

@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 
 from ssd_model.data.scenes import write_scenes
+from tests.helpers.make import make
 from utils.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -26,20 +26,6 @@ ELSEWHERE = {
 }
 # The net, or hours: only what they would do is seen.
 TOO_MUCH = {"lock", "baseline", "results", "benchmark"}
-
-
-def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
-    """Run make with the environment of this test, as if it were set up."""
-    # Under `make test` this is a make inside a make, which would say so in lines of its own.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    ready = f"{sys.prefix}/.ready"
-    return subprocess.run(
-        ["make", f"VENV={sys.prefix}", "-o", ready, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
 
 
 def test_its_files_exist():

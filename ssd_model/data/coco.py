@@ -177,7 +177,7 @@ class CocoFolder:
                     faults: list[Fault] = []
                     inside = check_inside(self.root, paths[0], faults)
                     return (paths[0], None) if inside else (None, faults[0])
-        for other in self._unread(file, name):
+        if other := next(self._unread(file, name), None):
             return None, Fault(other, NOT_READ)
         folders = (path.relative_to(self.root.parent) for path in file.images)
         where = ", ".join(map(str, folders))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ssd_model.data.faults import Fault
 from ssd_model.data.files import Finder, check_inside, find_folder
-from ssd_model.data.source import SPELLINGS, SUFFIXES
+from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets
 
 IMAGES = ("JPEGImages", "images")
 ANNOTATIONS = ("Annotations",)
@@ -52,7 +52,7 @@ def find_parts(root: Path) -> list[Part]:
 def divide(part: Part) -> list[Part]:
     """The sets, if a part has a folder for each among its images, its annotations, or both.
 
-    None, if a file lies outside these folders.
+    None, if a file lies outside these folders, or if they don't say what to train and test on.
     """
     if part.images == part.annotations:
         return []
@@ -62,7 +62,8 @@ def divide(part: Part) -> list[Part]:
         if images or xmls:
             folders = images or part.images, xmls or part.annotations
             parts.append(Part(part.folder, *folders, set=name))
-    return parts if _files([part]) == _files(parts) else []
+    is_enough = isinstance(choose_sets([part.set for part in parts]), Choice)
+    return parts if is_enough and _files([part]) == _files(parts) else []
 
 
 def _files(parts: list[Part]) -> set[Path]:

@@ -200,15 +200,17 @@ def _reaches_out(found: AnnotatedObject, record: Record) -> bool:
 
 def _find_shared(source: Source, entries: list[Entry]) -> list[Note]:
     """Make notes of test images that are also in trainval, by path or byte for byte."""
-    trained = {entry.image: None for entry in source.splits["trainval"] if entry.image}
-    tested = {entry.image: None for entry in entries if entry.image}
-    sizes = {*map(_size, tested)} & {*map(_size, trained)} - {None}
-    digests = {_digest(path): path for path in trained if _size(path) in sizes}
+    trained, tested = (
+        {entry.image: _size(entry.image) for entry in split if entry.image}
+        for split in (source.splits["trainval"], entries)
+    )
+    sizes = {*trained.values()} & {*tested.values()} - {None}
+    digests = {_digest(path): path for path, size in trained.items() if size in sizes}
     kind = "images to test on that are also trained on, which flatters the mAP: {}"
     notes = []
-    for path in tested:
+    for path, size in tested.items():
         same = path if path in trained else None
-        if not same and _size(path) in sizes:
+        if not same and size in sizes:
             same = digests.get(_digest(path))
         if same:
             notes.append(Note(path, f"is in both splits, in trainval as {same.name}", kind))

@@ -70,7 +70,7 @@ class VocFolder:
             groups = [self._list_sets(part) for part in parts]
             if groups[0][0] == self.root:  # these lists say where each image is
                 groups = groups[:1]
-            if len(parts) == 1 and not groups[0][1] and _is_whole(divided := divide(parts[0])):
+            if len(parts) == 1 and not groups[0][1] and (divided := divide(parts[0])):
                 parts = self._parts = divided
         if parts[0].set:
             groups = [(self.root, self._folder_sets(parts))]
@@ -280,8 +280,3 @@ class VocFolder:
 def _matching(folder: Path, pattern: str) -> list[Path]:
     """The files in a folder whose names match a pattern in small letters, in any case."""
     return sorted(path for path in folder.iterdir() if fnmatch(path.name.lower(), pattern))
-
-
-def _is_whole(parts: list[Part]) -> bool:
-    """Whether these sets are enough to train and to test."""
-    return isinstance(choose_sets([part.set for part in parts]), Choice)

@@ -103,7 +103,7 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
 
     Raises:
         DetectError: there is no image, no image can be read, or a copy would overwrite an image.
-        ModelError: see `read_description`.
+        ModelError: see `read_description`; or the model finds a class that has no name there.
     """
     if not 0 <= threshold <= 1:
         raise DetectError(f"the threshold is {threshold:g}: scores lie between 0 and 1")

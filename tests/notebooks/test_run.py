@@ -1,10 +1,8 @@
 """The runner of the notebooks: what it is told, what it tells, and how it ends."""
 
 import json
-import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from notebooks import run as runner
 from notebooks.run import NotebookError, execute
 from ssd_model.lock import lock
+from tests.helpers.make import make
 from tests.helpers.notebook_runs import outputs_of, run
 from utils.paths import ROOT
 
@@ -109,36 +108,23 @@ def test_a_kernel_of_the_users_is_not_taken(tmp_path, monkeypatch):
 
 def test_make_hands_the_pattern_on_as_it_is():
     pattern = r"conv2d_1\.w_0$|it's $(HOME)"
-    # Under `make test` this is a make inside a make, which would say so in lines of its own.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    done = subprocess.run(
-        ["make", "-n", "run-notebooks", f"PRUNED_PARAMS={pattern}", "TARGET_RATIO=0.5"],
-        cwd=ROOT,
-        env=environment | {"MFLAGS": ""},
-        capture_output=True,
-        text=True,
-    )
+    done = make("-n", "run-notebooks", f"PRUNED_PARAMS={pattern}", "TARGET_RATIO=0.5")
     words = shlex.split(done.stdout.replace("\\\n", "").splitlines()[-1])
     assert words[words.index("--pruned-params") + 1] == pattern
     assert words[words.index("--target-ratio") + 1] == "0.5"
 
 
-def make(*variables: str) -> subprocess.CompletedProcess:
-    command = ["make", "-n", "-o", ".venv/.ready", "run-notebooks", *variables]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-
 def test_make_knows_where_home_is():
-    shown = make("OUTPUT=~/mine", "DATA_DIR=~/two  blanks").stdout
+    shown = make("-n", "run-notebooks", "OUTPUT=~/mine", "DATA_DIR=~/two  blanks").stdout
     assert f'"{Path.home()}/mine"' in shown and "~" not in shown
     assert f'"{Path.home()}/two  blanks"' in shown
 
 
 def test_make_without_a_name_for_the_output():
-    assert '--output "build"' in make("OUTPUT=").stdout
+    assert '--output "build"' in make("-n", "run-notebooks", "OUTPUT=").stdout
 
 
 def test_make_tells_of_variables_that_it_does_not_have():
-    told = make("target_ratio=0.5", "SEED=3", "WORKERS=2").stderr
+    told = make("-n", "run-notebooks", "target_ratio=0.5", "SEED=3", "WORKERS=2").stderr
     assert "target_ratio is no variable of this Makefile" in told
     assert "SEED" not in told and "WORKERS" not in told
