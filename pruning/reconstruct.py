@@ -7,7 +7,7 @@ few batches of images (He et al., Channel Pruning for Accelerating Very Deep Neu
 each layer also makes up for what those before it could not. If a layer has a bias, it is refitted.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ def reconstruct(
     pruned: ScopedProgram,
     batches: Sequence[np.ndarray],
 ) -> None:
-    """Refit every plain convolution of `pruned` that lost input channels.
+    """Refit every plain convolution of `pruned` that lost input channels and is used once.
 
     Other convolutions, and fully connected layers, keep their weights; a printed line names them.
 
@@ -117,12 +117,12 @@ class Reconstruction:
 
 def _steps(plan: Plan, program: Program) -> list[list[PlainConv]]:
     """The convolutions that lost inputs, grouped by input, those nearest the image first."""
-    produced = {
-        name: i for i, op in enumerate(program.global_block().ops) for name in op.output_arg_names
-    }
+    ops = program.global_block().ops
+    produced = {name: i for i, op in enumerate(ops) for name in op.output_arg_names}
+    uses = Counter(name for op in ops for name in op.input_arg_names)
     steps = defaultdict(list)
     for conv in plain_convs(program):
-        if _lost(plan, conv.filter):
+        if _lost(plan, conv.filter) and uses[conv.filter] == 1:
             steps[conv.input].append(conv)
     return sorted(steps.values(), key=lambda step: produced.get(step[0].input, -1))
 
@@ -138,7 +138,7 @@ def _tell_what_stays(plan: Plan, refitted: set[str]) -> None:
     stays = [name for name in plan.dependencies.positions.keys() - refitted if _lost(plan, name)]
     if stays:
         names = some(sorted(stays))
-        print(f"reconstruct: {names} keep their weights, since they are not plain convolutions")
+        print(f"reconstruct: only plain convolutions used once are refitted, not {names}")
 
 
 def _sample(output: np.ndarray, gone: Sequence[int], rng: np.random.Generator) -> _Sample:

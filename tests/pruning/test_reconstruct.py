@@ -115,6 +115,22 @@ def test_only_layers_that_lost_inputs_change(batches):
         np.testing.assert_array_equal(read_tensor(pruned.scope, name), expected)
 
 
+def test_a_filter_that_is_used_twice_keeps_its_weights(batches, capsys):
+    program, startup = paddle.static.Program(), paddle.static.Program()
+    with paddle.utils.unique_name.guard(), paddle.static.program_guard(program, startup):
+        x = paddle.static.data("image", [None, 3, SIZE, SIZE])
+        for filters, name in ((4, "first"), (4, "shared"), (4, "shared"), (2, "last")):
+            x = paddle.static.nn.conv2d(x, filters, 1, param_attr=name, bias_attr=False)
+    scope = paddle.static.Scope()
+    paddle.static.Executor().run(startup, scope=scope)
+    plan, positions, pruned = cut(ScopedProgram(program, scope), {"first": 0.25})
+    before = {name: read_tensor(pruned.scope, name) for name in ("shared", "last")}
+    reconstruct(plan, positions, ScopedProgram(program, scope), pruned, batches)
+    np.testing.assert_array_equal(read_tensor(pruned.scope, "shared"), before["shared"])
+    assert not np.array_equal(read_tensor(pruned.scope, "last"), before["last"])
+    assert "refitted, not shared" in capsys.readouterr().out
+
+
 def test_it_needs_images():
     unpruned, _ = network(1)
     plan, positions, pruned = cut(unpruned, {"conv2d_0.w_0": 0.25})
