@@ -26,7 +26,7 @@ find_python = $(shell for version in $(1); do \
     "$$python" -c 'import ensurepip' 2> /dev/null && echo "$$python" && exit; done; done)
 PYTHON ?= $(call find_python,$(PYTHONS))
 new_venv = $(if $(PYTHON),"$(PYTHON)" -m venv,uv venv --seed --python $(firstword $(PYTHONS)))
-NO_PYTHON := there is no Python $(PYTHONS) with its venv here, nor uv, which fetches one: install either (on Debian, python3-venv belongs to Python), or say where, as make PYTHON=/path/to/python3.13
+NO_PYTHON := there is no Python $(PYTHONS) with the module venv here, nor uv, which fetches one: install either (on Debian, venv is in python3-venv), or say where one is: make PYTHON=/path/to/python3.13
 CHECK_PYTHON := import sys; from ssd_model import runtime; \
   sys.exit(runtime.python_fault() or print("Python", sys.version.split()[0], "of", sys.executable))
 
@@ -44,7 +44,7 @@ TRAINING := $(if $(MINUTES),--minutes "$(MINUTES)") $(if $(EPOCHS),--epochs "$(E
 VARIABLES := DATA_DIR PROFILE TARGET_RATIO PRUNED_PARAMS SEED OUTPUT MINUTES EPOCHS BATCH_SIZE \
   LEARNING_RATE PRETRAINED IMAGES MODEL THRESHOLD PORT LOCALE PLACE WORKERS VENV PYTHON
 said := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-$(foreach name,$(filter-out $(VARIABLES),$(said)),$(warning $(name) is no variable of this Makefile: see the table in README.md))
+$(foreach name,$(filter-out $(VARIABLES),$(said)),$(warning $(name) is not a variable of this Makefile: see the table in README.md))
 READY := $(VENV)/.ready
 UV := build/uv/bin/uv
 # A variable's text for the shell, as it is: $(HOME) in it stays that.
@@ -65,7 +65,7 @@ $(BIN)/pip:
 
 # A hash for each package: what is installed is what was tested. And no package that the lock doesn't
 # name: paddleslim asks for opencv-python 4.6 and imports it nowhere; it is built for numpy 1, so that
-# importing paddle beside it would print an error, and it takes 167 MB. An environment of before has it.
+# importing paddle beside it would print an error, and it takes 167 MB. An older environment may have it.
 # The project itself is installed, too, so that a notebook finds its packages from anywhere.
 $(READY): requirements.lock | $(BIN)/pip
 	@$(BIN)/python -c '$(CHECK_PYTHON)' || { echo "This is the Python in $(VENV): remove that folder, and make will set it up again"; exit 2; }
@@ -104,7 +104,7 @@ lab: $(READY) ## open the notebooks in JupyterLab: LOCALE=zh_CN for those in Chi
 	$(if $(LOCALE),$(BIN)/python -m docs.lab "$(LOCALE)")
 	JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir . $(if $(LOCALE),"build/$(LOCALE)/notebooks",notebooks)
 
-messages: $(READY) ## bring docs/locale up to the pages: what then has no translation is listed
+messages: $(READY) ## bring docs/locale up to date with the pages, and list what has no translation
 	$(BIN)/python -m docs.catalogues
 
 # Two files at a time, on one thread each: most of the time goes into building Programs, which has one.
@@ -159,7 +159,7 @@ lock: requirements.in $(UV) ## pin requirements.in in requirements.lock
 	$(UV) pip compile --quiet --universal --python-version $(lastword $(PYTHONS)) --generate-hashes --no-header \
 	  --no-annotate --no-emit-package opencv-python --output-file requirements.lock requirements.in
 
-smoke-pythons: $(PYTHONS:%=smoke-%) ## run a few tests on the other Pythons that the lock is for, where they are
+smoke-pythons: $(PYTHONS:%=smoke-%) ## run a few tests on the other Pythons that the lock is for, as far as they are here
 
 smoke-%: $(READY) $(UV)
 	@.ci/smoke-python "$*" "$(call find_python,$*)" $(BIN)/python $(UV)

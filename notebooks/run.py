@@ -1,4 +1,4 @@
-"""Execute the notebooks in order, without a screen: `make run-notebooks`.
+"""Execute the notebooks in order, unattended: `make run-notebooks`.
 
 The executed copies go to <output>/notebooks. If a notebook fails, the rest are not run, and its
 partly executed copy is kept. Only one run at a time may use an output folder. Paddle is loaded by
@@ -124,7 +124,7 @@ def _share(text: str) -> float:
     except ValueError:
         share = 0.0
     if not 0 < share < 1:
-        message = f"{text!r} is no share of the FLOPs: a number between 0 and 1, such as 0.2"
+        message = f"{text!r} is not a share of the FLOPs: give one between 0 and 1, such as 0.2"
         raise argparse.ArgumentTypeError(message)
     return share
 
@@ -150,7 +150,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="build", help="folder for everything generated")
-    parser.add_argument("--minutes", type=float, help="how long a baseline may train, about")
+    parser.add_argument("--minutes", type=float, help="roughly how long a baseline may train")
     parser.add_argument("--epochs", type=int, help="of training a baseline")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float, help="peak, while a baseline is trained")

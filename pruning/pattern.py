@@ -25,7 +25,7 @@ def matching(method: Callable, pattern: str, names: Iterable[str]) -> list[str]:
         with time_limit(MATCH_SECONDS):
             return [name for name in names if method(pattern, name)]
     except (re.error, TypeError, OverflowError, RecursionError) as error:
-        advice = r"A bracket that is meant as itself is written \( or \["
+        advice = r"To match a bracket itself, write \( or \["
         if re.search(r"(^|[|(])[*+?]", str(pattern)):
             advice = "* repeats what stands before it: for any text write .*"
         raise PatternError(
@@ -58,8 +58,8 @@ def near_misses(pattern: str, names: Iterable[str]) -> list[str]:
     inside = matching(re.search, pattern, names)
     if inside:
         found.append(
-            f"names are matched from their beginning; {some(inside)} only hold it further in: "
-            "spell the beginning out"
+            f"names are matched from their beginning; {some(inside)} contain it only further in: "
+            "spell out the beginning"
         )
     if "*" in pattern and fnmatch.filter(names, pattern):
         found.append("* repeats what stands before it: for any text write .*")

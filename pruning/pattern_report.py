@@ -119,7 +119,7 @@ def _advice(report: PatternReport) -> list[str]:
         )
     elif escape_dots(report.pattern) != report.pattern:
         found.append(
-            r"a dot stands for any character; it met only dots here, and \. makes sure of it"
+            r"a dot stands for any character; it met only dots here, and \. makes sure that it does"
         )
     if report.search_only:
         found.append(

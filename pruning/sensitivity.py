@@ -216,5 +216,5 @@ def _check_about(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> N
         what = "network" if found.get("weights") != wanted["weights"] else "measurement"
         raise SensitivityError(
             f"{path} holds the sensitivities of another {what}: {'; '.join(different)}. Remove it "
-            "or name another file, and they are measured anew"
+            "or name another file, and they will be measured again"
         )

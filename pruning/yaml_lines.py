@@ -35,7 +35,7 @@ class YamlFile:
             FileNotFoundError: there is no such file.
         """
         if path.stat().st_size > LONGEST_FILE:
-            raise ConfigError(f"{path} is longer than {LONGEST_FILE:,} bytes: that is no config")
+            raise ConfigError(f"{path} is longer than {LONGEST_FILE:,} bytes: that is not a config")
         try:
             node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
         except RecursionError:
@@ -108,7 +108,7 @@ class YamlFile:
                 if isinstance(value, str):
                     value.encode()  # fails for half a character, as in "\ud800"
             except Exception as error:  # PyYAML raises whatever goes wrong inside
-                self.fail(where, f"is no plain value: {_short(str(error))}")
+                self.fail(where, f"is not a plain value: {_short(str(error))}")
             return value
         values = {}
         for key, value in node.value:
@@ -117,7 +117,7 @@ class YamlFile:
             is_double = here in self.lines
             self.lines[here] = key.start_mark.line + 1
             if is_double:
-                self.fail(here, "stands there twice")
+                self.fail(here, "appears twice")
             if not name.isprintable():
                 self.fail(here, "has characters that cannot be printed")
             values[name] = self._plain(value, here)
@@ -155,6 +155,6 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
             raise yaml.MarkedYAMLError(
-                problem="aliases are not allowed: write it out", problem_mark=mark
+                problem="aliases are not allowed: write the value out", problem_mark=mark
             )
         return super().compose_node(parent, index)

@@ -93,7 +93,7 @@ class Star:
                     self._check_alive(missing)
                     if time.monotonic() > deadline:
                         names = ", ".join(map(str, sorted(missing)))
-                        raise WorkersError(f"no word of worker {names} in {PATIENCE} s") from None
+                        raise WorkersError(f"no word from worker {names} in {PATIENCE} s") from None
                     continue
                 try:
                     self._keep(connection, missing)
@@ -115,7 +115,7 @@ class Star:
             except NO_WORKER as error:
                 if time.monotonic() > deadline:
                     raise WorkersError(
-                        f"no word of worker 0, which should be at {address[0]}:{address[1]}, in "
+                        f"no word from worker 0, which should be at {address[0]}:{address[1]}, in "
                         f"{PATIENCE} s: {error}"
                     ) from None
                 time.sleep(0.2)

@@ -234,7 +234,7 @@ def _what_else(path: Path, beginning: bytes) -> str:
         return "is a web page or a pointer of Git LFS: download the file itself"
     if path.suffix == ".pdmodel":
         return "is a Program without weights: name the .pdiparams beside it"
-    return "is no file of weights"
+    return "is not a file of weights"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -42,7 +42,7 @@ def test_the_projects_own_notebooks_are_not_overwritten(output, capsys):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        *[("--target-ratio", said, "is no share of the FLOPs") for said in ("0", "nan", "0,2")],
+        *[("--target-ratio", said, "is not a share of the FLOPs") for said in ("0", "nan", "0,2")],
         ("--pruned-params", "(conv", "'(conv' is not a regular expression: missing )"),
     ],
 )
@@ -126,5 +126,5 @@ def test_make_without_a_name_for_the_output():
 
 def test_make_tells_of_variables_that_it_does_not_have():
     told = make("-n", "run-notebooks", "target_ratio=0.5", "SEED=3", "WORKERS=2").stderr
-    assert "target_ratio is no variable of this Makefile" in told
+    assert "target_ratio is not a variable of this Makefile" in told
     assert "SEED" not in told and "WORKERS" not in told

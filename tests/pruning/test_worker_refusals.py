@@ -95,9 +95,9 @@ def test_a_number_of_workers_that_is_none_is_refused(monkeypatch, said):
 
 def test_a_missing_worker_is_named(monkeypatch):
     monkeypatch.setattr(star, "PATIENCE", 0.3)
-    with pytest.raises(WorkersError, match=r"no word of worker 1, 2 in 0\.3 s"):
+    with pytest.raises(WorkersError, match=r"no word from worker 1, 2 in 0\.3 s"):
         Star(0, 3, "127.0.0.1:0")
-    with pytest.raises(WorkersError, match=r"no word of worker 0, .* at 127\.0\.0\.1:1, in"):
+    with pytest.raises(WorkersError, match=r"no word from worker 0, .* at 127\.0\.0\.1:1, in"):
         Star(2, 3, "127.0.0.1:1")
 
 

@@ -80,9 +80,9 @@ def test_other_classes_keep_what_fits(saved):
     ("name", "content", "words"),
     [
         ("a.safetensors", b"", "is empty"),
-        ("a.safetensors", b"not weights at all", "is no file of weights"),
+        ("a.safetensors", b"not weights at all", "is not a file of weights"),
         ("net.pth", b"PK\3\4 and so on", "a zip archive, as PyTorch saves weights"),
-        ("net.onnx", b"\x08\x08\x12\x07pytorch", "is no file of weights"),
+        ("net.onnx", b"\x08\x08\x12\x07pytorch", "is not a file of weights"),
         ("a.pdmodel", b"\n\x8b\x01 a Program", "without weights: name the .pdiparams beside it"),
         ("a.safetensors", b"version https://git-lfs", "a pointer of Git LFS: download the file"),
         ("a.pth", b"<!DOCTYPE html>", "a web page or a pointer of Git LFS: download the file"),
