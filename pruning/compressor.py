@@ -100,7 +100,7 @@ class Compressor:
         self._config: CompressConfig | None = None
         self.plan: Plan | None = None
         """What the first strategy will leave, or has left; None without strategies, and until
-        its sensitivities are measured."""
+        a strategy that has to measure first has done so."""
 
     def config(self, config_file: Path) -> None:
         """Read a config and check it against the network, which is that of `init_model` if the

@@ -49,9 +49,9 @@ class Detector:
         return self.feed_list[0]
 
     def lesson(self, kind: Lesson) -> list[Variable]:
-        """What a pupil learns from it: location and confidence, or its features.
+        """What a pupil learns from it: location and confidence, or all features but the first.
 
-        But for the first of those: the layer that makes it is pruned, and then has other channels.
+        The layer that makes the first one may be pruned, and then has fewer channels.
         """
         return [self.location, self.confidence] if kind == "outputs" else self.features[1:]
 

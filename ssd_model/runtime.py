@@ -1,7 +1,7 @@
 """Make the settings that Paddle needs before it is imported, and two that it needs after.
 
-Importing `utils` calls `prepare()`. Each setting is harmless where it does not apply, and a
-value that the user has already set in the environment is left alone.
+Importing `utils` or `pruning` calls `prepare()`. Each setting is harmless where it does not apply,
+and a value that the user has already set in the environment is left alone.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """The study behind results/: what pruning costs, over several ratios, seeds and methods.
 
 `make results` runs what results/results.json lacks, one trial after another; remove that file and
-build/results to run all. A second `make results` beside the first takes other trials. Killed, it
-goes on from the last whole epoch.
+build/results to run all. (`study.untrained` has files of its own.) A second `make results` beside
+the first takes other trials. Killed, it goes on from the last whole epoch.
 """
 
 import json

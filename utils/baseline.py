@@ -1,8 +1,8 @@
 """Train a baseline on data that the shipped weights do not know, until it is worth pruning.
 
-One cycle of the learning rate after the other: small images first, since most of what is learnt
+One cycle of the learning rate after another: small images first, since most of what is learnt
 does not need 300 pixels, then the network's own size, until a cycle no longer gains. How long a
-cycle is counts in images seen, not in epochs, so that a small set is passed over more often. What
+cycle is counts in images seen, not in epochs, so that a small set is gone through more often. What
 counts is mAP on a validation split, which is neither trained nor tested on. When all is chosen, a
 closing cycle trains on the validation split as well, since small sets have no images to spare.
 """
