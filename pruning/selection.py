@@ -56,17 +56,22 @@ def measure_eliminations(
     for name in names:
         if reason := why_not_measured(dependencies, name):
             raise ValueError(f"{name} {reason}")
-    convs = {conv.filter: conv for conv in plain_convs(network.program)}
+    uses: dict[str, list[PlainConv]] = defaultdict(list)
+    for conv in plain_convs(network.program):
+        uses[conv.filter].append(conv)
     readers: dict[str, dict[tuple, list[PlainConv]]] = {}
     for name in names:
         # Layers that see the same, such as the heads on one map, count as one reader.
         alike = readers[name] = defaultdict(list)
         for reader, _ in _readers_of(dependencies, name):
-            if (conv := convs.get(reader)) is None:
+            if reader not in uses:
                 raise ValueError(f"{name} is read by {reader}, whose padding is not explicit")
-            alike[conv.input, conv.kernel, conv.strides, conv.paddings, conv.dilations].append(conv)
+            for conv in uses[reader]:
+                what = conv.input, conv.kernel, conv.strides, conv.paddings, conv.dilations
+                alike[what].append(conv)
     firsts = dict.fromkeys(group[0] for alike in readers.values() for group in alike.values())
-    maps = {conv: dependencies.convs[conv.filter].map_size for conv in firsts}
+    block = network.program.global_block()
+    maps = {conv: tuple(block.var(conv.output).shape[2:]) for conv in firsts}
     grams = _grams(network, maps, batches)
     found = {}
     for name in progress(names, "choose channels"):

@@ -99,6 +99,21 @@ def test_a_residual_group_counts_as_what_it_adds_up_to(batches):
     np.testing.assert_allclose(found.errors, expected.errors, rtol=1e-4, atol=1e-9)
 
 
+def test_a_filter_that_is_used_twice_counts_with_both_uses(batches):
+    """Channel 0 is empty in one map that it reads, channel 1 in the other; 2 is small in both."""
+
+    def layers(x):
+        maps = conv(x, 3), paddle.nn.functional.avg_pool2d(conv(x, 3), 2)
+        shared = [conv(each, 4, param_attr="shared") for each in maps]
+        return paddle.concat([each.flatten(2) for each in shared], 2)
+
+    network = build(layers)
+    for i, scale in enumerate(((0, 1, 0.1), (3, 0, 0.1))):
+        weight = np.diag(np.array(scale, "float32"))[:, :, None, None]
+        write_tensor(network.scope, f"conv2d_{i}.w_0", weight)
+    assert measure(network, batches).order[0] == 2
+
+
 def test_a_bias_before_a_batch_norm(batches):
     def layers(x):
         x = conv(conv(x, 6), 5, bias_attr=None)
