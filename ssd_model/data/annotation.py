@@ -67,7 +67,7 @@ def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
     except OSError as error:
         return None, [f"cannot be read ({error.strerror})"]
     except (ParseError, ValueError, LookupError) as error:
-        return None, [f"not well-formed XML ({error})"]
+        return None, [f"not well-formed XML ({error}); save it as UTF-8 or export it again"]
     if root.tag.lower() != "annotation":
         return None, [f"the root element is <{shorten(root.tag)}>, want <annotation>"]
     for element in root.iter():

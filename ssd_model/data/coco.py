@@ -31,6 +31,7 @@ from ssd_model.data.files import (
 from ssd_model.data.label_list import find_label_list
 from ssd_model.data.source import (
     BACKGROUND,
+    DRAWN,
     NOT_READ,
     OTHER_SUFFIXES,
     SPLITS,
@@ -99,6 +100,9 @@ class CocoFolder:
             choice = choose_sets({file.set for file in known})
             if not isinstance(choice, Choice):
                 what = f"no annotations of a {choice} set, as instances_{choice}.json; write them"
+                one = known[0].path.parent
+                if choice == "test" and one != self.root and one.name.lower() != "annotations":
+                    what += f", or give {one.name} itself as the folder, and {DRAWN}"
                 self._faults.append(Fault(self.root, what))
         return known
 

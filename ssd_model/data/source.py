@@ -24,6 +24,7 @@ SPELLINGS = {
 """The names that tools use for each set."""
 TEST_SHARE = 0.2
 """Share of the images to test on, if the folder does not say which ones."""
+DRAWN = "a fifth is drawn at random to test on"
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,9 @@ def test_folders_without_test(tmp_path, capsys):
 
 
 def test_a_folder_for_training_alone(tmp_path):
-    make_set_folders(tmp_path, train=["a", "b"])
-    only_fault(tmp_path, "test", "no such image set", "accepted are")
+    make_set_folders(tmp_path, train=["a", "b", "c"])
+    only_fault(tmp_path, "test", "no such folder; add it, or give train itself")
+    assert len(names(tmp_path / "train", "test")) == 1
 
 
 def test_what_lies_in_a_folder_by_chance(tmp_path, capsys):

@@ -50,7 +50,7 @@ def test_links_inside_and_to_the_folder_are_fine(voc, tmp_path):
 @pytest.mark.parametrize("split", ["trainval", "test"])
 def test_empty_image_set(voc, split):
     write_set(voc, split, ["", " "])
-    only_fault(voc, "Main", f"the {split} split has no image id")
+    only_fault(voc, "Main", f"the {split} split has no image; add some")
 
 
 def test_image_set_in_another_encoding(voc):
