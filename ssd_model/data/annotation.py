@@ -59,7 +59,7 @@ def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
     try:
         root = fromstring(read_bytes(path, MAX_BYTES), forbid_dtd=True)
     except FileNotFoundError:
-        return None, ["no such annotation file"]
+        return None, ["no such annotation file; write one, or take the image off its list"]
     except DataError as error:
         return None, [str(error)]
     except DefusedXmlException as error:

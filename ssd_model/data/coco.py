@@ -31,7 +31,6 @@ from ssd_model.data.files import (
 from ssd_model.data.label_list import find_label_list
 from ssd_model.data.source import (
     BACKGROUND,
-    DRAWN,
     NOT_READ,
     OTHER_SUFFIXES,
     SPLITS,
@@ -40,6 +39,7 @@ from ssd_model.data.source import (
     Entry,
     choose_sets,
     draw_test,
+    or_draw,
     unused,
 )
 from ssd_model.data.text import class_name, listed, shorten
@@ -101,8 +101,8 @@ class CocoFolder:
             if not isinstance(choice, Choice):
                 what = f"no annotations of a {choice} set, as instances_{choice}.json; write them"
                 one = known[0].path.parent
-                if choice == "test" and one != self.root and one.name.lower() != "annotations":
-                    what += f", or give {one.name} itself as the folder, and {DRAWN}"
+                if one != self.root and one.name.lower() != "annotations":
+                    what += or_draw(choice, f"give {one.name} itself as the folder")
                 self._faults.append(Fault(self.root, what))
         return known
 

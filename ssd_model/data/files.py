@@ -68,11 +68,12 @@ def check_inside(root: Path, path: Path, faults: list[Fault]) -> bool:
 
 
 def plain(name: str) -> str:
-    """Normalise a path from a list or an annotation: '/' between its parts, no './' before it.
+    """Normalise a path from a list or an annotation: a '/' between its parts, no './' before it.
 
     An absolute path, which comes from another computer, is made relative: see `ends`.
     """
-    return re.sub("^(/|[A-Za-z]:/)", "", name.replace("\\", "/").removeprefix("./"))
+    name = re.sub("/+", "/", name.replace("\\", "/"))
+    return re.sub("^(/|[A-Za-z]:/)", "", name.removeprefix("./"))
 
 
 def ends(name: str) -> Iterator[str]:

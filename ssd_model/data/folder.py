@@ -74,7 +74,7 @@ def _open(root: Path, faults: list[Fault]) -> Source | None:
         names = listed([str(path.relative_to(root)) for path in below])
         what = "name that folder"
         if len(below) > 1:
-            what = "name one, or make them folders train and test here"
+            what = "name one, or put all in one, or make them folders train and test"
         faults[:] = [Fault(root, f"no data in this folder itself, but in {names}: {what}")]
     return None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from ssd_model.data.faults import Fault
+from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import Finder, check_inside, find_folder, is_hidden
 from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets
 
@@ -79,6 +79,15 @@ def _files(parts: list[Part]) -> set[Path]:
     kinds = (Finder(SUFFIXES), Finder((".xml",)))
     folders = [zip(kinds, (part.images, part.annotations), strict=True) for part in parts]
     return {path for pairs in folders for finder, folder in pairs for path in finder.all(folder)}
+
+
+def outside(root: Path, parts: list[Part]) -> list[Note]:
+    """Make notes of the annotations in `root` that are in none of the parts."""
+    folders = [part.annotations for part in parts]
+    paths = Finder((".xml",)).all(root)
+    left = [path for path in paths if not any(map(path.is_relative_to, folders))]
+    kind = "annotations outside the folders of the sets, left out: {}"
+    return [Note(path, "in no set", kind) for path in left]
 
 
 def find_lists(folder: Path) -> dict[str, list[Path]]:

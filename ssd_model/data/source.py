@@ -24,7 +24,6 @@ SPELLINGS = {
 """The names that tools use for each set."""
 TEST_SHARE = 0.2
 """Share of the images to test on, if the folder does not say which ones."""
-DRAWN = "a fifth is drawn at random to test on"
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,11 @@ def draw_test(items: Sequence[Any]) -> tuple[list, list, str]:
         "at random, are the test set; if some are near-duplicates, write your own lists"
     )
     return trainval, test, told
+
+
+def or_draw(missing: str, instead: str) -> str:
+    """Say what may be done instead of adding a missing set; nothing, unless it is the test set."""
+    return f", or {instead}, and a fifth is drawn to test on" if missing == "test" else ""
 
 
 def unused(entries: Collection[Entry]) -> list[Note]:

@@ -9,9 +9,8 @@ from ssd_model.data.annotation import Annotation, read_annotation
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import LEADS_OUT, Finder, check_inside, ends, is_inside, plain, read_lines
 from ssd_model.data.label_list import read_label_list
-from ssd_model.data.layout import Part, check_parts, divide, find_lists
+from ssd_model.data.layout import Part, check_parts, divide, find_lists, outside
 from ssd_model.data.source import (
-    DRAWN,
     NOT_READ,
     OTHER_SUFFIXES,
     SPLITS,
@@ -20,6 +19,7 @@ from ssd_model.data.source import (
     Entry,
     choose_sets,
     draw_test,
+    or_draw,
     unused,
 )
 from ssd_model.data.text import shorten
@@ -70,14 +70,14 @@ class VocFolder:
             groups = [next(iter(sets.items())) for sets in found]
             if groups[0][0] == self.root:  # these lists say where each image is
                 groups = groups[:1]
-            for folder in {folder: None for sets in found for folder in sets}:
-                if folder not in dict(groups):
-                    told = f"lists in {folder} are not read: those in {groups[0][0]} are"
-                    self.notes["trainval"].append(Note(folder, told))
+            told = f"lists in {{}} are not read: those in {groups[0][0]} are"
+            others = sorted({folder for sets in found for folder in sets} - {*dict(groups)})
+            self.notes["trainval"] += [Note(each, told.format(each)) for each in others]
             if len(parts) == 1 and not groups[0][1] and (divided := divide(parts[0])):
                 parts = self._parts = divided
         if parts[0].set:
             groups = [(self.root, self._folder_sets(parts))]
+            self.notes["trainval"] += outside(self.root, parts)
         if not any(sets for _, sets in groups):
             splits = self._draw(parts)
         else:
@@ -94,10 +94,11 @@ class VocFolder:
         for i, (where, sets) in enumerate(groups):
             choice = choose_sets([*sets, "test"] if i else sets)
             if not isinstance(choice, Choice):
-                one = self._parts[0].folder.name
-                what = "no such list; write it" if suffix else "no such folder; add it"
-                instead = "remove the others" if suffix else f"give {one} itself as the folder"
-                what += f", or {instead}, and {DRAWN}" if choice == "test" else ""
+                kind, instead = "list", "remove the others"
+                if not suffix:
+                    one = self._parts[0].folder.name
+                    kind, instead = "folder with annotations", f"give {one} itself as the folder"
+                what = f"no such {kind}; add it" + or_draw(choice, instead)
                 self._refuse(where / f"{choice}{suffix}", what)
                 continue
             trainval = self._entries(sets, choice.trainval, "trainval")
@@ -114,9 +115,8 @@ class VocFolder:
             self.validation |= validation
         if not self._parts[0].set:
             named = {*splits["trainval"], *splits["test"], *self.validation}
-            folders = {part.images: None for part in self._parts}
-            found = (path for folder in folders for path in self._images.all(folder))
-            self.notes["trainval"] += _unlisted(found, {entry.image for entry in named})
+            images = {entry.image for entry in named}
+            self.notes["trainval"] += _unlisted(self._images, self._parts, images)
         return splits
 
     def _entries(self, sets: Sets, names: Iterable[str], split: str) -> list[Entry]:
@@ -287,6 +287,8 @@ class VocFolder:
         self._faults.append(Fault(path, what))
 
 
-def _unlisted(images: Iterable[Path], listed: Collection[Path | None]) -> list[Note]:
+def _unlisted(finder: Finder, parts: list[Part], listed: Collection[Path | None]) -> list[Note]:
     kind = "images that the lists of trainval and test do not name, left out: {}"
-    return [Note(path, "not listed", kind) for path in images if path not in listed]
+    folders = {part.images: None for part in parts}
+    found = (path for folder in folders for path in finder.all(folder))
+    return [Note(path, "not listed", kind) for path in found if path not in listed]

@@ -110,6 +110,11 @@ def test_images_that_no_list_names_are_told(voc, capsys):
     assert told in capsys.readouterr().out
 
 
+def test_slashes_twice(voc):
+    write_set(voc, "trainval", ["C:\\\\voc\\\\JPEGImages\\\\a.jpg", "JPEGImages//b.jpg"])
+    assert names(voc) == ["a.jpg", "b.jpg"]
+
+
 def test_lists_in_two_places(voc, capsys):
     (voc / "test.txt").write_text("a\n")
     assert names(voc) == ["a.jpg", "b.jpg"]
@@ -266,5 +271,5 @@ def test_a_folder_in_the_folder_is_named(tmp_path, name):
 def test_sets_in_folders_of_other_names(tmp_path):
     for name in ("train_zip", "test_zip"):
         make_voc(tmp_path / name)
-    what = "but in test_zip, train_zip: name one, or make them folders train and test here"
+    what = "but in test_zip, train_zip: name one, or put all in one, or make them folders train"
     only_fault(tmp_path, tmp_path.name, what)

@@ -273,7 +273,7 @@ def test_one_year(tmp_path):
 def test_train_and_val_make_trainval(voc):
     (voc / "ImageSets/Main/trainval.txt").unlink()
     write_set(voc, "val", ["a"])
-    only_fault(voc, "train.txt", "no such list; write it")
+    only_fault(voc, "train.txt", "no such list; add it")
     write_set(voc, "train", ["b", "a"])
     assert [record.image.stem for record in read_data(voc, "trainval").records] == ["b", "a"]
 
@@ -281,7 +281,7 @@ def test_train_and_val_make_trainval(voc):
 @pytest.mark.parametrize("split", ["trainval", "test"])
 def test_missing_image_set(voc, split):
     (voc / f"ImageSets/Main/{split}.txt").unlink()
-    only_fault(voc, f"{split}.txt", "no such list; write it")
+    only_fault(voc, f"{split}.txt", "no such list; add it")
 
 
 @pytest.mark.parametrize("part", ["JPEGImages", "Annotations"])

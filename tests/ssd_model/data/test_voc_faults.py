@@ -25,7 +25,7 @@ from tests.helpers.voc_folder import (
 
 
 @pytest.mark.parametrize(
-    "id_", ["../voc/JPEGImages/a", "/etc/..", "C:a", "C:\\", "..\\a", "..", "./../a", "x//a", "a\0"]
+    "id_", ["../voc/JPEGImages/a", "/etc/..", "C:a", "C:\\", "..\\a", "..", "./../a", "a\0"]
 )
 def test_ids_must_stay_inside(voc, id_):
     write_set(voc, "trainval", ["b", id_])
