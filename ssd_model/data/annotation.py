@@ -59,7 +59,7 @@ def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
     try:
         root = fromstring(read_bytes(path, MAX_BYTES), forbid_dtd=True)
     except FileNotFoundError:
-        return None, ["no such annotation file"]
+        return None, ["no such annotation file; write one, or take the image off its list"]
     except DataError as error:
         return None, [str(error)]
     except DefusedXmlException as error:
@@ -67,7 +67,7 @@ def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
     except OSError as error:
         return None, [f"cannot be read ({error.strerror})"]
     except (ParseError, ValueError, LookupError) as error:
-        return None, [f"not well-formed XML ({error})"]
+        return None, [f"not well-formed XML ({error}); save it as UTF-8 or export it again"]
     if root.tag.lower() != "annotation":
         return None, [f"the root element is <{shorten(root.tag)}>, want <annotation>"]
     for element in root.iter():

@@ -39,6 +39,7 @@ from ssd_model.data.source import (
     Entry,
     choose_sets,
     draw_test,
+    or_draw,
     unused,
 )
 from ssd_model.data.text import class_name, listed, shorten
@@ -99,6 +100,9 @@ class CocoFolder:
             choice = choose_sets({file.set for file in known})
             if not isinstance(choice, Choice):
                 what = f"no annotations of a {choice} set, as instances_{choice}.json; write them"
+                one = known[0].path.parent
+                if one != self.root and one.name.lower() != "annotations":
+                    what += or_draw(choice, f"give {one.name} itself as the folder")
                 self._faults.append(Fault(self.root, what))
         return known
 

@@ -1,6 +1,7 @@
 """Read one file of COCO annotations, whose content is not trusted."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ def read_coco_file(path: Path, faults: list[Fault]) -> tuple[dict[str, list[dict
             return dataset, []
     for key, (id_, name) in WANTED.items():
         for i, item in enumerate(content[key]):
+            if key == "categories" and _is_item(item, name):
+                item[name] = str(item[name])  # it may be a number
             if _is_item(item, id_) and isinstance(item.get(name), str):
+                item[id_] = _plain_id(item[id_])
                 dataset[key].append(item)
             else:
                 what = f"number {i} of {key} has no {id_} or no {name}"
@@ -54,29 +58,33 @@ def _read_annotations(
     path: Path, annotations: list[Any], dataset: dict[str, list[dict]], faults: list[Fault]
 ) -> list[Note]:
     images = {image["id"] for image in dataset["images"]}
-    texts = {*map(str, images)}
-    homeless = mixed = 0
+    homeless = 0
     for i, item in enumerate(annotations):
         if not _is_item(item, "image_id", "category_id"):
             what = f"number {i} of annotations has no image_id or no category_id"
             faults.append(Fault(path, what))
-        elif item["image_id"] not in images:
+            continue
+        for key in ("image_id", "category_id"):
+            item[key] = _plain_id(item[key])
+        if item["image_id"] not in images:
             homeless += 1
-            mixed += str(item["image_id"]) in texts
         else:
             if not _is_item(item, "id"):
                 item["id"] = f"number {i}"
             dataset["annotations"].append(item)
-    if mixed:
-        what = f"the image_id of {mixed:,} annotations and the id of their image are a number"
-        faults.append(Fault(path, f"{what} in one place, a text in the other; correct them"))
-    elif homeless and not dataset["annotations"]:
+    if homeless and not dataset["annotations"]:
         what = f"none of its {homeless:,} annotations has the id of one of its images"
         faults.append(Fault(path, f"{what}; correct them"))
     if not homeless:
         return []
     told = f"annotations of images that {path.name} does not list, left out: {homeless:,}"
     return [Note(path, told)]
+
+
+def _plain_id(id_: float | str) -> float | str:
+    """Make the text of a whole number that number: VIA writes 7 in one place, "7" in the other."""
+    is_number = isinstance(id_, str) and re.fullmatch("0|[1-9][0-9]{0,17}", id_)
+    return int(id_) if is_number else id_
 
 
 def _is_item(item: Any, *ids: str) -> bool:

@@ -30,7 +30,9 @@ def find_coco_files(root: Path) -> list[CocoFile]:
     images = [path for path in (find_folder(root, "images"), find_folder(root, "data")) if path]
     folders = [root, *filter(None, [find_folder(root, "annotations")]), *images]
     for parent in (root, *images):
-        folders += filter(None, (find_folder(parent, *names) for names in SPELLINGS.values()))
+        sets = filter(None, (find_folder(parent, *names) for names in SPELLINGS.values()))
+        for folder in sets:
+            folders += filter(None, (folder, find_folder(folder, "annotations")))
     paths = [
         path for folder in dict.fromkeys(folders) for path in sorted(folder.glob("[!.]*.json"))
     ]
@@ -51,7 +53,7 @@ def _is_coco(root: Path, path: Path) -> bool:
 
 def _set_of(root: Path, path: Path) -> str:
     # What the user calls the data folder says nothing.
-    for text in (path.stem, path.parent.name if path.parent != root else ""):
+    for text in (path.stem, *reversed(path.relative_to(root).parts[:-1])):
         words = re.findall("[a-z]+", text.lower())
         for name, spellings in SPELLINGS.items():
             if {*words} & {*spellings}:
@@ -64,6 +66,9 @@ def _image_folders(root: Path, path: Path) -> tuple[Path, ...]:
     parents = [find_folder(root, "images"), root, find_folder(root, "data")]
     names = [(own,), SPELLINGS.get(_set_of(root, path), (own,))]
     found = [find_folder(parent, *each) for each in names for parent in parents if parent]
-    beside = [] if path.parent.name.lower() == "annotations" else [path.parent]
+    is_apart = path.parent.name.lower() == "annotations"
+    home = path.parent.parent if is_apart else path.parent
+    beside = [find_folder(home, "images"), find_folder(home, "data")] if home != root else []
+    beside += [] if is_apart and home == root else [home]
     folders = [*beside, *found, find_folder(root, "JPEGImages"), *parents]
     return tuple(dict.fromkeys(filter(None, folders)))

@@ -1,5 +1,6 @@
 """Find and read files of an untrusted data folder: only regular ones inside it, up to a limit."""
 
+import codecs
 import os
 import re
 import stat
@@ -37,13 +38,21 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def read_lines(root: Path, path: Path, limit: int, faults: list[Fault]) -> list[str]:
-    """Read the lines of a UTF-8 text file that are not blank, without the blanks around them."""
+    """Read the lines of a text file that are not blank, without the blanks around them.
+
+    It is in UTF-8, or in the UTF-16 of Windows.
+    """
     if not check_inside(root, path, faults):
         return []
     try:
-        text = read_bytes(path, limit).decode("utf-8-sig")
-    except (OSError, DataError, UnicodeDecodeError) as error:
-        faults.append(Fault(path, f"not readable as UTF-8 text ({error})"))
+        content = read_bytes(path, limit)
+        is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if is_wide else "utf-8-sig")
+    except (OSError, DataError) as error:
+        faults.append(Fault(path, f"cannot be read ({error})"))
+        return []
+    except UnicodeDecodeError as error:
+        faults.append(Fault(path, f"not readable as UTF-8 text ({error}); save it as UTF-8"))
         return []
     # Not splitlines() and strip(): a file's name may contain other kinds of blanks.
     lines = (line.strip(" \t\r") for line in text.split("\n"))
@@ -59,11 +68,12 @@ def check_inside(root: Path, path: Path, faults: list[Fault]) -> bool:
 
 
 def plain(name: str) -> str:
-    """Normalise a path from a list or an annotation: '/' between its parts, no './' before it.
+    """Normalise a path from a list or an annotation: a '/' between its parts, no './' before it.
 
     An absolute path, which comes from another computer, is made relative: see `ends`.
     """
-    return re.sub("^(/|[A-Za-z]:/)", "", name.replace("\\", "/").removeprefix("./"))
+    name = re.sub("/+", "/", name.replace("\\", "/"))
+    return re.sub("^(/|[A-Za-z]:/)", "", name.removeprefix("./"))
 
 
 def ends(name: str) -> Iterator[str]:

@@ -70,21 +70,26 @@ def _open(root: Path, faults: list[Fault]) -> Source | None:
     if files := find_coco_files(root):
         return CocoFolder(root, files, faults)
     find_missing(root, faults)
-    if below := _below(root):
-        names = listed([path.name for path in below])
-        faults[:] = [
-            Fault(root, f"no data in this folder itself, but in {names}: name that folder")
-        ]
+    if below := _below([root]) or _below(_folders(root)):
+        names = listed([str(path.relative_to(root)) for path in below])
+        what = "name that folder"
+        if len(below) > 1:
+            what = "name one, or put all in one, or make them folders train and test"
+        faults[:] = [Fault(root, f"no data in this folder itself, but in {names}: {what}")]
     return None
 
 
-def _below(root: Path) -> list[Path]:
-    """The folders in `root` that would be accepted; a downloaded archive often holds one."""
+def _folders(root: Path) -> list[Path]:
     paths = sorted(root.iterdir()) if root.is_dir() else []
-    folders = [path for path in paths if path.is_dir() and not is_hidden(path.name)]
+    return [path for path in paths if path.is_dir() and not is_hidden(path.name)]
+
+
+def _below(parents: list[Path]) -> list[Path]:
+    """The folders in these that would be accepted; a downloaded archive often holds one."""
     return [
         path
-        for path in folders
+        for parent in parents
+        for path in _folders(parent)
         if find_coco_files(path) or (find_parts(path) and Finder(SUFFIXES).all(path))
     ]
 

@@ -3,10 +3,11 @@
 import os
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
-from ssd_model.data.faults import Fault
-from ssd_model.data.files import Finder, check_inside, find_folder
+from ssd_model.data.faults import Fault, Note
+from ssd_model.data.files import Finder, check_inside, find_folder, is_hidden
 from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets
 
 IMAGES = ("JPEGImages", "images")
@@ -15,11 +16,19 @@ ANNOTATIONS = ("Annotations",)
 ALSO_IMAGES = ("data",)
 ALSO_ANNOTATIONS = ("labels", "xml", "xmls")
 FORMS = (
-    "accepted are a VOC folder (JPEGImages/, Annotations/, and in ImageSets/Main/ a test.txt "
-    "and a trainval.txt, or train.txt with val.txt), a VOCdevkit folder with VOC2007 and/or "
-    "VOC2012 in it, the folder that holds VOCdevkit, folders train/, valid/ and test/ with each "
-    "image beside its .xml, and COCO (instances_*.json or _annotations.coco.json, and images)"
+    "accepted are a VOC folder (JPEGImages/ and Annotations/, or each image beside its .xml), "
+    "VOCdevkit, folders train/, valid/ and test/ of these, and COCO (instances_*.json or "
+    "_annotations.coco.json, and images); docs/data.md shows them"
 )
+CVAT = ["annotations.xml"]  # in its own format
+OTHER_FORMATS = {
+    ".txt": "in YOLO's format, a text file for each image",
+    ".csv": "in CSV",
+    ".json": "in JSON, but not COCO's, or not in annotations/",
+    ".manifest": "in SageMaker's format",
+    ".tfrecord": "in TensorFlow's format",
+}
+"""Formats that are not read, by the suffix of their files."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ def find_parts(root: Path) -> list[Part]:
     for parent in (root, find_folder(root, *IMAGES)):
         if parent and (parts := _set_parts(parent)):
             return parts
-    if has_xml(root, below=False) and not _other_format(root):
+    if _xmls(root) not in ([], CVAT):
         return [Part(root, root, root, (root,))]
     return []
 
@@ -70,6 +79,30 @@ def _files(parts: list[Part]) -> set[Path]:
     kinds = (Finder(SUFFIXES), Finder((".xml",)))
     folders = [zip(kinds, (part.images, part.annotations), strict=True) for part in parts]
     return {path for pairs in folders for finder, folder in pairs for path in finder.all(folder)}
+
+
+def outside(root: Path, parts: list[Part]) -> list[Note]:
+    """Make notes of the annotations in `root` that are in none of the parts."""
+    folders = [part.annotations for part in parts]
+    paths = Finder((".xml",)).all(root)
+    left = [path for path in paths if not any(map(path.is_relative_to, folders))]
+    kind = "annotations outside the folders of the sets, left out: {}"
+    return [Note(path, "in no set", kind) for path in left]
+
+
+def find_lists(folder: Path) -> dict[str, list[Path]]:
+    """Return the lists in a folder by the name of their set, which may be in any case."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
+    for pattern in ("{}.txt", "{}_list.txt", "[!.]*_{}.txt"):  # VoTT has one per class
+        sets: dict[str, list[Path]] = {}
+        for name, spellings in SPELLINGS.items():
+            for each in map(pattern.format, spellings):
+                found = [path for path in paths if fnmatch(path.name.lower(), each)]
+                if found and name not in sets:
+                    sets[name] = found
+        if sets:
+            return sets
+    return {}
 
 
 def find_missing(root: Path, faults: list[Fault]) -> None:
@@ -106,10 +139,9 @@ def check_parts(root: Path, parts: list[Part], faults: list[Fault]) -> None:
                 faults.extend(Fault(path, what) for path in links)
 
 
-def has_xml(folder: Path, below: bool = True) -> bool:
-    """Whether there is an .xml file in a folder, or in those below it."""
-    paths = Finder((".xml",)).all(folder)
-    return any(below or path.parent == folder for path in paths)
+def has_xml(folder: Path) -> bool:
+    """Whether there is an .xml file in a folder or in those below it."""
+    return bool(Finder((".xml",)).all(folder))
 
 
 def _years(devkit: Path) -> list[Path]:
@@ -117,15 +149,27 @@ def _years(devkit: Path) -> list[Path]:
     return [path for path in paths if re.fullmatch(r"VOC\d{4}", path.name) and path.is_dir()]
 
 
+def _xmls(folder: Path) -> list[str]:
+    """The names of the .xml files in a folder itself."""
+    names = (path.name for path in folder.iterdir() if path.suffix.lower() == ".xml")
+    return [name for name in names if not is_hidden(name)]
+
+
 def _other_format(root: Path) -> str:
     """Say which format that is not read the files are in, '' if they are in none that we know."""
-    if [path.name for path in root.glob("*.xml")] == ["annotations.xml"]:
-        return "annotations.xml is in CVAT's own format"
-    labels = (
-        root.glob(pattern) for pattern in ("labels/*.txt", "*/labels/*.txt", "labels/*/*.txt")
-    )
-    if not has_xml(root) and any(any(paths) for paths in labels):
-        return "the labels are in YOLO's format, a text file for each image"
+    if _xmls(root) == CVAT:
+        return f"{CVAT[0]} is in CVAT's own format"
+    paths = Finder((".xml", *SUFFIXES, *OTHER_FORMATS)).all(root)
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.suffix.lower(), []).append(path)
+    if ".xml" in found:
+        return ""
+    images = {path.stem for suffix in SUFFIXES for path in found.get(suffix, [])}
+    found[".txt"] = [path for path in found.get(".txt", []) if path.stem in images]
+    for suffix, format_ in OTHER_FORMATS.items():
+        if found.get(suffix):
+            return f"{found[suffix][0].relative_to(root)} is {format_}"
     return ""
 
 

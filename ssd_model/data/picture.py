@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
@@ -39,8 +40,14 @@ UPRIGHT = {
 }
 SIDEWAYS = {5, 6, 7, 8}  # these turns swap width and height
 
-Sizes = tuple[tuple[int, int], tuple[int, int]]
-"""(width, height) of an image in pixels: upright, and as stored."""
+
+class Sizes(NamedTuple):
+    """(width, height) of an image in pixels: upright, and as stored."""
+
+    upright: tuple[int, int]
+    stored: tuple[int, int]
+    turned: bool
+    """Whether its EXIF orientation turns or mirrors it, which the sizes need not show."""
 
 
 class PictureWarning(UserWarning):
@@ -81,17 +88,18 @@ def open_image(path: str | Path, upright: bool = True, largest: int | None = Non
 
 
 def check_image(path: str | Path) -> Sizes:
-    """Decode the image at `path`; return its size, upright and as stored.
+    """Decode the image at `path`; return its sizes.
 
     A JPEG is decoded at 1/8 size: this still reads the whole file, but several times faster.
     Raises DataError as `open_image` does.
     """
     with _reading(path) as image:
         width, height = stored = image.size
-        sideways = _orientation(image) in SIDEWAYS
+        orientation = _orientation(image)
         image.draft(None, (max(1, width // 8), max(1, height // 8)))
         image.load()
-    return (height, width) if sideways else stored, stored
+    upright = (height, width) if orientation in SIDEWAYS else stored
+    return Sizes(upright, stored, orientation in UPRIGHT)
 
 
 def check_images(paths: Iterable[Path]) -> Iterator[tuple[Sizes | Fault, list[str]]]:

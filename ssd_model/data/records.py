@@ -9,10 +9,7 @@ from PIL import Image
 
 from ssd_model.data.annotation import AnnotatedObject, Annotation
 from ssd_model.data.faults import Note
-from ssd_model.data.picture import open_image
-
-Size = tuple[int, int]
-"""Width and height in pixels."""
+from ssd_model.data.picture import Sizes, open_image
 
 EMPTY = "left out, empty or outside the image"
 TURNED = "read upright, though their corners are the wrong way round"
@@ -25,7 +22,7 @@ class Record:
     """One image with its ground truth.
 
     width, height: pixels.
-    upright: whether to apply its EXIF orientation, inferred from the annotation's size.
+    upright: whether to apply its EXIF orientation (see `drawn_upright`).
     boxes: float32 [G, 4], xmin, ymin, xmax, ymax as parts of width and height, 0..1.
     labels: int64 [G], from 1 (0 is background).
     difficult: bool [G].
@@ -59,8 +56,19 @@ class Split:
     notes: tuple[Note, ...] = ()
 
 
+def drawn_upright(sizes: Sizes, annotation: Annotation) -> bool | None:
+    """Whether the boxes were drawn on the upright image, as a viewer shows it, or as stored.
+
+    The annotation's size tells; None if it cannot.
+    """
+    given = annotation.width, annotation.height
+    if not sizes.turned or sizes.upright == sizes.stored or given not in sizes[:2]:
+        return None
+    return given == sizes.upright
+
+
 def make_record(
-    image: Path, sizes: tuple[Size, Size], annotation: Annotation, labels: Mapping[str, int]
+    image: Path, sizes: Sizes, upright: bool, annotation: Annotation, labels: Mapping[str, int]
 ) -> tuple[Record, list[str], dict[str, list[str]]]:
     """Return the record of an image, the faults of its objects, and its odd boxes by kind.
 
@@ -68,14 +76,11 @@ def make_record(
     (PaddleCV/ssd), and clipped to the image.
 
     Args:
-        sizes: the image's sizes, upright and as stored.
+        upright: whether the boxes were drawn on the upright image.
         labels: the labels, by class name.
     """
-    upright, stored = sizes
-    # Some tools annotate the stored image, others the one a viewer shows: the size tells which.
-    turned = stored != upright and (annotation.width, annotation.height) == stored
-    size = stored if turned else upright
-    faults = [*_check_size(size, annotation)]
+    size = sizes.upright if upright else sizes.stored
+    faults = [*_check_size(sizes, size, annotation)]
     odd: dict[str, list[str]] = {EMPTY: [], TURNED: [], TWICE: []}
     kept: list[tuple[np.ndarray, int, bool]] = []
     known: set[tuple[str, bytes]] = set()
@@ -100,22 +105,25 @@ def make_record(
         np.array([box for box, _, _ in kept], np.float32).reshape(-1, 4),
         np.array([label for _, label, _ in kept], np.int64),
         np.array([difficult for _, _, difficult in kept], bool),
-        upright=not turned,
+        upright=upright,
     )
     return record, faults, odd
 
 
-def _check_size(size: Size, annotation: Annotation) -> Iterator[str]:
+def _check_size(sizes: Sizes, size: tuple[int, int], annotation: Annotation) -> Iterator[str]:
     width, height = annotation.width, annotation.height
-    # 0 means that no size is given.
-    if (width and width != size[0]) or (height and height != size[1]):
+    # 0 means that no size is given, and so does the -1 of VIA.
+    if width not in (0, -1, size[0]) or height not in (0, -1, size[1]):
+        found = f"{sizes.upright[0]}x{sizes.upright[1]}"
+        if sizes.stored != sizes.upright:
+            found += f" upright, {sizes.stored[0]}x{sizes.stored[1]} as stored"
         yield (
-            f"its size is {width:g}x{height:g} but the upright image (EXIF orientation "
-            f"applied) is {size[0]}x{size[1]}; correct the size and the boxes"
+            f"its size is {width:g}x{height:g} but the image is {found}; "
+            "correct the size and the boxes"
         )
 
 
-def _normalise(found: AnnotatedObject, size: Size) -> np.ndarray:
+def _normalise(found: AnnotatedObject, size: tuple[int, int]) -> np.ndarray:
     corners = np.sort(np.array(found.corners).reshape(2, 2), axis=0)
     return (corners / size).clip(0, 1).astype(np.float32).reshape(4)
 

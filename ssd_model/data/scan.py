@@ -10,8 +10,16 @@ from tqdm import tqdm
 from ssd_model.data.annotation import AnnotatedObject, Annotation
 from ssd_model.data.faults import DataError, Fault, Note
 from ssd_model.data.files import check_regular
-from ssd_model.data.picture import check_images
-from ssd_model.data.records import EMPTY, TURNED, TWICE, Record, Split, make_record
+from ssd_model.data.picture import Sizes, check_images
+from ssd_model.data.records import (
+    EMPTY,
+    TURNED,
+    TWICE,
+    Record,
+    Split,
+    drawn_upright,
+    make_record,
+)
 from ssd_model.data.sample import draw_sample
 from ssd_model.data.source import BACKGROUND, SPLITS, Entry, Source
 from ssd_model.data.text import fold, listed
@@ -36,6 +44,8 @@ class _Read:
     """Boxes that are borne, by what happens to them."""
     heard: dict[Entry, list[str]] = field(default_factory=dict)
     """Warnings of the images."""
+    unclear: set[Entry] = field(default_factory=set)
+    """Images whose boxes were perhaps drawn on another way up than the one they are read in."""
 
 
 def scan(
@@ -61,7 +71,10 @@ def scan(
         # A file that is read only for its class names need only be readable.
         if entry in union or entry not in read.annotations:
             faults.extend(Fault(entry.told, what) for what in whats)
-    _read_images(list(union), source.validation, classes, read, faults)
+    sizes = _open_images(union, read, faults)
+    for entries in chosen.values():
+        of_split = {entry: sizes[entry] for entry in entries if entry in sizes}
+        _make_records(of_split, source.validation, classes, read, faults)
     found = {}
     for name, entries in chosen.items():
         notes = [*source.notes[name], *_judge(source.root, name, entries, read, faults)]
@@ -114,28 +127,46 @@ def _draw(entries: list[Entry], read: _Read, limit: int | None, seed: list[int])
     return draw_sample(entries, [demanded(entry) for entry in entries], limit, seed)
 
 
-def _read_images(
-    entries: list[Entry],
+def _open_images(
+    entries: dict[Entry, None], read: _Read, faults: list[Fault]
+) -> dict[Entry, Sizes]:
+    """Return the sizes of the images that can be read and have annotations."""
+    faults.extend(entry.fault for entry in entries if entry.fault)
+    present = [entry for entry in entries if entry.image]
+    checked = check_images([entry.image for entry in present])
+    sizes = {}
+    for entry, (found, heard) in zip(
+        present, _progress(checked, "images", len(present)), strict=True
+    ):
+        read.heard[entry] = heard
+        if isinstance(found, Fault):
+            faults.append(found)
+        elif entry in read.annotations:
+            sizes[entry] = found
+    return sizes
+
+
+def _make_records(
+    sizes: dict[Entry, Sizes],
     validation: set[Entry],
     classes: tuple[str, ...],
     read: _Read,
     faults: list[Fault],
 ) -> None:
+    """Make the records of a split."""
     labels = {name: label for label, name in enumerate(classes, 1)}
-    faults.extend(entry.fault for entry in entries if entry.fault)
-    present = [entry for entry in entries if entry.image]
-    checked = check_images([entry.image for entry in present])
-    for entry, (sizes, heard) in zip(
-        present, _progress(checked, "images", len(present)), strict=True
-    ):
-        read.heard[entry] = heard
-        if isinstance(sizes, Fault):
-            faults.append(sizes)
-        elif entry in read.annotations:
-            args = entry.image, sizes, read.annotations[entry], labels
-            record, wrong, read.odd[entry] = make_record(*args)
-            read.records[entry] = replace(record, validation=entry in validation)
-            faults.extend(Fault(entry.told, what) for what in wrong)
+    ways = {entry: drawn_upright(sizes[entry], read.annotations[entry]) for entry in sizes}
+    told = {*ways.values()} - {None}
+    for entry, way in ways.items():
+        annotation = read.annotations[entry]
+        # Where its size does not tell, as after half a turn, the other images do.
+        upright = told != {False} if way is None else way
+        if way is None and sizes[entry].turned and annotation.objects and len(told) != 1:
+            read.unclear.add(entry)
+        args = entry.image, sizes[entry], upright, annotation, labels
+        record, wrong, read.odd[entry] = make_record(*args)
+        read.records[entry] = replace(record, validation=entry in validation)
+        faults.extend(Fault(entry.told, what) for what in wrong)
 
 
 def _judge(
@@ -174,6 +205,10 @@ def _judge(
         for kind, found in odd.items()
         for path, what in found
     ]
+    what = "is turned by EXIF, and nothing shows which way up its boxes were drawn; see if they fit"
+    so = "read upright, though nothing shows that their boxes were drawn so"
+    kind = f"images of {name} that EXIF turns, {so}: {{}}"
+    notes += [Note(entry.image, what, kind) for entry in made if entry in read.unclear]
     kind = f"images of {name} read despite a warning: {{}}"
     return notes + [
         Note(entry.image, what, kind) for entry in made for what in read.heard[entry][:1]

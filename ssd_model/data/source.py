@@ -108,6 +108,11 @@ def draw_test(items: Sequence[Any]) -> tuple[list, list, str]:
     return trainval, test, told
 
 
+def or_draw(missing: str, instead: str) -> str:
+    """Say what may be done instead of adding a missing set; nothing, unless it is the test set."""
+    return f", or {instead}, and a fifth is drawn to test on" if missing == "test" else ""
+
+
 def unused(entries: Collection[Entry]) -> list[Note]:
     """Make notes of the images of a val set that are not in the trainval set beside it."""
     kind = "images of val that are not in trainval, left out: {}"

@@ -35,8 +35,9 @@ def class_name(text: str) -> str:
 
 def fold(name: str) -> str:
     """Fold a name, so that file names that look the same become equal."""
-    # They may differ in accents in one piece or two, narrow blanks, full-width letters, and case.
-    return unicodedata.normalize("NFKC", name).casefold()
+    # They may differ in accents in one piece or two, narrow blanks, full-width letters, case, and
+    # blanks around them, which no list keeps.
+    return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
 def shorten(text: str) -> str:

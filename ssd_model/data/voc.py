@@ -1,8 +1,7 @@
 """Read the lists of a Pascal VOC folder and its annotations."""
 
 import re
-from collections.abc import Callable, Iterable
-from fnmatch import fnmatch
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -10,17 +9,17 @@ from ssd_model.data.annotation import Annotation, read_annotation
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import LEADS_OUT, Finder, check_inside, ends, is_inside, plain, read_lines
 from ssd_model.data.label_list import read_label_list
-from ssd_model.data.layout import FORMS, Part, check_parts, divide
+from ssd_model.data.layout import Part, check_parts, divide, find_lists, outside
 from ssd_model.data.source import (
     NOT_READ,
     OTHER_SUFFIXES,
-    SPELLINGS,
     SPLITS,
     SUFFIXES,
     Choice,
     Entry,
     choose_sets,
     draw_test,
+    or_draw,
     unused,
 )
 from ssd_model.data.text import shorten
@@ -67,20 +66,25 @@ class VocFolder:
     def _make_splits(self, parts: list[Part]) -> dict[str, list[Entry]]:
         known = len(self._faults)
         if not parts[0].set:
-            groups = [self._list_sets(part) for part in parts]
+            found = [self._list_sets(part) for part in parts]
+            groups = [next(iter(sets.items())) for sets in found]
             if groups[0][0] == self.root:  # these lists say where each image is
                 groups = groups[:1]
+            told = f"lists in {{}} are not read: those in {groups[0][0]} are"
+            others = sorted({folder for sets in found for folder in sets} - {*dict(groups)})
+            self.notes["trainval"] += [Note(each, told.format(each)) for each in others]
             if len(parts) == 1 and not groups[0][1] and (divided := divide(parts[0])):
                 parts = self._parts = divided
         if parts[0].set:
             groups = [(self.root, self._folder_sets(parts))]
+            self.notes["trainval"] += outside(self.root, parts)
         if not any(sets for _, sets in groups):
             splits = self._draw(parts)
         else:
             splits = self._choose(groups, "" if parts[0].set else ".txt")
         for name, entries in splits.items():
             if not entries and len(self._faults) == known:
-                what = f"the {name} split has no image id; add ids, one per line"
+                what = f"the {name} split has no image; add some"
                 self._faults.append(Fault(groups[0][0], what))
         return splits
 
@@ -90,7 +94,12 @@ class VocFolder:
         for i, (where, sets) in enumerate(groups):
             choice = choose_sets([*sets, "test"] if i else sets)
             if not isinstance(choice, Choice):
-                self._refuse(where / f"{choice}{suffix}", f"no such image set; {FORMS}")
+                kind, instead = "list", "remove the others"
+                if not suffix:
+                    one = self._parts[0].folder.name
+                    kind, instead = "folder with annotations", f"give {one} itself as the folder"
+                what = f"no such {kind}; add it" + or_draw(choice, instead)
+                self._refuse(where / f"{choice}{suffix}", what)
                 continue
             trainval = self._entries(sets, choice.trainval, "trainval")
             if not i:
@@ -104,6 +113,10 @@ class VocFolder:
             validation = {entry for name in choice.validation for entry in sets[name]([])}
             self.notes["trainval"] += unused(validation - {*trainval})
             self.validation |= validation
+        if not self._parts[0].set:
+            named = {*splits["trainval"], *splits["test"], *self.validation}
+            images = {entry.image for entry in named}
+            self.notes["trainval"] += _unlisted(self._images, self._parts, images)
         return splits
 
     def _entries(self, sets: Sets, names: Iterable[str], split: str) -> list[Entry]:
@@ -119,18 +132,14 @@ class VocFolder:
 
     # Sets: each is a list of images, or a folder.
 
-    def _list_sets(self, part: Part) -> tuple[Path, Sets]:
-        """Find the first folder with lists in it, and its sets."""
+    def _list_sets(self, part: Part) -> dict[Path, Sets]:
+        """Find the folders with lists in them, and their sets; the first one counts."""
+        found: dict[Path, Sets] = {}
         for folder in part.lists:
-            for pattern in ("{}.txt", "{}_list.txt", "[!.]*_{}.txt"):  # VoTT has one per class
-                sets: Sets = {}
-                for name, spellings in SPELLINGS.items():
-                    found = (_matching(folder, pattern.format(each)) for each in spellings)
-                    if paths := next(filter(None, found), None):
-                        sets[name] = partial(self._listed, part, paths)
-                if sets:
-                    return folder, sets
-        return (part.lists or (part.folder,))[0], {}
+            if lists := find_lists(folder):
+                sets = {name: partial(self._listed, part, paths) for name, paths in lists.items()}
+                found[folder] = sets
+        return found or {(part.lists or (part.folder,))[0]: {}}
 
     def _folder_sets(self, parts: list[Part]) -> Sets:
         return {part.set: partial(self._annotated, part) for part in parts}
@@ -245,7 +254,8 @@ class VocFolder:
             return None, Fault(wanted, f"more than one image of this name: {names}; keep one")
         if others := self._others.find(base or part.images, name):
             return None, Fault(others[0], NOT_READ)
-        return None, Fault(wanted, f"no image of this name with {' '.join(SUFFIXES)}")
+        what = f"no image of this name with {' '.join(SUFFIXES)}; add it, or remove what names it"
+        return None, Fault(wanted, what)
 
     def _make(
         self, part: Part, image: Path | None, name: str, source: Path, fault: Fault | None
@@ -277,6 +287,8 @@ class VocFolder:
         self._faults.append(Fault(path, what))
 
 
-def _matching(folder: Path, pattern: str) -> list[Path]:
-    """The files in a folder whose names match a pattern in small letters, in any case."""
-    return sorted(path for path in folder.iterdir() if fnmatch(path.name.lower(), pattern))
+def _unlisted(finder: Finder, parts: list[Part], listed: Collection[Path | None]) -> list[Note]:
+    kind = "images that the lists of trainval and test do not name, left out: {}"
+    folders = {part.images: None for part in parts}
+    found = (path for folder in folders for path in finder.all(folder))
+    return [Note(path, "not listed", kind) for path in found if path not in listed]

@@ -204,11 +204,20 @@ def test_voc_goes_first(coco):
     assert {*names(coco), *names(coco, "test")} == {"d.jpg", "e.jpg", "f.jpg"}
 
 
+def test_a_category_may_be_named_by_a_number(tmp_path):
+    coco = make_coco(tmp_path)
+    for path in (coco / "annotations").iterdir():
+        content = json.loads(path.read_text())
+        content["categories"][0]["name"] = 7
+        path.write_text(json.dumps(content))
+    assert read_data(coco, "test").classes == ("7",)
+
+
 def test_json_of_another_kind_is_no_data(tmp_path):
     add_images(tmp_path / "images", "a")
     (tmp_path / "package.json").write_text('{"name": "images"}')
     (fault,) = find_faults(tmp_path)
-    assert "Annotations" in str(fault) or "no VOC or COCO data" in fault.what
+    assert fault.what.startswith("package.json is in JSON, but not COCO's")
 
 
 def test_a_sample_has_every_class(tmp_path):

@@ -110,7 +110,7 @@ def test_images(scratch, suffix, data):
     path.write_bytes(data.draw(flips(content)))
     try:
         with no_hang():
-            upright, stored = check_image(path)
+            upright, stored, _ = check_image(path)
             image = open_image(path)
     except DataError as error:
         assert path.name in str(error)

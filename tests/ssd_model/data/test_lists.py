@@ -91,6 +91,37 @@ def test_another_blank_or_case_is_found_too(voc):
     assert names(voc) == ["IMG\u202f1.JPG"]
 
 
+def test_blanks_around_a_name(voc):
+    (voc / "JPEGImages/a.jpg").rename(voc / "JPEGImages/ a .jpg")
+    (voc / "Annotations/a.xml").rename(voc / "Annotations/ a .xml")
+    assert names(voc) == [" a .jpg", "b.jpg"]
+
+
+def test_a_list_in_utf_16(voc):
+    """As PowerShell writes it."""
+    (voc / "ImageSets/Main/trainval.txt").write_text("a\r\nb\r\n", encoding="utf-16")
+    assert names(voc) == ["a.jpg", "b.jpg"]
+
+
+def test_images_that_no_list_names_are_told(voc, capsys):
+    add_image(voc, "x", object_xml(*CAT))
+    assert names(voc) == ["a.jpg", "b.jpg"]
+    told = "images that the lists of trainval and test do not name, left out: 1 (x.jpg)"
+    assert told in capsys.readouterr().out
+
+
+def test_slashes_twice(voc):
+    write_set(voc, "trainval", ["C:\\\\voc\\\\JPEGImages\\\\a.jpg", "JPEGImages//b.jpg"])
+    assert names(voc) == ["a.jpg", "b.jpg"]
+
+
+def test_lists_in_two_places(voc, capsys):
+    (voc / "test.txt").write_text("a\n")
+    assert names(voc) == ["a.jpg", "b.jpg"]
+    told = f"lists in {voc} are not read: those in {voc / 'ImageSets/Main'} are"
+    assert told in capsys.readouterr().out
+
+
 def test_two_files_that_look_like_the_name_are_refused(voc):
     for name in ("Cat", "CAT"):
         add_image(voc, name, object_xml(*CAT))
@@ -226,10 +257,19 @@ def test_an_image_twice_under_two_names_is_one_image(voc):
 
 
 def test_a_data_error_names_what_is_accepted(tmp_path):
-    with pytest.raises(DataError, match=r"VOC folder .* VOCdevkit .* COCO"):
+    with pytest.raises(DataError, match=r"VOC folder .* VOCdevkit, .* COCO"):
         read_data(tmp_path, "test")
 
 
-def test_a_folder_in_the_folder_is_named(tmp_path):
-    make_voc(tmp_path / "BCCD")
-    only_fault(tmp_path, tmp_path.name, "no data in this folder itself, but in BCCD")
+@pytest.mark.parametrize("name", ["BCCD", "download/BCCD"])
+def test_a_folder_in_the_folder_is_named(tmp_path, name):
+    make_voc(tmp_path / name)
+    what = f"no data in this folder itself, but in {name}: name that folder"
+    only_fault(tmp_path, tmp_path.name, what)
+
+
+def test_sets_in_folders_of_other_names(tmp_path):
+    for name in ("train_zip", "test_zip"):
+        make_voc(tmp_path / name)
+    what = "but in test_zip, train_zip: name one, or put all in one, or make them folders train"
+    only_fault(tmp_path, tmp_path.name, what)

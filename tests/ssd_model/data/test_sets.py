@@ -110,6 +110,13 @@ def test_a_folder_for_each_set_below_images(tmp_path):
     assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a", "b"], ["d"])
 
 
+def test_annotations_beside_the_folders_are_told(tmp_path, capsys):
+    make_set_folders(tmp_path, train=["a", "b"], test=["c"], more=["d"])
+    assert names(tmp_path, "trainval") == ["a", "b"]
+    told = "annotations outside the folders of the sets, left out: 1 (d.xml)"
+    assert told in capsys.readouterr().out
+
+
 def test_folders_without_test(tmp_path, capsys):
     make_set_folders(tmp_path, Train=["a", "b"], Valid=["c"])
     assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a", "b"], ["c"])
@@ -117,8 +124,9 @@ def test_folders_without_test(tmp_path, capsys):
 
 
 def test_a_folder_for_training_alone(tmp_path):
-    make_set_folders(tmp_path, train=["a", "b"])
-    only_fault(tmp_path, "test", "no such image set", "accepted are")
+    make_set_folders(tmp_path, train=["a", "b", "c"])
+    only_fault(tmp_path, "test", "no such folder with annotations", "or give train itself")
+    assert len(names(tmp_path / "train", "test")) == 1
 
 
 def test_what_lies_in_a_folder_by_chance(tmp_path, capsys):

@@ -197,6 +197,16 @@ def test_a_test_set_of_another_name_beside_instances(tmp_path):
     assert (names(coco, "trainval"), names(coco, "test")) == (["a", "b", "c"], ["d"])
 
 
+@pytest.mark.parametrize("images", ["data", "images"])
+@pytest.mark.parametrize("labels", ["labels.json", "annotations/instances.json"])
+def test_coco_in_a_folder_for_each_set(tmp_path, images, labels):
+    """As FiftyOne and Supervisely export it."""
+    for i, (set_, stems) in enumerate({"train": "ab", "validation": "c", "test": "d"}.items()):
+        add_images(tmp_path / set_ / images, stems)
+        write_coco(tmp_path / set_ / labels, coco_content(stems, 10 * i))
+    assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a", "b", "c"], ["d"])
+
+
 def test_images_that_no_file_lists_are_told(tmp_path, capsys):
     coco = make_coco(tmp_path)
     add_images(coco / "train2017", ["x", "y"])
@@ -239,12 +249,25 @@ def test_images_in_one_file_for_two_sets(tmp_path):
 # Other formats
 
 
-@pytest.mark.parametrize("folder", ["labels", "train/labels", "labels/train"])
-def test_yolo_is_named(tmp_path, folder):
-    add_images(tmp_path / folder.replace("labels", "images"), ["a"])
-    (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / folder / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
-    only_fault(tmp_path, tmp_path.name, "in YOLO's format", "export as Pascal VOC or COCO")
+@pytest.mark.parametrize(
+    ("name", "format_"),
+    [
+        ("images/a.txt", "in YOLO's format"),
+        ("labels/a.txt", "in YOLO's format"),
+        ("train/labels/a.txt", "in YOLO's format"),
+        ("labels/train/a.txt", "in YOLO's format"),
+        ("train/_annotations.csv", "in CSV"),
+        ("ds0/ann/a.jpg.json", "in JSON, but not COCO's"),
+        ("output.manifest", "in SageMaker's format"),
+        ("train/pets.tfrecord", "in TensorFlow's format"),
+    ],
+)
+def test_other_formats_are_named(tmp_path, name, format_):
+    add_images(tmp_path / "images", ["a"])
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).touch()
+    what = f"{name} is {format_}"
+    only_fault(tmp_path, tmp_path.name, what, "; export as Pascal VOC or COCO")
 
 
 def test_an_archive_and_home(tmp_path, capsys, monkeypatch):

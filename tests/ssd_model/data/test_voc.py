@@ -65,7 +65,7 @@ def test_parts_are_not_objects(voc):
     assert len(split.records[0].labels) == 1
 
 
-@pytest.mark.parametrize("size", [None, (0, 0), ("", ""), (WIDTH, 0), ("100.0", 50)])
+@pytest.mark.parametrize("size", [None, (0, 0), ("", ""), (WIDTH, 0), ("100.0", 50), (-1, -1)])
 def test_the_size_may_be_missing(voc, size):
     write_xml(voc, object_xml(*CAT), size=size)
     assert read_data(voc, "trainval").records[0].width == WIDTH
@@ -91,6 +91,30 @@ def test_an_annotation_of_the_stored_image_keeps_it_so(voc):
     assert (record.width, record.height, record.upright) == (HEIGHT, WIDTH, False)
     assert record.boxes.tolist() == [[0, 0, 0.5, 0.5]]
     assert record.open().getpixel((0, 0)) == (255, 255, 255)
+
+
+def add_turned(voc, stem, orientation, size):
+    """An image of 50x100 pixels as stored; `size` is what its annotation says."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (HEIGHT, WIDTH)).save(voc / f"JPEGImages/{stem}.jpg", exif=exif)
+    box = object_xml("cat", 5, 5, 40, 45)
+    (voc / f"Annotations/{stem}.xml").write_text(annotation_xml(box, size=size))
+
+
+UPRIGHT, STORED = (WIDTH, HEIGHT), (HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize(
+    ("of_b", "upright", "is_clear"),
+    [(UPRIGHT, True, True), (STORED, False, True), (None, True, False), ((-1, -1), True, False)],
+)
+def test_where_the_size_does_not_tell_the_other_images_do(voc, capsys, of_b, upright, is_clear):
+    add_turned(voc, "a", 3, (HEIGHT, WIDTH))  # half a turn, of the same size
+    add_turned(voc, "b", 6, of_b)
+    assert [record.upright for record in read_data(voc, "trainval").records] == [upright] * 2
+    told = "images of trainval that EXIF turns, read upright, though nothing shows"
+    assert (told not in capsys.readouterr().out) == is_clear
 
 
 @pytest.mark.parametrize(
@@ -249,7 +273,7 @@ def test_one_year(tmp_path):
 def test_train_and_val_make_trainval(voc):
     (voc / "ImageSets/Main/trainval.txt").unlink()
     write_set(voc, "val", ["a"])
-    only_fault(voc, "train.txt", "no such image set", "accepted are")
+    only_fault(voc, "train.txt", "no such list; add it")
     write_set(voc, "train", ["b", "a"])
     assert [record.image.stem for record in read_data(voc, "trainval").records] == ["b", "a"]
 
@@ -257,7 +281,7 @@ def test_train_and_val_make_trainval(voc):
 @pytest.mark.parametrize("split", ["trainval", "test"])
 def test_missing_image_set(voc, split):
     (voc / f"ImageSets/Main/{split}.txt").unlink()
-    only_fault(voc, f"{split}.txt", "no such image set", "accepted are")
+    only_fault(voc, f"{split}.txt", "no such list; add it")
 
 
 @pytest.mark.parametrize("part", ["JPEGImages", "Annotations"])

@@ -25,7 +25,7 @@ from tests.helpers.voc_folder import (
 
 
 @pytest.mark.parametrize(
-    "id_", ["../voc/JPEGImages/a", "/etc/..", "C:a", "C:\\", "..\\a", "..", "./../a", "x//a", "a\0"]
+    "id_", ["../voc/JPEGImages/a", "/etc/..", "C:a", "C:\\", "..\\a", "..", "./../a", "a\0"]
 )
 def test_ids_must_stay_inside(voc, id_):
     write_set(voc, "trainval", ["b", id_])
@@ -50,7 +50,7 @@ def test_links_inside_and_to_the_folder_are_fine(voc, tmp_path):
 @pytest.mark.parametrize("split", ["trainval", "test"])
 def test_empty_image_set(voc, split):
     write_set(voc, split, ["", " "])
-    only_fault(voc, "Main", f"the {split} split has no image id")
+    only_fault(voc, "Main", f"the {split} split has no image; add some")
 
 
 def test_image_set_in_another_encoding(voc):
