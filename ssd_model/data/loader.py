@@ -29,8 +29,9 @@ FEED_NAMES = ("image", "gt_box", "gt_label", "gt_difficult")
 MEAN = 127.5
 SCALE = 0.007843  # as the original; close to 1 / 127.5
 PADDING_LABEL = -1
-LARGEST_SIDE = 1000
-"""Pixels of an image to train on: the smallest crop, 0.3 of a side, still has the network's 300."""
+MARGIN = 2
+"""The longer side of an image to train on, at most, as a multiple of the network's: a crop of half
+its side still has a pixel for each of the network's."""
 
 Item = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -62,9 +63,9 @@ class DetectionDataset(paddle.io.Dataset):
     labels int64 [G] from 1, difficult bool [G]. With augmentation it depends on seed, epoch
     and index only: not on the order, nor on the worker that makes it.
 
-    A photograph above LARGEST_SIDE is decoded once, and its small copy kept as far as memory
-    allows (`KEPT`): for evaluation the very pixels that `preprocess` would make, for training
-    an image of LARGEST_SIDE.
+    A photograph whose longer side is above MARGIN * image_size is decoded once, and its small
+    copy kept as far as memory allows (`KEPT`): for evaluation the very pixels that `preprocess`
+    would make, for training an image of that side.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class DetectionDataset(paddle.io.Dataset):
         self.augmentation = augmentation
         self.seed = seed
         self.image_size = image_size
+        self.largest = MARGIN * image_size
 
     def __len__(self) -> int:
         return len(self.split.records)
@@ -93,7 +95,7 @@ class DetectionDataset(paddle.io.Dataset):
         if self.augmentation is None:
             small = self._copy(record, size, lambda: _stretch(record.open(), size))
             return _normalise(small), *truth
-        image = self._copy(record, "training", lambda: record.open(LARGEST_SIDE))
+        image = self._copy(record, f"training {size}", lambda: record.open(self.largest))
         rng = np.random.default_rng([self.seed, epoch, index])
         image, *truth = self.augmentation(image, *truth, rng)
         return preprocess(image, size), *truth
@@ -101,7 +103,7 @@ class DetectionDataset(paddle.io.Dataset):
     def _copy(
         self, record: Record, size: int | str, make: Callable[[], Image.Image]
     ) -> Image.Image:
-        large = max(record.width, record.height) > LARGEST_SIDE
+        large = max(record.width, record.height) > self.largest
         return KEPT.get(record, size, make) if large else make()
 
 

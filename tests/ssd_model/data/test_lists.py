@@ -5,6 +5,7 @@ import unicodedata
 
 import pytest
 
+from ssd_model.data import check
 from ssd_model.data.faults import DataError
 from ssd_model.data.folder import find_faults, read_data
 from tests.helpers.voc_folder import CAT, add_image, make_voc, object_xml, only_fault, write_set
@@ -108,6 +109,16 @@ def test_images_that_no_list_names_are_told(voc, capsys):
     assert names(voc) == ["a.jpg", "b.jpg"]
     told = "images that the lists of trainval and test do not name, left out: 1 (x.jpg)"
     assert told in capsys.readouterr().out
+
+
+def test_check_data_lists_so_many_and_counts_all(voc, capsys, monkeypatch):
+    monkeypatch.setattr(check, "LISTED", 2)
+    for name in "xyz":
+        add_image(voc, name, object_xml(*CAT))
+    assert check.main([str(voc)]) == 0
+    told = capsys.readouterr().out
+    assert told.count(": not listed\n") == 2
+    assert "do not name, left out: 3 (x.jpg" in told
 
 
 def test_slashes_twice(voc):

@@ -11,7 +11,7 @@ from ssd_model.data.faults import DataError
 from ssd_model.data.folder import read_data
 from ssd_model.data.loader import (
     FEED_NAMES,
-    LARGEST_SIDE,
+    MARGIN,
     DetectionDataset,
     SeededBatches,
     collate,
@@ -108,9 +108,9 @@ def test_augmentation_sees_no_giant(split):
         return image, *truth_and_rng[:3]
 
     Image.new("RGB", (4000, 2000)).save(split.records[0].image)
-    DetectionDataset(split, look, image_size=SIZE)[0]
-    DetectionDataset(split, look, image_size=SIZE)[1]
-    assert seen == [(LARGEST_SIDE, LARGEST_SIDE // 2), (100, 50)]
+    for index in range(2):
+        DetectionDataset(split, look, image_size=60)[index]
+    assert seen == [(MARGIN * 60, MARGIN * 30), (100, 50)]
 
 
 def test_a_plain_index_is_epoch_0(split):
