@@ -1,6 +1,7 @@
 """Read one Pascal VOC annotation file, whose content is not trusted."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,16 @@ from ssd_model.data.text import class_name, shorten, why_no_class
 DIFFICULT = {"0": False, "false": False, "unspecified": False, "1": True, "true": True}
 MAX_BYTES = 10_000_000
 MAX_OBJECTS = 1000  # each is compared with each prior box
+DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)")
+# Encodings that expat lacks, by what decodes them. As in browsers, these are supersets: tools
+# declare gb2312 and write GBK.
+EAST_ASIAN = {
+    **dict.fromkeys((b"gb2312", b"gbk", b"gb18030"), "gb18030"),
+    b"big5": "cp950",
+    b"shift_jis": "cp932",
+    b"euc-jp": "euc_jp",
+    b"euc-kr": "cp949",
+}
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # What tools write for an object that is not an upright box
 SHAPES = ("robndbox", "rotated_bndbox", "polygon", "points", "segm", "segmentation", "cuboid")
@@ -57,7 +68,7 @@ def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
     DTDs, entities and external references are refused.
     """
     try:
-        root = fromstring(read_bytes(path, MAX_BYTES), forbid_dtd=True)
+        root = fromstring(_decode(read_bytes(path, MAX_BYTES)), forbid_dtd=True)
     except FileNotFoundError:
         return None, ["no such annotation file; write one, or take the image off its list"]
     except DataError as error:
@@ -73,6 +84,13 @@ def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
     for element in root.iter():
         element.tag = element.tag.lower()
     return _read_root(root)
+
+
+def _decode(content: bytes) -> bytes | str:
+    """Decode an East Asian encoding that the file declares; all else is left to expat."""
+    declared = DECLARED.match(content)
+    encoding = EAST_ASIAN.get(declared[1].lower()) if declared else None
+    return content.decode(encoding) if encoding else content
 
 
 def _read_root(root: Element) -> tuple[Annotation, list[str]]:

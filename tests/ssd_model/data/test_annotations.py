@@ -194,6 +194,34 @@ def test_names_of_classes(voc, name):
     assert check.main([str(voc)]) == 0
 
 
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("gb2312", "停车标志"),
+        ("GBK", "鑫"),
+        ("gb18030", "㐀"),
+        ("big5", "停車"),
+        ("Shift_JIS", "標識"),
+        ("euc-jp", "標識"),
+        ("euc-kr", "표지판"),
+        ("windows-1251", "знак"),
+        ("UTF-16", "знак"),
+    ],
+)
+def test_an_annotation_is_read_in_the_encoding_that_it_declares(voc, encoding, name):
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?>{annotation_xml(object_xml(name, 1, 1, 9, 9))}'
+    )
+    (voc / "Annotations/a.xml").write_bytes(text.encode(encoding))
+    assert read_data(voc, "trainval").classes == tuple(sorted(("cat", name)))
+
+
+def test_an_annotation_in_another_encoding_than_it_declares_is_refused(voc):
+    text = f'<?xml version="1.0" encoding="gb2312"?>{annotation_xml(object_xml("é", 1, 1, 9, 9))}'
+    (voc / "Annotations/a.xml").write_bytes(text.encode("latin-1"))
+    only_fault(voc, "a.xml", "gb18030", "save it as UTF-8")
+
+
 @pytest.mark.parametrize("name", ["a\x7fb", "a\x9bb", "a\u2028b", "a\u2029b"])
 def test_control_characters_in_a_name_are_refused(voc, name):
     write_xml(voc, object_xml(*CAT), object_xml(name, 1, 1, 9, 9))
