@@ -18,6 +18,7 @@ from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
 from ssd_model.data.records import Split
 from ssd_model.data.scenes import write_scenes
+from ssd_model.data.text import counted
 from ssd_model.programs import Detector, build_detector, new_scope
 from ssd_model.scope import empty_scope
 from ssd_model.weights import read_tensors
@@ -83,8 +84,8 @@ class Workspace:
         used = not self.drawn or self.options.pretrained or not idle
         note = f"\n{', '.join(idle)} not used: the baseline of the road signs is trained already"
         return (
-            f"profile {self.profile.name}: {len(self.trainval.records)} images to train on, "
-            f"{len(self.test.records)} to test on, {len(self.classes)} classes, "
+            f"profile {self.profile.name}: {counted(len(self.trainval.records), 'image')} to train "
+            f"on, {len(self.test.records):,} to test on, {counted(len(self.classes), 'class')}, "
             f"from {relative(self.data_dir)}{'' if used else note}"
         )
 

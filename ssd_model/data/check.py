@@ -12,6 +12,7 @@ import pandas as pd
 from ssd_model.data.faults import tell
 from ssd_model.data.folder import scan_data
 from ssd_model.data.records import Split
+from ssd_model.data.text import counted
 
 INPUT_SIZE = 300  # side of the network's input, in whose pixels box sizes are given
 LISTED = 100  # notes of a kind: VOC2012 has thousands of images that none of its lists names
@@ -26,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     for fault in faults:
         print(fault)
     if faults:
-        print(f"{len(faults)} fault{'s' * (len(faults) > 1)} in {data_dir}")
+        print(f"{counted(len(faults), 'fault')} in {data_dir}")
         return 1
     notes = [note for split in splits.values() for note in split.notes]
     kinds = Counter()
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         print(line)
     classes = splits["trainval"].classes
     print(f"{data_dir} has no faults")
-    print(f"{len(classes)} classes: {', '.join(classes)}")
+    print(f"{counted(len(classes), 'class')}: {', '.join(classes)}")
     for split in splits.values():
         print(_summarise(split))
     print(class_table(splits).to_string())
@@ -76,8 +77,8 @@ def _summarise(split: Split) -> str:
     objects = sum(len(record.labels) for record in split.records)
     difficult = sum(int(record.difficult.sum()) for record in split.records)
     return (
-        f"{split.name}: {len(split.records)} images, {objects} objects, {difficult} of them "
-        "difficult"
+        f"{split.name}: {counted(len(split.records), 'image')}, {counted(objects, 'object')}, "
+        f"{difficult:,} of them difficult"
     )
 
 

@@ -11,7 +11,7 @@ from ssd_model.data.layout import find_missing, find_parts
 from ssd_model.data.records import Split
 from ssd_model.data.scan import scan
 from ssd_model.data.source import SPLITS, SUFFIXES, Source
-from ssd_model.data.text import listed
+from ssd_model.data.text import counted, listed
 from ssd_model.data.voc import VocFolder
 
 SHOWN_FAULTS = 10
@@ -95,7 +95,7 @@ def _below(parents: list[Path]) -> list[Path]:
 
 
 def _describe(data_dir: str | Path, faults: list[Fault]) -> str:
-    lines = [f"{len(faults)} fault{'s' * (len(faults) > 1)} in {data_dir}:"]
+    lines = [f"{counted(len(faults), 'fault')} in {data_dir}:"]
     lines += [f"  {fault}" for fault in faults[:SHOWN_FAULTS]]
     if len(faults) > SHOWN_FAULTS:
         lines.append(f"  ... and {len(faults) - SHOWN_FAULTS} more")

@@ -268,7 +268,7 @@ def _digest(path: Path) -> str:
 def _check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
     """Make notes of classes without objects, and of classes that may be one and the same."""
     if not any(len(record.labels) for record in split.records):
-        what = f"none of the {len(split.records)} images of {split.name} has an object"
+        what = f"no image of {split.name} has an object"
         faults.append(Fault(root, f"{what}; add objects"))
         return split
     found = {
@@ -278,7 +278,7 @@ def _check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
     so = {"trainval": "cannot be learned", "test": "not measured, left out of the mAP"}[split.name]
     notes = []
     if absent:
-        what = f"no object of {split.name}'s {len(split.records):,} images is of class"
+        what = f"no object of {split.name} is of class"
         notes.append(Note(root, f"{what} {listed(absent, 10)}: {so}"))
     alike: dict[str, list[str]] = {}
     for name in split.classes:

@@ -102,8 +102,8 @@ def draw_test(items: Sequence[Any]) -> tuple[list, list, str]:
     trainval = [item for i, item in enumerate(items) if i not in chosen]
     test = [item for i, item in enumerate(items) if i in chosen]
     told = (
-        f"no list says which images to test on: {len(test):,} of the {len(items):,} images, drawn "
-        "at random, are the test set; if some are near-duplicates, write your own lists"
+        f"no list says which images to test on: the test set is {len(test):,} of the "
+        f"{len(items):,} images, drawn at random; if some are near-duplicates, write your own lists"
     )
     return trainval, test, told
 

@@ -1,4 +1,4 @@
-"""Check, compare and shorten the names in a data folder."""
+"""Check, compare, count and shorten what a data folder names."""
 
 import unicodedata
 
@@ -49,3 +49,9 @@ def listed(names: list[str], most: int = 5) -> str:
     """List names; of many, only the first few."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: 1 image, 2,000 images, 3 classes."""
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"

@@ -23,6 +23,7 @@ from PIL import Image
 from ssd_model.data.faults import DataError
 from ssd_model.data.loader import preprocess
 from ssd_model.data.picture import open_image
+from ssd_model.data.text import counted
 from ssd_model.engines import Engine, load_paddle
 from ssd_model.export.drawing import draw_boxes
 from ssd_model.export.inference_model import DESCRIPTION, FILES, ModelError, read_description
@@ -129,8 +130,9 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
             for (path, image, _), boxes in zip(readable, rows, strict=True):
                 if len(boxes) and boxes[:, 0].max() > len(model.classes):
                     raise ModelError(
-                        f"{prefix}.classes.json has {len(model.classes)} classes, and the model "
-                        f"found class {boxes[:, 0].max():.0f}: name all that it was trained on"
+                        f"{prefix}.classes.json has {counted(len(model.classes), 'class')}, and "
+                        f"the model found class {boxes[:, 0].max():.0f}: name all that it was "
+                        "trained on"
                     )
                 boxes = boxes[boxes[:, 1] >= threshold]
                 boxes[:, 2:] = boxes[:, 2:].clip(0, 1) * np.tile(image.size, 2)
@@ -254,15 +256,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("stopped: there are copies of some images, and no tables")
         return 130
     labels = Counter(row["class"] for row in findings.rows(read_description(model).classes))
-    counted = ", ".join(f"{name} {count}" for name, count in labels.most_common())
-    count = len(findings.found)
+    named = ", ".join(f"{name} {count}" for name, count in labels.most_common())
     print(
-        f"{count} image{'s' * (count != 1)}, {labels.total()} detections with a score of "
-        f"{arguments.threshold:g} or more{': ' if counted else ''}{counted}"
+        f"{counted(len(findings.found), 'image')}, {counted(labels.total(), 'detection')} with a "
+        f"score of {arguments.threshold:g} or more{': ' if named else ''}{named}"
     )
     print(f"copies with boxes, detections.csv and detections.json are in {_shown(output)}")
     if findings.unreadable:
-        print(f"{len(findings.unreadable)} images cannot be read:\n{findings.faults()}")
+        print(f"{counted(len(findings.unreadable), 'image')} cannot be read:\n{findings.faults()}")
     return 0
 
 

@@ -188,7 +188,7 @@ def test_one_file_for_all_is_drawn_from(tmp_path, capsys):
     trainval, test = names(tmp_path), names(tmp_path, "test")
     assert (len(trainval), len(test)) == (16, 4)
     assert not {*trainval} & {*test}
-    assert "4 of the 20 images, drawn at random, are the test set" in capsys.readouterr().out
+    assert "the test set is 4 of the 20 images, drawn at random" in capsys.readouterr().out
 
 
 def test_a_file_of_no_set_is_told(coco, capsys):

@@ -61,7 +61,7 @@ def test_image_set_in_another_encoding(voc):
 def test_no_object_at_all(voc):
     write_set(voc, "trainval", ["a"])
     write_xml(voc)
-    only_fault(voc, "voc", "none of the 1 images of trainval has an object")
+    only_fault(voc, "voc", "no image of trainval has an object")
 
 
 # Faults of annotations
@@ -235,4 +235,4 @@ def test_the_check_sums_up(voc, capsys):
     out = capsys.readouterr().out
     assert "2 classes: cat, dog" in out
     assert "trainval: 2 images, 3 objects, 1 of them difficult" in out
-    assert "test: 1 images, 1 objects, 0 of them difficult" in out
+    assert "test: 1 image, 1 object, 0 of them difficult" in out

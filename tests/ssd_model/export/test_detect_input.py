@@ -50,7 +50,7 @@ def test_classes_must_be_as_many_as_the_model_was_trained_on(photos, model, tmp_
     output = ["--output", str(tmp_path / "out"), "--threshold", "0.01"]
     assert main([str(photos), "--model", str(tmp_path / "mine"), *output]) == 1
     told = capsys.readouterr().out
-    assert "mine.classes.json has 1 classes, and the model found class" in told
+    assert "mine.classes.json has 1 class, and the model found class" in told
 
 
 def test_folders_that_are_links_are_searched_once(photos, tmp_path):
