@@ -22,6 +22,7 @@ from pruning.checkpoints import read_best
 from ssd_model import kernels
 from ssd_model.data.loader import make_loader
 from ssd_model.data.readers import feeds
+from ssd_model.data.text import counted
 from ssd_model.files import write_json
 from ssd_model.optimizers import one_cycle
 from ssd_model.place import default_place
@@ -58,10 +59,10 @@ class _Shape:
 
 
 SHAPES = (
-    _Shape(160, 12_000, 2e-3),
-    _Shape(300, 10_000, 2e-3),
-    _Shape(300, 6_000, 1e-3),
-    _Shape(300, 6_000, 1e-3, closing=True),
+    _Shape(160, 11_000, 2e-3),
+    _Shape(300, 9_000, 2e-3),
+    _Shape(300, 5_000, 1e-3),
+    _Shape(300, 5_000, 1e-3, closing=True),
 )
 EVALUATION = 1 / 3
 """Time to evaluate an image, as a share of the time to train on it."""
@@ -88,7 +89,8 @@ def train_baseline(work: Workspace) -> None:
         if i and gained < GAIN:
             print(f"{cycle.name} gained {gained:+.3f}: no further cycle of this kind")
             break
-    print(f"the best: mAP {best:.3f} on {len(work.validation.records)} images of validation")
+    images = counted(len(work.validation.records), "image")
+    print(f"the best: mAP {best:.3f} on {images} of validation")
     for cycle in (cycle for cycle in cycles if cycle.closing):
         print("last cycle: trained on all images, validation too; the test mAP decides nothing")
         name = str((folder / cycle.name).relative_to(work.checkpoints))
@@ -118,7 +120,7 @@ def advice(map_baseline: float, classes: int, images: int) -> str:
         f"The baseline is weak: mAP {map_baseline:.2f}, below {WEAK:g}. What pruning costs such a "
         "network says little about a good one. Train it longer (MINUTES=90), start from weights of "
         "a similar task (PRETRAINED=...), look for wrong boxes (make check-data), or label more: "
-        f"there are {images / classes:.0f} images for each of {classes} classes."
+        f"there are {images / classes:.0f} images for each class."
     )
 
 
@@ -155,7 +157,7 @@ def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
         passes = ", ".join(f"{c.epochs} at {c.image_size} px" for c in cycles)
         later = 2 * work.epochs * len(work.trainval.records) * seconds[300] / 60
         print(
-            f"training a baseline on {len(work.training.records)} images: up to "
+            f"training a baseline on {counted(len(work.training.records), 'image')}: up to "
             f"{sum(c.epochs for c in cycles)} epochs ({passes}), which take up to "
             f"{math.ceil(minutes)} min here. Fine-tuning the pruned network and the control then "
             f"takes about {math.ceil(later)} min. Shorter or longer: MINUTES=, EPOCHS="
@@ -201,7 +203,9 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
 
 
 def _scaled(epochs: list[int], factor: float) -> list[int]:
-    return [max(1, round(count * factor)) for count in epochs]
+    """Lengthen or shorten cycles; their sum is exact, but none has less than one epoch."""
+    ends = np.rint(np.cumsum([0, *epochs]) * factor)
+    return np.diff(ends).clip(1).astype(int).tolist()
 
 
 def seconds_an_image(work: Workspace, image_size: int, batches: int = 7, counted: int = 4) -> float:
