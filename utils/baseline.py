@@ -158,7 +158,7 @@ def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
         later = 2 * work.epochs * len(work.trainval.records) * seconds[300] / 60
         print(
             f"training a baseline on {counted(len(work.training.records), 'image')}: up to "
-            f"{sum(c.epochs for c in cycles)} epochs ({passes}), which take up to "
+            f"{sum(c.epochs for c in cycles)} epochs ({passes}), which take about "
             f"{math.ceil(minutes)} min here. Fine-tuning the pruned network and the control then "
             f"takes about {math.ceil(later)} min. Shorter or longer: MINUTES=, EPOCHS="
         )
