@@ -103,7 +103,7 @@ def fine_tune(
         work.optimizer(epochs, peak_rate),
         epochs,
         work.checkpoints / name,
-        augmentation=work.late_augmentation,
+        augmentation=work.augmentation,
         batch_size=work.profile.batch_size,
         start=start,
         seed=work.seed,

@@ -191,14 +191,13 @@ class Workspace:
 
     @property
     def augmentation(self) -> Augmentation:
-        """The original's augmentation, except for the drawn road signs."""
-        return SIGNS_AUGMENTATION if self.drawn else Augmentation()
+        """The original's augmentation; one's own data are zoomed out with `full` only.
 
-    @property
-    def late_augmentation(self) -> Augmentation:
-        """Of the closing cycle and of fine-tuning: not zoomed out, just as test images are not."""
-        as_before = self.drawn or self.profile.name == "full"
-        return self.augmentation if as_before else replace(self.augmentation, expand_prob=0)
+        Zooming out hides small details in 300 pixels, and a short training misses these.
+        """
+        if self.drawn:
+            return SIGNS_AUGMENTATION
+        return Augmentation() if self.profile.name == "full" else Augmentation(expand_prob=0)
 
     def optimizer(
         self, epochs: int, peak_rate: float = FINE_TUNE_RATE
@@ -212,7 +211,7 @@ class Workspace:
             self.trainval,
             detector.feed_list,
             self.profile.batch_size,
-            augmentation=self.late_augmentation,
+            augmentation=self.augmentation,
             shuffle=True,
             seed=self.seed,
         )
