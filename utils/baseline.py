@@ -208,7 +208,7 @@ def _scaled(epochs: list[int], factor: float) -> list[int]:
     return np.diff(ends).clip(1).astype(int).tolist()
 
 
-def seconds_an_image(work: Workspace, image_size: int, batches: int = 7, counted: int = 4) -> float:
+def seconds_an_image(work: Workspace, image_size: int, batches: int = 7, timed: int = 4) -> float:
     """Seconds that an image takes in training here, measured on the last of a few batches."""
     training = build_detector(work.class_num, True, one_cycle(1e-6, 10), image_size)
     kernels.use_onednn(training.program)
@@ -229,4 +229,4 @@ def seconds_an_image(work: Workspace, image_size: int, batches: int = 7, counted
             executor.run(training.program, feed=feed, fetch_list=[training.loss], scope=scope)
             times.append(time.perf_counter())
     empty_scope(scope)
-    return float(np.median(np.diff(times)[-counted:])) / min(size, len(work.training.records))
+    return float(np.median(np.diff(times)[-timed:])) / min(size, len(work.training.records))

@@ -268,8 +268,7 @@ def _digest(path: Path) -> str:
 def _check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
     """Make notes of classes without objects, and of classes that may be one and the same."""
     if not any(len(record.labels) for record in split.records):
-        what = f"no image of {split.name} has an object"
-        faults.append(Fault(root, f"{what}; add objects"))
+        faults.append(Fault(root, f"no image of {split.name} has an object; add objects"))
         return split
     found = {
         label for record in split.records for label in record.labels[~record.difficult].tolist()
@@ -278,8 +277,8 @@ def _check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
     so = {"trainval": "cannot be learned", "test": "not measured, left out of the mAP"}[split.name]
     notes = []
     if absent:
-        what = f"no object of {split.name} is of class"
-        notes.append(Note(root, f"{what} {listed(absent, 10)}: {so}"))
+        what = f"no object of {split.name} is of class {listed(absent, 10)}"
+        notes.append(Note(root, f"{what}: {so}"))
     alike: dict[str, list[str]] = {}
     for name in split.classes:
         alike.setdefault(fold(name), []).append(name)

@@ -97,7 +97,7 @@ def test_a_single_set_is_no_division(tmp_path, capsys):
     for stem in "abcd":
         move(voc, stem, "images/train", "annotations/train")
     assert len(names(voc, "test")) == 1
-    assert "images, drawn at random" in capsys.readouterr().out
+    assert "the test set is 1 of the 4 images, drawn at random" in capsys.readouterr().out
 
 
 def test_a_file_beside_the_sets_is_not_passed_over(tmp_path, capsys):
@@ -107,7 +107,7 @@ def test_a_file_beside_the_sets_is_not_passed_over(tmp_path, capsys):
     for stem in "cd":
         move(voc, stem, "images", "annotations")
     assert sorted([*names(voc, "trainval"), *names(voc, "test")]) == [*"abcd"]
-    assert "images, drawn at random" in capsys.readouterr().out
+    assert "the test set is 1 of the 4 images, drawn at random" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("labels", ["labels", "xml", "Xmls"])
