@@ -1,5 +1,6 @@
 """Read one Pascal VOC annotation file, whose content is not trusted."""
 
+import codecs
 import math
 import re
 from collections.abc import Iterator
@@ -19,14 +20,16 @@ DIFFICULT = {"0": False, "false": False, "unspecified": False, "1": True, "true"
 MAX_BYTES = 10_000_000
 MAX_OBJECTS = 1000  # each is compared with each prior box
 DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)")
-# Encodings that expat lacks, by what decodes them. As in browsers, these are supersets: tools
-# declare gb2312 and write GBK.
-EAST_ASIAN = {
-    **dict.fromkeys((b"gb2312", b"gbk", b"gb18030"), "gb18030"),
-    b"big5": "cp950",
-    b"shift_jis": "cp932",
-    b"euc-jp": "euc_jp",
-    b"euc-kr": "cp949",
+# How files are decoded whose declaration says an encoding that expat lacks, or that they are not
+# in: .NET names the encoding of its strings, UTF-16, and writes UTF-8. As in browsers, these are
+# supersets: tools declare gb2312 and write GBK.
+DECODERS = {
+    **dict.fromkeys(("utf-8", "ascii", "utf-16", "utf-16-le", "utf-16-be"), "utf-8"),
+    **dict.fromkeys(("gb2312", "gbk", "gb18030"), "gb18030"),
+    **dict.fromkeys(("big5", "cp950"), "cp950"),
+    **dict.fromkeys(("shift_jis", "cp932"), "cp932"),
+    "euc_jp": "euc_jp",
+    **dict.fromkeys(("euc_kr", "cp949"), "cp949"),
 }
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 # What tools write for an object that is not an upright box
@@ -87,9 +90,14 @@ def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
 
 
 def _decode(content: bytes) -> bytes | str:
-    """Decode an East Asian encoding that the file declares; all else is left to expat."""
+    """Decode what expat cannot; a byte order mark counts more than what the file declares.
+
+    A declaration that can be read byte by byte is not in UTF-16.
+    """
+    if content.startswith(codecs.BOM_UTF8):
+        return content.decode("utf-8-sig")
     declared = DECLARED.match(content)
-    encoding = EAST_ASIAN.get(declared[1].lower()) if declared else None
+    encoding = DECODERS.get(codecs.lookup(declared[1].decode()).name) if declared else None
     return content.decode(encoding) if encoding else content
 
 

@@ -1,5 +1,7 @@
 """What an annotation may hold: read or refused by name, or left out and told; never passed over."""
 
+from codecs import BOM_UTF8
+
 import numpy as np
 import pytest
 
@@ -200,8 +202,10 @@ def test_names_of_classes(voc, name):
         ("gb2312", "停车标志"),
         ("GBK", "鑫"),
         ("gb18030", "㐀"),
+        ("cp936", "标志"),
         ("big5", "停車"),
         ("Shift_JIS", "標識"),
+        ("sjis", "標識"),
         ("euc-jp", "標識"),
         ("euc-kr", "표지판"),
         ("windows-1251", "знак"),
@@ -214,6 +218,18 @@ def test_an_annotation_is_read_in_the_encoding_that_it_declares(voc, encoding, n
     )
     (voc / "Annotations/a.xml").write_bytes(text.encode(encoding))
     assert read_data(voc, "trainval").classes == tuple(sorted(("cat", name)))
+
+
+@pytest.mark.parametrize(
+    ("declared", "mark"),
+    [("utf-16", b""), ("utf8", b""), ("us-ascii", b""), ("utf-16", BOM_UTF8), ("gb2312", BOM_UTF8)],
+)
+def test_an_annotation_in_utf_8_is_read_whatever_it_declares(voc, declared, mark):
+    text = (
+        f'<?xml version="1.0" encoding="{declared}"?>{annotation_xml(object_xml("é", 1, 1, 9, 9))}'
+    )
+    (voc / "Annotations/a.xml").write_bytes(mark + text.encode())
+    assert read_data(voc, "trainval").classes == ("cat", "é")
 
 
 def test_an_annotation_in_another_encoding_than_it_declares_is_refused(voc):
