@@ -13,7 +13,7 @@ from ssd_model.data.faults import Fault, Note
 SPLITS = ("trainval", "test")
 BACKGROUND = "background"
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp")  # of images
-OTHER_SUFFIXES = (".webp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif")
+OTHER_SUFFIXES = (".webp", ".gif", ".tif", ".tiff", ".ppm", ".avif", ".heic", ".heif")
 NOT_READ = "is not a JPEG, PNG or BMP image; convert it"
 SPELLINGS = {
     "trainval": ("trainval",),

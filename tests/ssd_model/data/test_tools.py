@@ -168,7 +168,7 @@ def test_images_of_val_that_trainval_lacks_are_told(voc, capsys):
     assert told in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("suffix", [".webp", ".HEIC", ".tif"])
+@pytest.mark.parametrize("suffix", [".webp", ".HEIC", ".tif", ".ppm"])
 def test_images_of_another_kind_are_named(voc, tmp_path, suffix):
     voc = shutil.move(voc, tmp_path / "pets")
     (voc / "JPEGImages/a.jpg").rename(voc / f"JPEGImages/a{suffix}")
