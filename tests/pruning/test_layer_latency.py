@@ -13,11 +13,14 @@ from ssd_model.scope import read_tensor
 
 @pytest.fixture
 def network():
-    """A small layer, one of a thousand times its work, and a small one again."""
+    """A small layer, one of a thousand times its work, and a small one again.
+
+    The large one takes many times what a small one may wait for a busy core.
+    """
     program, startup = paddle.static.Program(), paddle.static.Program()
     with paddle.utils.unique_name.guard(), paddle.static.program_guard(program, startup):
-        x = paddle.static.data("image", [None, 3, 64, 64])
-        for filters, size, stride in ((16, 1, 1), (256, 3, 1), (16, 1, 8)):
+        x = paddle.static.data("image", [None, 3, 128, 128])
+        for filters, size, stride in ((16, 1, 1), (512, 3, 1), (16, 1, 8)):
             x = paddle.static.nn.conv2d(x, filters, size, stride, size // 2, bias_attr=False)
             x = paddle.static.nn.batch_norm(x, is_test=True, act="relu")
     scope = paddle.static.Scope()
@@ -32,7 +35,7 @@ def test_the_layer_with_the_work_takes_the_time(network):
     small, large, last = (cost(name, dependencies.shapes[name]) for name in dependencies.positions)
     assert large > 3 * small > 0 and large > 3 * last > 0
     # Half the inputs and outputs are a quarter of the work.
-    whole, half = dependencies.shapes["conv2d_1.w_0"], (128, 8, 3, 3)
+    whole, half = dependencies.shapes["conv2d_1.w_0"], (256, 8, 3, 3)
     assert cost("conv2d_1.w_0", half) < 0.9 * cost("conv2d_1.w_0", whole)
     for name, array in before.items():
         np.testing.assert_array_equal(read_tensor(network.scope, name), array)
