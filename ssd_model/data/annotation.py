@@ -20,9 +20,9 @@ DIFFICULT = {"0": False, "false": False, "unspecified": False, "1": True, "true"
 MAX_BYTES = 10_000_000
 MAX_OBJECTS = 1000  # each is compared with each prior box
 DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)")
-# How files are decoded whose declaration says an encoding that expat lacks, or that they are not
-# in: .NET names the encoding of its strings, UTF-16, and writes UTF-8. As in browsers, these are
-# supersets: tools declare gb2312 and write GBK.
+# What decodes a file, by the encoding that it declares, where expat cannot: because it lacks that
+# encoding, or because .NET has declared the one of its strings, UTF-16, and written UTF-8. As in
+# browsers, these are supersets: tools declare gb2312 and write GBK.
 DECODERS = {
     **dict.fromkeys(("utf-8", "ascii", "utf-16", "utf-16-le", "utf-16-be"), "utf-8"),
     **dict.fromkeys(("gb2312", "gbk", "gb18030"), "gb18030"),
