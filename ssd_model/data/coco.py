@@ -18,7 +18,7 @@ from ssd_model.data.annotation import (
     too_many,
 )
 from ssd_model.data.coco_file import read_coco_file
-from ssd_model.data.coco_layout import CocoFile
+from ssd_model.data.coco_layout import CocoFile, find_unread
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import (
     LEADS_OUT,
@@ -74,10 +74,7 @@ class CocoFolder:
         image, found = coco.imgs[entry.id], coco.imgToAnns[entry.id]
         faults = [too_many(len(found))] if len(found) > MAX_OBJECTS else []
         objects = [_read_object(coco, each, faults) for each in found[:MAX_OBJECTS]]
-        sides = [image.get(side) or 0 for side in ("width", "height")]
-        if not all(_is_number(side) for side in sides):
-            faults.append(f"image {entry.id!r}: its width and height are not numbers of pixels")
-            sides = [0, 0]
+        sides = [_read_side(image, side, faults) for side in ("width", "height")]
         objects = tuple(filter(None, objects))
         names = frozenset(found.name for found in objects)
         return Annotation(*sides, objects, names), faults
@@ -85,10 +82,12 @@ class CocoFolder:
     def _choose(self, files: list[CocoFile]) -> list[CocoFile]:
         """Choose a file for each set, or a single one from whose images the sets are drawn."""
         known = [file for file in files if file.set] or files
-        for file in files:
-            if file not in known:
-                told = f"{file.path.name} is not read: no set is named in its name"
-                self.notes["trainval"].append(Note(file.path, told))
+        for path in find_unread(self.root, known):
+            why = "no set is named in its name"
+            if path not in {file.path for file in files}:
+                why = f"{known[0].path.relative_to(self.root)} is"
+            told = f"{path.relative_to(self.root)} is not read: {why}"
+            self.notes["trainval"].append(Note(path, told))
         for name in {file.set for file in known}:
             paths = [file.path.name for file in known if file.set == name]
             if len(paths) > 1:
@@ -100,9 +99,11 @@ class CocoFolder:
             choice = choose_sets({file.set for file in known})
             if not isinstance(choice, Choice):
                 what = f"no annotations of a {choice} set, as instances_{choice}.json; write them"
-                one = known[0].path.parent
-                if one != self.root and one.name.lower() != "annotations":
-                    what += or_draw(choice, f"give {one.name} itself as the folder")
+                one = known[0].path
+                if one.parent != self.root and one.parent.name.lower() != "annotations":
+                    what += or_draw(choice, f"give {one.parent.name} itself as the folder")
+                elif len(known) == 1:
+                    what += or_draw("test", f"rename {one.name} so that it names no set")
                 self._faults.append(Fault(self.root, what))
         return known
 
@@ -117,6 +118,16 @@ class CocoFolder:
 
     def _make_splits(self, files: list[CocoFile]) -> dict[str, list[Entry]]:
         sets = {file.set: list(self._entries(file)) for file in files}
+        for file in files:
+            used = {name: found for name, found in sets.items() if name != file.set}
+            if self._data[file.path].anns:
+                continue
+            if isinstance(choose_sets(used), Choice):
+                sets = used
+                told = f"{file.path.relative_to(self.root)} has no annotations and is not used"
+                self.notes["test"].append(Note(file.path, told))
+            else:
+                self._faults.append(Fault(file.path, "no annotations; export in the COCO format"))
         if "" in sets:
             trainval, test, told = draw_test(sets[""])
             self.notes["test"].append(Note(self.root, told))
@@ -135,7 +146,7 @@ class CocoFolder:
                 trainval = [entry for entry in trainval if entry.image not in measured]
         for name, entries in (("trainval", trainval), ("test", test)):
             if not entries:
-                self._faults.append(Fault(self.root, f"the {name} split has no image"))
+                self._faults.append(Fault(self.root, f"the {name} split has no image; add some"))
         return {"trainval": trainval, "test": test}
 
     def _left_out(self) -> list[Note]:
@@ -178,14 +189,19 @@ class CocoFolder:
                     names = listed([path.name for path in paths])
                     return None, Fault(folder / wanted, f"more than one image: {names}; keep one")
                 if paths:
-                    faults: list[Fault] = []
-                    inside = check_inside(self.root, paths[0], faults)
-                    return (paths[0], None) if inside else (None, faults[0])
+                    return self._keep_inside(paths[0])
+        if len(found := self._finder.below(self.root, name)) == 1:
+            return self._keep_inside(found[0])
         if other := next(self._unread(file, name), None):
             return None, Fault(other, NOT_READ)
         folders = (path.relative_to(self.root.parent) for path in file.images)
         where = ", ".join(map(str, folders))
         return None, Fault(file.path, f"no image {shorten(name)!r} in the folders {where}")
+
+    def _keep_inside(self, path: Path) -> tuple[Path | None, Fault | None]:
+        faults: list[Fault] = []
+        inside = check_inside(self.root, path, faults)
+        return (path, None) if inside else (None, faults[0])
 
     def _unread(self, file: CocoFile, name: str) -> Iterator[Path]:
         """Find images of another kind that have this name, whatever its suffix."""
@@ -231,7 +247,8 @@ def _read_object(coco: COCO, found: dict[str, Any], faults: list[str]) -> Annota
         faults.append(f"{label}: no category has the id {found['category_id']!r}")
     box = found.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        what = "no bbox of four finite numbers (x, y, width, height)"
+        what = "no bbox of" if box is None else f"bbox is {shorten(repr(box))}, want"
+        what += " four finite numbers (x, y, width, height)"
         also = ", but a segmentation; export boxes, too" if found.get("segmentation") else ""
         faults.append(f"{label}: {what}{also}")
     attributes = found.get("attributes")  # CVAT's
@@ -249,10 +266,21 @@ def _read_object(coco: COCO, found: dict[str, Any], faults: list[str]) -> Annota
     return AnnotatedObject(place, class_name(category["name"]), corners, any(flags))
 
 
+def _read_side(image: dict[str, Any], side: str, faults: list[str]) -> float:
+    """The width or height of an image, which may be a text; 0 if there is none."""
+    given = image.get(side)
+    value = number(str(given or 0))
+    if value is None or isinstance(given, bool):
+        faults.append(f"its {side} is {shorten(repr(given))}, want a number of pixels")
+        return 0
+    return value
+
+
 def _without_address(name: str) -> str:
-    """A file_name without what Label Studio may put before it: s3://..., ../../"""
-    name = unquote(urlsplit(name).path) if "://" in name else name
-    return re.sub(r"^(\.\.[/\\])+", "", name)
+    """A file_name without the address that Label Studio may put before it."""
+    if local := re.search(r"/data/local-files/\?d=(.+)", name):
+        return unquote(local[1])
+    return unquote(urlsplit(name).path) if "://" in name else name
 
 
 def _is_number(value: object) -> bool:

@@ -29,6 +29,8 @@ def read_coco_file(path: Path, faults: list[Fault]) -> tuple[dict[str, list[dict
     except (ValueError, RecursionError) as error:
         faults.append(Fault(path, f"not well-formed JSON ({error})"))
         return dataset, []
+    if isinstance(content, dict) and isinstance(content.get("images"), list):
+        content.setdefault("annotations", [])  # images to test on, whose truth is kept secret
     for key in dataset:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             faults.append(Fault(path, f"no list of {key}; export in the COCO format"))

@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from ssd_model.data.files import check_inside, find_folder
+from ssd_model.data.files import Finder, check_inside, find_folder
 from ssd_model.data.source import SPELLINGS
 
 # COCO's own files that hold no boxes of objects, or the same boxes again
@@ -27,12 +28,9 @@ def find_coco_files(root: Path) -> list[CocoFile]:
     """Return the files of annotations in a COCO folder; none if it is not a COCO folder."""
     if not root.is_dir():
         return []
-    images = [path for path in (find_folder(root, "images"), find_folder(root, "data")) if path]
-    folders = [root, *filter(None, [find_folder(root, "annotations")]), *images]
-    for parent in (root, *images):
-        sets = filter(None, (find_folder(parent, *names) for names in SPELLINGS.values()))
-        for folder in sets:
-            folders += filter(None, (folder, find_folder(folder, "annotations")))
+    folders = [root, *_inside([root], "annotations", "images", "data")]
+    folders += _inside(folders, "annotations", *chain(*SPELLINGS.values()))
+    folders += _inside(folders, "annotations")
     paths = [
         path for folder in dict.fromkeys(folders) for path in sorted(folder.glob("[!.]*.json"))
     ]
@@ -44,11 +42,26 @@ def find_coco_files(root: Path) -> list[CocoFile]:
     return [CocoFile(path, _set_of(root, path), _image_folders(root, path)) for path in chosen]
 
 
+def find_unread(root: Path, files: list[CocoFile]) -> list[Path]:
+    """The files in `root` that look like COCO's, besides those that are read."""
+    known = {file.path for file in files}
+    paths = Finder((".json",)).all(root)
+    return [path for path in paths if path not in known and _is_coco(root, path)]
+
+
+def _inside(parents: list[Path], *names: str) -> list[Path]:
+    found = (find_folder(parent, name) for parent in parents for name in names)
+    return [path for path in found if path]
+
+
 def _is_coco(root: Path, path: Path) -> bool:
     if path.name.startswith(OTHERS) or not path.is_file() or not check_inside(root, path, []):
         return False
     with path.open("rb") as file:
-        return bool(re.search(rb'"(images|annotations|categories)"\s*:', file.read(BEGINNING)))
+        beginning = file.read(BEGINNING)
+    # Label Studio also exports a notes.json, which has only categories.
+    keys = rb"images|annotations" + (rb"|categories" if len(beginning) == BEGINNING else b"")
+    return bool(re.search(rb'"(%b)"\s*:' % keys, beginning))
 
 
 def _set_of(root: Path, path: Path) -> str:

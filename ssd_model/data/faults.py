@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssd_model.data.text import listed
+from ssd_model.data.text import listed, printable
 
 
 class DataError(ValueError):
@@ -22,7 +22,7 @@ class Fault:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.what}"
+        return printable(f"{self.path}: {self.what}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ def tell(notes: Iterable[Note]) -> list[str]:
         if note.kind:
             kinds.setdefault(note.kind, []).append(note.path.name)
         else:
-            lines.append(note.what)
+            lines.append(printable(note.what))
     for kind, names in kinds.items():
-        lines.append(f"{kind.format(f'{len(names):,}')} ({listed(list(dict.fromkeys(names)))})")
+        where = listed([*map(printable, dict.fromkeys(names))])
+        lines.append(f"{kind.format(f'{len(names):,}')} ({where})")
     return lines

@@ -11,6 +11,7 @@ from ssd_model.data.faults import DataError, Fault
 from ssd_model.data.text import fold, has_control
 
 LONGEST_PATH = 400
+BLANKS = b" \t\r\n\0" + codecs.BOM_UTF8 + codecs.BOM_UTF16
 LEADS_OUT = "is not a name inside the data folder"
 
 
@@ -59,6 +60,12 @@ def read_lines(root: Path, path: Path, limit: int, faults: list[Fault]) -> list[
     return [line for line in lines if line]
 
 
+def is_blank(path: Path) -> bool:
+    """Whether a list is a file without a name in it."""
+    is_small = path.is_file() and path.stat().st_size < 100
+    return is_small and not path.read_bytes().strip(BLANKS)
+
+
 def check_inside(root: Path, path: Path, faults: list[Fault]) -> bool:
     """Check that `path` is inside `root` after all links are followed; if not, add a fault."""
     inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
@@ -70,10 +77,11 @@ def check_inside(root: Path, path: Path, faults: list[Fault]) -> bool:
 def plain(name: str) -> str:
     """Normalise a path from a list or an annotation: a '/' between its parts, no './' before it.
 
-    An absolute path, which comes from another computer, is made relative: see `ends`.
+    One that comes from another folder or computer, as ../a.jpg or an absolute one, is made
+    relative: see `ends`.
     """
     name = re.sub("/+", "/", name.replace("\\", "/"))
-    return re.sub("^(/|[A-Za-z]:/)", "", name.removeprefix("./"))
+    return re.sub(r"^(/|[A-Za-z]:/|(\.\.?/)+)", "", name)
 
 
 def ends(name: str) -> Iterator[str]:
@@ -99,6 +107,7 @@ class Finder:
     def __init__(self, suffixes: Collection[str]) -> None:
         self._suffixes = suffixes
         self._listings: dict[Path, tuple[dict[str, list[Path]], dict[str, list[Path]]]] = {}
+        self._ends: dict[Path, dict[str, list[Path]]] = {}
 
     def find(self, folder: Path, name: str) -> list[Path]:
         """Return the files in `folder` that `name` may mean: none, one, or several."""
@@ -111,6 +120,17 @@ class Finder:
         found = [path for path in self._look_up(folder, last) if not path.is_dir()]
         whole = [path for path in found if path.name == last]
         return whole or found
+
+    def below(self, folder: Path, name: str) -> list[Path]:
+        """Return the files in `folder` and below it whose path ends in `name`, suffix or not."""
+        if folder not in self._ends:
+            self._ends[folder] = {}
+            for path in self.all(folder):
+                whole = path.relative_to(folder)
+                for form in (whole, whole.with_suffix("")):
+                    for end in ends(form.as_posix()):
+                        self._ends[folder].setdefault(fold(end), []).append(path)
+        return self._ends[folder].get(fold(name), [])
 
     def all(self, folder: Path) -> list[Path]:
         """Return all files with the suffixes in `folder` and the folders below it, sorted."""

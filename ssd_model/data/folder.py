@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ssd_model.data.coco import CocoFolder
 from ssd_model.data.coco_layout import find_coco_files
-from ssd_model.data.faults import DataError, Fault, tell
+from ssd_model.data.faults import DataError, Fault, Note, tell
 from ssd_model.data.files import Finder, is_hidden
 from ssd_model.data.layout import find_missing, find_parts
 from ssd_model.data.records import Split
@@ -65,9 +65,15 @@ def scan_data(
 def _open(root: Path, faults: list[Fault]) -> Source | None:
     """The source for a folder; None if its form is not known."""
     parts = find_parts(root) if root.is_dir() else []
+    files = find_coco_files(root)
     if parts:
-        return VocFolder(root, parts, faults)
-    if files := find_coco_files(root):
+        source = VocFolder(root, parts, faults)
+        names = listed([str(file.path.relative_to(root)) for file in files])
+        if files:
+            told = f"VOC annotations are read, not COCO's in {names}"
+            source.notes["trainval"].append(Note(root, told))
+        return source
+    if files:
         return CocoFolder(root, files, faults)
     find_missing(root, faults)
     if below := _below([root]) or _below(_folders(root)):

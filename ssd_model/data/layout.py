@@ -13,8 +13,8 @@ from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets
 IMAGES = ("JPEGImages", "images")
 ANNOTATIONS = ("Annotations",)
 # Other names that tools give these folders; they count where .xml files are inside.
-ALSO_IMAGES = ("data",)
-ALSO_ANNOTATIONS = ("labels", "xml", "xmls")
+ALSO_IMAGES = ("data", "image", "img", "imgs")
+ALSO_ANNOTATIONS = ("annotation", "annots", "labels", "xml", "xmls")
 FORMS = (
     "accepted are a VOC folder (JPEGImages/ and Annotations/, or each image beside its .xml), "
     "VOCdevkit, folders train/, valid/ and test/ of these, and COCO (instances_*.json or "
@@ -22,7 +22,7 @@ FORMS = (
 )
 CVAT = ["annotations.xml"]  # in its own format
 OTHER_FORMATS = {
-    ".txt": "in YOLO's format, a text file for each image",
+    ".txt": "in YOLO's format or one like it, a text file for each image",
     ".csv": "in CSV",
     ".json": "in JSON, but not COCO's, or not in annotations/",
     ".manifest": "in SageMaker's format",
@@ -53,41 +53,52 @@ def find_parts(root: Path) -> list[Part]:
     for parent in (root, find_folder(root, *IMAGES)):
         if parent and (parts := _set_parts(parent)):
             return parts
-    if _xmls(root) not in ([], CVAT):
-        return [Part(root, root, root, (root,))]
+    beside = any(path.suffix.lower() in SUFFIXES for path in root.iterdir())
+    if _xmls(root) not in ([], CVAT) or (beside and _annotation_folder(root)):
+        images, annotations = _image_folder(root) or root, _annotation_folder(root) or root
+        return [Part(root, images, annotations, (root,))]
     return []
 
 
 def divide(part: Part) -> list[Part]:
     """The sets, if a part has a folder for each among its images, its annotations, or both.
 
-    None, if a file lies outside these folders, or if they don't say what to train and test on.
+    None, if most annotations lie outside these folders, or if they don't say what to train and
+    test on.
     """
     if part.images == part.annotations:
         return []
-    parts = []
-    for name, spellings in SPELLINGS.items():
-        images, xmls = (find_folder(each, *spellings) for each in (part.images, part.annotations))
-        if images or xmls:
-            folders = images or part.images, xmls or part.annotations
-            parts.append(Part(part.folder, *folders, set=name))
-    is_enough = isinstance(choose_sets([part.set for part in parts]), Choice)
-    return parts if is_enough and _files([part]) == _files(parts) else []
-
-
-def _files(parts: list[Part]) -> set[Path]:
-    kinds = (Finder(SUFFIXES), Finder((".xml",)))
-    folders = [zip(kinds, (part.images, part.annotations), strict=True) for part in parts]
-    return {path for pairs in folders for finder, folder in pairs for path in finder.all(folder)}
+    folders = {
+        name: [find_folder(each, *spellings) for each in (part.images, part.annotations)]
+        for name, spellings in SPELLINGS.items()
+    }
+    is_apart = any(xmls for _, xmls in folders.values())
+    parts = [
+        Part(part.folder, images or part.images, xmls or part.annotations, set=name)
+        for name, (images, xmls) in folders.items()
+        if xmls or (images and not is_apart)
+    ]
+    is_enough = isinstance(choose_sets([each.set for each in parts]), Choice)
+    xmls = _all_xml(part.annotations)
+    left = _beyond(xmls, [each.annotations for each in parts])
+    return parts if is_enough and 2 * len(left) < len(xmls) else []
 
 
 def outside(root: Path, parts: list[Part]) -> list[Note]:
-    """Make notes of the annotations in `root` that are in none of the parts."""
-    folders = [part.annotations for part in parts]
-    paths = Finder((".xml",)).all(root)
-    left = [path for path in paths if not any(map(path.is_relative_to, folders))]
-    kind = "annotations outside the folders of the sets, left out: {}"
-    return [Note(path, "in no set", kind) for path in left]
+    """Make notes of the annotations in `root` that are in no part; if parts are sets, of images."""
+    left = {"annotations": _beyond(_all_xml(root), [part.annotations for part in parts])}
+    if parts[0].set:
+        left["images"] = _beyond(Finder(SUFFIXES).all(root), [part.images for part in parts])
+    kind = "{} outside the folders that are read, left out: {{}}"
+    return [
+        Note(path, "in no folder that is read", kind.format(what))
+        for what, paths in left.items()
+        for path in paths
+    ]
+
+
+def _beyond(paths: list[Path], folders: list[Path]) -> list[Path]:
+    return [path for path in paths if not any(map(path.is_relative_to, folders))]
 
 
 def find_lists(folder: Path) -> dict[str, list[Path]]:
@@ -105,6 +116,12 @@ def find_lists(folder: Path) -> dict[str, list[Path]]:
     return {}
 
 
+def unread_lists(root: Path) -> list[Path]:
+    """The folders in `root` with lists in them, the root among them."""
+    folders = {path.parent for path in Finder((".txt",)).all(root)}
+    return [folder for folder in sorted(folders) if find_lists(folder)]
+
+
 def find_missing(root: Path, faults: list[Fault]) -> None:
     """Add to `faults` what keeps `root` from being a data folder."""
     if not root.is_dir():
@@ -120,9 +137,13 @@ def find_missing(root: Path, faults: list[Fault]) -> None:
         if find_folder(folder, *IMAGES) or find_folder(folder, *ANNOTATIONS)
     ]
     for folder in folders:
-        for names in (IMAGES, ANNOTATIONS):
-            if not find_folder(folder, *names):
-                faults.append(Fault(folder / names[0], f"no such folder; {FORMS}"))
+        images, annotations = _image_folder(folder), find_folder(folder, *ANNOTATIONS)
+        if not images:
+            faults.append(Fault(folder / IMAGES[0], f"no such folder; {FORMS}"))
+        if not annotations:
+            faults.append(Fault(folder / ANNOTATIONS[0], f"no such folder; {FORMS}"))
+        elif not _all_xml(annotations):
+            faults.append(Fault(annotations, f"no .xml file is in it; {FORMS}"))
     if not faults:
         faults.append(Fault(root, f"no VOC or COCO data here; {FORMS}"))
 
@@ -139,9 +160,9 @@ def check_parts(root: Path, parts: list[Part], faults: list[Fault]) -> None:
                 faults.extend(Fault(path, what) for path in links)
 
 
-def has_xml(folder: Path) -> bool:
-    """Whether there is an .xml file in a folder or in those below it."""
-    return bool(Finder((".xml",)).all(folder))
+def _all_xml(folder: Path) -> list[Path]:
+    """The .xml files in a folder and in those below it."""
+    return Finder((".xml",)).all(folder)
 
 
 def _years(devkit: Path) -> list[Path]:
@@ -178,18 +199,14 @@ def _image_folder(folder: Path) -> Path | None:
 
 
 def _annotation_folder(folder: Path) -> Path | None:
-    if found := find_folder(folder, *ANNOTATIONS):
-        return found
-    others = (find_folder(folder, name) for name in ALSO_ANNOTATIONS)
-    return next((path for path in others if path and has_xml(path)), None)
+    found = (find_folder(folder, name) for name in (*ANNOTATIONS, *ALSO_ANNOTATIONS))
+    return next((path for path in found if path and _all_xml(path)), None)
 
 
 def _part(root: Path, folder: Path) -> Part | None:
     images, annotations = _image_folder(folder), _annotation_folder(folder)
     if not images or not annotations:
         return None
-    if not has_xml(annotations) and any(annotations.glob("*.json")):
-        return None  # annotations of another kind
     sets = find_folder(folder, "ImageSets")
     main = sets and find_folder(sets, "Main")
     lists = dict.fromkeys(path for path in (main, sets, folder, root) if path)
@@ -200,7 +217,7 @@ def _set_parts(parent: Path) -> list[Part]:
     parts = []
     for name, spellings in SPELLINGS.items():
         path = find_folder(parent, *spellings)
-        if path and has_xml(path):
+        if path and _all_xml(path):
             images = _image_folder(path) or path
             annotations = _annotation_folder(path) or path
             parts.append(Part(path, images, annotations, set=name))

@@ -13,8 +13,12 @@ from ssd_model.data.picture import Sizes, open_image
 
 EMPTY = "left out, empty or outside the image"
 TURNED = "read upright, though their corners are the wrong way round"
+CLIPPED = "clipped at the edge of their image, though they reach far beyond it"
 TWICE = "left out, since their image has the same box again"
 """What happens to boxes that are odd."""
+
+FAR = 0.1
+"""Share of an image's side that a box may reach beyond the edge."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,7 @@ def make_record(
     """
     size = sizes.upright if upright else sizes.stored
     faults = [*_check_size(sizes, size, annotation)]
-    odd: dict[str, list[str]] = {EMPTY: [], TURNED: [], TWICE: []}
+    odd: dict[str, list[str]] = {EMPTY: [], TURNED: [], CLIPPED: [], TWICE: []}
     kept: list[tuple[np.ndarray, int, bool]] = []
     known: set[tuple[str, bytes]] = set()
     for found in annotation.objects:
@@ -99,6 +103,9 @@ def make_record(
             kept.append((box, labels[found.name], found.difficult))
             if found.is_turned:
                 odd[TURNED].append(f"{_describe_box(found)} is turned inside out")
+            if is_far_out(found, size):
+                what = f"reaches far beyond the {size[0]}x{size[1]} image; see if it fits"
+                odd[CLIPPED].append(f"{_describe_box(found)} {what}")
     record = Record(
         image,
         *size,
@@ -108,6 +115,12 @@ def make_record(
         upright=upright,
     )
     return record, faults, odd
+
+
+def is_far_out(found: AnnotatedObject, size: tuple[int, int]) -> bool:
+    """Whether a box reaches beyond the edge by more than FAR of a side."""
+    corners = np.array(found.corners).reshape(2, 2) / size
+    return bool((corners < -FAR).any() or (corners > 1 + FAR).any())
 
 
 def _check_size(sizes: Sizes, size: tuple[int, int], annotation: Annotation) -> Iterator[str]:

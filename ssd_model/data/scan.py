@@ -1,23 +1,25 @@
 """Make records from a data folder: draw a sample, check images and boxes."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ssd_model.data.annotation import AnnotatedObject, Annotation
+from ssd_model.data.annotation import Annotation
 from ssd_model.data.faults import DataError, Fault, Note
 from ssd_model.data.files import check_regular
 from ssd_model.data.picture import Sizes, check_images
 from ssd_model.data.records import (
+    CLIPPED,
     EMPTY,
     TURNED,
     TWICE,
     Record,
     Split,
     drawn_upright,
+    is_far_out,
     make_record,
 )
 from ssd_model.data.sample import draw_sample
@@ -27,9 +29,9 @@ from ssd_model.data.text import fold, listed
 MOST_EMPTY = 0.5
 """Share of a split's boxes that may be empty: if there are more, they are not stray clicks."""
 
-MOST_OUTSIDE, FAR, FEW = 0.25, 0.1, 20
-"""Share of a split's boxes that may extend beyond the edge by more than FAR of a side: if there are
-more, and at least FEW boxes in all, the boxes have another format."""
+MOST_OUTSIDE, FEW = 0.25, 20
+"""Share of a split's boxes that may reach far beyond the edge: if there are more, the boxes have
+another format. Of fewer than FEW boxes, MOST_EMPTY may."""
 
 
 @dataclass
@@ -177,7 +179,7 @@ def _judge(
     total = sum(len(read.annotations[entry].objects) for entry in made)
     odd = {
         kind: [(entry.told, what) for entry in made for what in read.odd[entry][kind]]
-        for kind in (EMPTY, TURNED, TWICE)
+        for kind in (EMPTY, TURNED, CLIPPED, TWICE)
     }
     wrong = odd[EMPTY] + odd[TURNED]
     if len(wrong) > MOST_EMPTY * total:
@@ -193,10 +195,14 @@ def _judge(
         faults.append(Fault(root, f"all boxes of {name} {what}"))
     else:
         faults.extend(Fault(entry.told, f"its boxes {what}") for entry in parts)
-    outside = sum(_reaches_out(found, read.records[e]) for e, found in _objects(made, read))
-    if total >= FEW and outside > MOST_OUTSIDE * total:
+    far = sum(
+        is_far_out(found, (read.records[entry].width, read.records[entry].height))
+        for entry in made
+        for found in read.annotations[entry].objects
+    )
+    if far > (MOST_OUTSIDE if total >= FEW else MOST_EMPTY) * total:
         what = (
-            f"{outside:,} of the {total:,} boxes of {name} reach far beyond the edge of their "
+            f"{far:,} of the {total:,} boxes of {name} reach far beyond the edge of their "
             "image: VOC has two corners in pixels, COCO x, y, width and height; correct them"
         )
         faults.append(Fault(root, what))
@@ -221,16 +227,6 @@ def _are_parts(entry: Entry, read: _Read) -> bool:
     corners = [corner for found in read.annotations[entry].objects for corner in found.corners]
     fractions = any(corner % 1 for corner in corners)
     return fractions and max(corners) <= 1 < max(record.width, record.height)
-
-
-def _objects(entries: list[Entry], read: _Read) -> Iterator[tuple[Entry, AnnotatedObject]]:
-    return ((entry, found) for entry in entries for found in read.annotations[entry].objects)
-
-
-def _reaches_out(found: AnnotatedObject, record: Record) -> bool:
-    (x0, x1), (y0, y1) = sorted(found.corners[::2]), sorted(found.corners[1::2])
-    wide, high = FAR * record.width, FAR * record.height
-    return x0 < -wide or y0 < -high or x1 > record.width + wide or y1 > record.height + high
 
 
 def _find_shared(source: Source, entries: list[Entry]) -> list[Note]:
@@ -267,12 +263,23 @@ def _digest(path: Path) -> str:
 
 def _check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
     """Make notes of classes without objects, and of classes that may be one and the same."""
-    if not any(len(record.labels) for record in split.records):
-        faults.append(Fault(root, f"no image of {split.name} has an object; add objects"))
-        return split
+    # Difficult objects are trained on as all others, but not measured.
     found = {
-        label for record in split.records for label in record.labels[~record.difficult].tolist()
+        label
+        for record in split.records
+        for label, difficult in zip(record.labels.tolist(), record.difficult, strict=True)
+        if split.name == "trainval" or not difficult
     }
+    if not found:
+        what = f"no image of {split.name} has an object; add objects"
+        if count := sum(len(record.labels) for record in split.records):
+            what = (
+                f"all objects of {split.name} ({count:,}) are difficult or crowds, which do not "
+                "count when mAP is measured; set difficult or iscrowd to 0 (CVAT writes iscrowd 1 "
+                "for every mask)"
+            )
+        faults.append(Fault(root, what))
+        return split
     absent = [name for label, name in enumerate(split.classes, 1) if label not in found]
     so = {"trainval": "cannot be learned", "test": "not measured, left out of the mAP"}[split.name]
     notes = []

@@ -40,6 +40,11 @@ def fold(name: str) -> str:
     return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
+def printable(text: str) -> str:
+    """Write bytes of a file's name that are no UTF-8 as \\udc80, so that it can be printed."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def shorten(text: str) -> str:
     """Shorten a text from a file for a message."""
     return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."

@@ -1,20 +1,32 @@
 """Read the lists of a Pascal VOC folder and its annotations."""
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from ssd_model.data.annotation import Annotation, read_annotation
 from ssd_model.data.faults import Fault, Note
-from ssd_model.data.files import LEADS_OUT, Finder, check_inside, ends, is_inside, plain, read_lines
+from ssd_model.data.files import (
+    LEADS_OUT,
+    check_inside,
+    is_blank,
+    is_inside,
+    plain,
+    read_lines,
+)
 from ssd_model.data.label_list import read_label_list
-from ssd_model.data.layout import Part, check_parts, divide, find_lists, outside
+from ssd_model.data.layout import (
+    Part,
+    check_parts,
+    divide,
+    find_lists,
+    outside,
+    unread_lists,
+)
+from ssd_model.data.pairs import Pairs, find_shared
 from ssd_model.data.source import (
-    NOT_READ,
-    OTHER_SUFFIXES,
     SPLITS,
-    SUFFIXES,
     Choice,
     Entry,
     choose_sets,
@@ -48,14 +60,12 @@ class VocFolder:
         self.splits: dict[str, list[Entry]] = {name: [] for name in SPLITS}
         self.validation: set[Entry] = set()
         self.classes: tuple[str, ...] | None = None
-        self._images = Finder(SUFFIXES)
-        self._others = Finder(OTHER_SUFFIXES)
-        self._annotations = Finder((".xml",))
+        self._pairs = Pairs(root)
         self._parts = parts
         self._faults = faults
         check_parts(root, parts, faults)
         if not faults:
-            self.splits = self._make_splits(parts)
+            self.splits = self._make_splits()
             folders = (root, *(part.folder for part in parts))
             self.classes = read_label_list(root, folders, faults)
 
@@ -63,30 +73,47 @@ class VocFolder:
         """Read what is on an image, and its faults."""
         return read_annotation(entry.annotation)
 
-    def _make_splits(self, parts: list[Part]) -> dict[str, list[Entry]]:
+    def _make_splits(self) -> dict[str, list[Entry]]:
         known = len(self._faults)
+        groups = self._find_sets()
+        self.notes["trainval"] += outside(self.root, self._parts)
+        if groups:
+            splits = self._choose(groups, "" if self._parts[0].set else ".txt")
+        else:
+            splits = self._draw(self._parts)
+        entries = dict.fromkeys((*splits["trainval"], *splits["test"], *self.validation))
+        self._faults += find_shared(self.root, entries)
+        for name, entries in splits.items():
+            if not entries and len(self._faults) == known:
+                where = groups[0][0] if groups else self.root
+                self._refuse(where, f"the {name} split has no image; add some")
+        return splits
+
+    def _find_sets(self) -> list[tuple[Path, Sets]]:
+        """The sets of each part, or those that are folders; none if nothing names a set."""
+        parts = self._parts
         if not parts[0].set:
             found = [self._list_sets(part) for part in parts]
             groups = [next(iter(sets.items())) for sets in found]
             if groups[0][0] == self.root:  # these lists say where each image is
                 groups = groups[:1]
-            told = f"lists in {{}} are not read: those in {groups[0][0]} are"
-            others = sorted({folder for sets in found for folder in sets} - {*dict(groups)})
-            self.notes["trainval"] += [Note(each, told.format(each)) for each in others]
-            if len(parts) == 1 and not groups[0][1] and (divided := divide(parts[0])):
-                parts = self._parts = divided
-        if parts[0].set:
-            groups = [(self.root, self._folder_sets(parts))]
-            self.notes["trainval"] += outside(self.root, parts)
-        if not any(sets for _, sets in groups):
-            splits = self._draw(parts)
-        else:
-            splits = self._choose(groups, "" if parts[0].set else ".txt")
-        for name, entries in splits.items():
-            if not entries and len(self._faults) == known:
-                what = f"the {name} split has no image; add some"
-                self._faults.append(Fault(groups[0][0], what))
-        return splits
+            if any(sets for _, sets in groups):
+                others = {folder for sets in found for folder in sets} - {*dict(groups)}
+                self._tell_unread(others, f"those in {groups[0][0]} are")
+                return groups
+            if len(parts) == 1:
+                self._parts = divide(parts[0]) or parts
+        looked_at = {folder for part in parts for folder in part.lists}
+        if self._parts[0].set:
+            self._tell_unread(unread_lists(self.root), "the folders say which images are which")
+            return [(self.root, self._folder_sets())]
+        unread = {*unread_lists(self.root)} - looked_at
+        self._tell_unread(unread, f"put them into {parts[0].folder}")
+        return []
+
+    def _tell_unread(self, folders: Iterable[Path], why: str) -> None:
+        told = f"lists in {{}} are not read: {why}"
+        self.notes["trainval"] += [Note(each, told.format(each)) for each in sorted(folders)]
 
     def _choose(self, groups: list[tuple[Path, Sets]], suffix: str) -> dict[str, list[Entry]]:
         """Take trainval from all parts, and test from the first: VOC2007, if there is one."""
@@ -98,8 +125,9 @@ class VocFolder:
                 if not suffix:
                     one = self._parts[0].folder.name
                     kind, instead = "folder with annotations", f"give {one} itself as the folder"
-                what = f"no such {kind}; add it" + or_draw(choice, instead)
-                self._refuse(where / f"{choice}{suffix}", what)
+                path = where / f"{choice}{suffix}"
+                what = "it names no image; fill it" if path.is_file() else f"no such {kind}; add it"
+                self._refuse(path, what + or_draw(choice, instead))
                 continue
             trainval = self._entries(sets, choice.trainval, "trainval")
             if not i:
@@ -116,7 +144,7 @@ class VocFolder:
         if not self._parts[0].set:
             named = {*splits["trainval"], *splits["test"], *self.validation}
             images = {entry.image for entry in named}
-            self.notes["trainval"] += _unlisted(self._images, self._parts, images)
+            self.notes["trainval"] += self._pairs.unlisted(self._parts, images)
         return splits
 
     def _entries(self, sets: Sets, names: Iterable[str], split: str) -> list[Entry]:
@@ -136,25 +164,38 @@ class VocFolder:
         """Find the folders with lists in them, and their sets; the first one counts."""
         found: dict[Path, Sets] = {}
         for folder in part.lists:
-            if lists := find_lists(folder):
-                sets = {name: partial(self._listed, part, paths) for name, paths in lists.items()}
+            sets = {}
+            for name, paths in find_lists(folder).items():
+                if all(map(is_blank, paths)):
+                    told = f"{paths[0].relative_to(self.root)} names no image and is not used"
+                    self.notes["test"].append(Note(paths[0], told))
+                else:
+                    sets[name] = partial(self._listed, part, paths)
+            if sets:
                 found[folder] = sets
         return found or {(part.lists or (part.folder,))[0]: {}}
 
-    def _folder_sets(self, parts: list[Part]) -> Sets:
-        return {part.set: partial(self._annotated, part) for part in parts}
+    def _folder_sets(self) -> Sets:
+        sets = {}
+        for part in self._parts:
+            notes: list[Note] = []
+            if self._annotated(part, notes):
+                sets[part.set] = partial(self._annotated, part)
+            else:
+                self.notes["trainval"] += notes
+        return sets
 
     def _annotated(self, part: Part, notes: list[Note]) -> list[Entry]:
         """List all images that have an annotation; the others become notes."""
         entries = []
         others = [each for each in self._parts if each != part]
-        for path in self._annotations.all(part.annotations):
+        for path in self._pairs.annotations.all(part.annotations):
+            images = self._pairs.images_of(part, path)
             name = path.relative_to(part.annotations).with_suffix("").as_posix()
-            images = self._images.find(part.images, name)
-            image, fault = self._pick(part, name, images)
+            image, fault = self._pairs.pick(images, part.images, name)
             # Sets may share their annotations, and only their images be apart.
             if not images and any(
-                each.annotations == part.annotations and self._images.find(each.images, name)
+                each.annotations == part.annotations and self._pairs.images_of(each, path)
                 for each in others
             ):
                 continue
@@ -165,20 +206,10 @@ class VocFolder:
             if entry.image and used.setdefault(entry.image, entry.annotation) != entry.annotation:
                 what = f"{used[entry.image].name} annotates {entry.image.name}, too; keep one"
                 self._refuse(entry.annotation, what)
-        kind = "images without an annotation left out: {}"
-        left = [path for path in self._images.all(part.images) if path not in used]
         sharing = [each for each in self._parts if each.images == part.images]
         if part == sharing[0]:
-            notes += [
-                Note(path, "no annotation", kind)
-                for path in left
-                if not any(self._annotates(each, path) for each in sharing)
-            ]
+            notes += self._pairs.without_annotation(sharing, used)
         return entries
-
-    def _annotates(self, part: Part, image: Path) -> bool:
-        name = image.relative_to(part.images).with_suffix("").as_posix()
-        return bool(self._annotations.find(part.annotations, name))
 
     def _listed(self, part: Part, sources: list[Path], notes: list[Note]) -> list[Entry]:
         entries: dict[Entry, None] = {}
@@ -208,9 +239,9 @@ class VocFolder:
         name, bare = plain(line), plain(FLAG.sub("", line))
         if not is_inside(bare):
             return self._refuse(source, f"id {shorten(line)!r} {LEADS_OUT}; remove the line")
-        images = self._locate(part, name) if is_inside(name) else []
+        images = self._pairs.find_images(part, name) if is_inside(name) else []
         if bare != name:
-            others = self._locate(part, bare)
+            others = self._pairs.find_images(part, bare)
             if images and others and flagged:
                 names = f"{images[0].name}, or {others[0].name} and a flag"
                 return self._refuse(source, f"line {shorten(line)!r} may mean {names}; rename one")
@@ -219,64 +250,33 @@ class VocFolder:
                 return self._refuse(source, f"line {shorten(line)!r}: {what}; correct it")
             if not images:
                 name, images = bare, others
-        image, fault = self._pick(part, name, images)
+        image, fault = self._pairs.pick(images, part.images, name)
         return self._make(part, image, name, source, fault)
 
     def _read_pair(self, part: Part, source: Path, image: str, xml: str) -> Entry | None:
-        found = self._find(self._images, image, (self.root, part.folder, part.images))
-        xmls = self._find(self._annotations, xml, (self.root, part.folder, part.annotations))
-        path, fault = self._pick(part, image, found, self.root)
+        images, xmls = self._pairs.find_both(part, image, xml)
+        path, fault = self._pairs.pick(images, self.root, image)
         annotation = xmls[0] if xmls else self.root / xml
         inside = self._keeps_inside(annotation)
         return Entry(path, annotation, None, source, fault) if inside else None
 
-    def _locate(self, part: Part, name: str) -> list[Path]:
-        """Find the images that an id may mean; if it names a folder, search further up, too."""
-        bases = (part.images, part.folder, self.root) if "/" in name else (part.images,)
-        return self._find(self._images, name, bases)
-
-    def _find(self, finder: Finder, name: str, bases: Iterable[Path]) -> list[Path]:
-        """Find files by the longest end of a name that any folder has, in the first such folder."""
-        tried = (finder.find(base, end) for end in ends(name) for base in dict.fromkeys(bases))
-        return next(filter(None, tried), [])
-
-    def _pick(
-        self, part: Part, name: str, images: list[Path], base: Path | None = None
-    ) -> tuple[Path | None, Fault | None]:
-        """Take the only image, or return a fault."""
-        wanted = (base or part.images) / name
-        if len(images) == 1:
-            faults: list[Fault] = []
-            inside = check_inside(self.root, images[0], faults)
-            return (images[0], None) if inside else (None, faults[0])
-        if images:
-            names = ", ".join(path.name for path in images)
-            return None, Fault(wanted, f"more than one image of this name: {names}; keep one")
-        if others := self._others.find(base or part.images, name):
-            return None, Fault(others[0], NOT_READ)
-        what = f"no image of this name with {' '.join(SUFFIXES)}; add it, or remove what names it"
-        return None, Fault(wanted, what)
-
     def _make(
         self, part: Part, image: Path | None, name: str, source: Path, fault: Fault | None
     ) -> Entry | None:
-        """Make an entry; its annotation has the image's name without, or else with, the suffix."""
+        """Make an entry of an image and its annotation."""
         if image:
             part = next((each for each in self._parts if image.is_relative_to(each.images)), part)
         if image and image.is_relative_to(part.images):
             name = image.relative_to(part.images).as_posix()
         elif image:
             name = image.name
-        stem = name[: -len(image.suffix)] if image else name
-        for wanted in dict.fromkeys((stem, name)):
-            found = self._annotations.find(part.annotations, wanted)
-            if len(found) > 1 and image:
-                names = ", ".join(path.name for path in found)
-                what = f"more than one annotation of this name: {names}; keep one"
-                return self._refuse(part.annotations / wanted, what)
-            if found:
-                break
-        annotation = found[0] if found else part.annotations / f"{stem}.xml"
+        suffix = image.suffix if image else ""
+        found = self._pairs.annotations_of(part, name, suffix)
+        if len(found) > 1 and image:
+            names = ", ".join(str(path.relative_to(part.annotations)) for path in found)
+            what = f"more than one annotation of this name: {names}; keep one"
+            return self._refuse(part.annotations / name.removesuffix(suffix), what)
+        annotation = found[0] if found else part.annotations / f"{name.removesuffix(suffix)}.xml"
         inside = self._keeps_inside(annotation)
         return Entry(image, annotation, None, source, fault) if inside else None
 
@@ -285,10 +285,3 @@ class VocFolder:
 
     def _refuse(self, path: Path, what: str) -> None:
         self._faults.append(Fault(path, what))
-
-
-def _unlisted(finder: Finder, parts: list[Part], listed: Collection[Path | None]) -> list[Note]:
-    kind = "images that the lists of trainval and test do not name, left out: {}"
-    folders = {part.images: None for part in parts}
-    found = (path for folder in folders for path in finder.all(folder))
-    return [Note(path, "not listed", kind) for path in found if path not in listed]

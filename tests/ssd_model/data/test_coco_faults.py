@@ -38,13 +38,13 @@ def only_fault(folder, name, *words):
     ("key", "value", "words"),
     [
         ("bbox", None, ["annotation 1 (cat)", "no bbox"]),
-        ("bbox", [], ["annotation 1 (cat)", "no bbox of four"]),
-        ("bbox", [1, 2, 3], ["no bbox of four"]),
-        ("bbox", [1, 2, 3, "4"], ["no bbox of four finite numbers"]),
-        ("bbox", [1, 2, 3, float("nan")], ["no bbox of four finite numbers"]),
-        ("bbox", [1, 2, float("inf"), 4], ["no bbox of four finite numbers"]),
-        ("bbox", [True, 2, 3, 4], ["no bbox of four finite numbers"]),
-        ("bbox", {"x": 1}, ["no bbox of four"]),
+        ("bbox", [], ["annotation 1 (cat)", "bbox is [], want four"]),
+        ("bbox", [1, 2, 3], ["bbox is [1, 2, 3], want four"]),
+        ("bbox", [1, 2, 3, "4"], ["bbox is [1, 2, 3, '4'], want four finite numbers"]),
+        ("bbox", [1, 2, 3, float("nan")], ["bbox is [1, 2, 3, nan], want"]),
+        ("bbox", [1, 2, float("inf"), 4], ["bbox is [1, 2, inf, 4], want"]),
+        ("bbox", [True, 2, 3, 4], ["bbox is [True, 2, 3, 4], want"]),
+        ("bbox", {"x": 1}, ["bbox is {'x': 1}, want four"]),
         ("iscrowd", 2, ["iscrowd", "0 or 1"]),
         ("iscrowd", "1", ["iscrowd", "0 or 1"]),
         ("category_id", 9, ["annotation 1", "no category has the id 9"]),
@@ -54,6 +54,13 @@ def only_fault(folder, name, *words):
 def test_faults_of_an_object(coco, key, value, words):
     change(coco, lambda content: content["annotations"][0].update({key: value}))
     only_fault(coco, "a.jpg", *words)
+
+
+@pytest.mark.parametrize(("width", "told"), [("100", ""), (None, ""), (True, "True"), ("x", "'x'")])
+def test_the_size_of_an_image_may_be_a_text(coco, width, told):
+    change(coco, lambda content: content["images"][0].update(width=width))
+    faults = [fault.what for fault in find_faults(coco)]
+    assert faults == ([f"its width is {told}, want a number of pixels"] if told else [])
 
 
 def test_an_outline_without_a_box(coco):
@@ -68,7 +75,7 @@ def test_an_outline_without_a_box(coco):
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda c: c.pop("annotations"), ["no list of annotations"]),
+        (lambda c: c.pop("annotations"), ["no annotations; export"]),
         (lambda c: c.update(images={"a": 1}), ["no list of images"]),
         (lambda c: c["images"][0].pop("file_name"), ["number 0 of images has no id or no file"]),
         (lambda c: c["images"].append(7), ["number 2 of images"]),

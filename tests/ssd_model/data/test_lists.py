@@ -213,7 +213,7 @@ def test_lists_at_the_root_for_both_years(tmp_path, line):
 
 
 def test_a_pair_must_stay_inside(voc):
-    write_set(voc, "trainval", ["JPEGImages/a.jpg ../voc/Annotations/a.xml"])
+    write_set(voc, "trainval", ["JPEGImages/a.jpg Annotations/../../a.xml"])
     only_fault(voc, "trainval.txt", "not a name inside the data folder")
 
 

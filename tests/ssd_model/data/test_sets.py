@@ -113,8 +113,10 @@ def test_a_folder_for_each_set_below_images(tmp_path):
 def test_annotations_beside_the_folders_are_told(tmp_path, capsys):
     make_set_folders(tmp_path, train=["a", "b"], test=["c"], more=["d"])
     assert names(tmp_path, "trainval") == ["a", "b"]
-    told = "annotations outside the folders of the sets, left out: 1 (d.xml)"
-    assert told in capsys.readouterr().out
+    told = capsys.readouterr().out
+    for name in ("d.xml", "d.jpg"):
+        kind = "annotations" if name.endswith("xml") else "images"
+        assert f"{kind} outside the folders that are read, left out: 1 ({name})" in told
 
 
 def test_folders_without_test(tmp_path, capsys):

@@ -229,6 +229,10 @@ def test_the_name_of_the_data_folder_is_no_set(tmp_path, name):
     [
         *("https://site.org/upload/1/photo%201.jpg", "s3://bucket/photo 1.jpg"),
         *("../../media/upload/photo 1.jpg", "..\\..\\media\\photo 1.jpg"),
+        *(
+            "/data/local-files/?d=mine%2Fphoto%201.jpg",
+            "http://a:1/data/local-files/?d=photo 1.jpg",
+        ),
     ],
 )
 def test_addresses_of_label_studio(tmp_path, name):
@@ -237,6 +241,13 @@ def test_addresses_of_label_studio(tmp_path, name):
     content["images"][0]["file_name"] = name
     write_coco(coco / "annotations/instances_train2017.json", content)
     assert names(coco, "trainval") == ["b", "photo 1"]
+
+
+def test_notes_of_label_studio_are_not_annotations(tmp_path):
+    add_images(tmp_path / "images", "abcde")
+    write_coco(tmp_path / "result.json", coco_content("abcde"))
+    write_coco(tmp_path / "notes.json", {"categories": [{"id": 0, "name": "cat"}], "info": {}})
+    assert find_faults(tmp_path) == []
 
 
 def test_images_in_one_file_for_two_sets(tmp_path):

@@ -25,11 +25,19 @@ from tests.helpers.voc_folder import (
 
 
 @pytest.mark.parametrize(
-    "id_", ["../voc/JPEGImages/a", "/etc/..", "C:a", "C:\\", "..\\a", "..", "./../a", "a\0"]
+    "id_", ["JPEGImages/../../a", "/etc/..", "C:a", "C:\\", "b\\..\\a", "..", "a/../a", "a\0"]
 )
 def test_ids_must_stay_inside(voc, id_):
     write_set(voc, "trainval", ["b", id_])
     only_fault(voc, "trainval.txt", repr(id_), "inside the data folder")
+
+
+@pytest.mark.parametrize("id_", ["../voc/JPEGImages/a", "..\\a.jpg", "./../a", "../../etc/a"])
+def test_ids_from_another_folder_are_sought_inside(voc, id_):
+    (voc.parent / "a.jpg").write_bytes(b"not this one")
+    write_set(voc, "trainval", ["b", id_])
+    images = [record.image for record in read_data(voc, "trainval").records]
+    assert images == [voc / "JPEGImages/b.jpg", voc / "JPEGImages/a.jpg"]
 
 
 @pytest.mark.parametrize("name", ["JPEGImages/a.jpg", "Annotations/a.xml", "JPEGImages"])
@@ -50,11 +58,11 @@ def test_links_inside_and_to_the_folder_are_fine(voc, tmp_path):
 @pytest.mark.parametrize("split", ["trainval", "test"])
 def test_empty_image_set(voc, split):
     write_set(voc, split, ["", " "])
-    only_fault(voc, "Main", f"the {split} split has no image; add some")
+    only_fault(voc, f"{split}.txt", "it names no image; fill it")
 
 
 def test_image_set_in_another_encoding(voc):
-    (voc / "ImageSets/Main/test.txt").write_bytes(b"\xff\xfe\x00")
+    (voc / "ImageSets/Main/test.txt").write_bytes(b"\xff\xfea")
     only_fault(voc, "test.txt", "UTF-8")
 
 
