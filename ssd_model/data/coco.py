@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from ssd_model.data.annotation import (
     too_many,
 )
 from ssd_model.data.coco_file import read_coco_file
-from ssd_model.data.coco_layout import CocoFile, find_unread
+from ssd_model.data.coco_layout import CocoFile, find_unread, set_of
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import (
     LEADS_OUT,
@@ -46,6 +47,8 @@ from ssd_model.data.text import class_name, listed, shorten
 
 DIFFICULT = ("iscrowd", "ignore", "difficult")
 """Keys that mark an object as difficult: it counts as neither missed nor found."""
+APART = ({"train", "val"}, {"train", "test"}, {"val", "test"}, {"trainval", "test"})
+"""Sets that have no image in common."""
 
 
 class CocoFolder:
@@ -184,24 +187,27 @@ class CocoFolder:
     def _find(self, file: CocoFile, name: str) -> tuple[Path | None, Fault | None]:
         for wanted in ends(name):
             for folder in file.images:
-                paths = self._finder.find(folder, wanted)
-                if len(paths) > 1:
-                    names = listed([path.name for path in paths])
-                    return None, Fault(folder / wanted, f"more than one image: {names}; keep one")
-                if paths:
-                    return self._keep_inside(paths[0])
-        if len(found := self._finder.below(self.root, name)) == 1:
-            return self._keep_inside(found[0])
+                if paths := self._finder.find(folder, wanted):
+                    return self._pick(paths, folder / wanted)
+        # Elsewhere, but not among the images of another set
+        found = self._finder.below(self.root, name)
+        homes = {path: {file.set, set_of(self.root, path.parent)} for path in found}
+        if found := [path for path in found if homes[path] not in APART]:
+            return self._pick(found, self.root / name)
         if other := next(self._unread(file, name), None):
             return None, Fault(other, NOT_READ)
         folders = (path.relative_to(self.root.parent) for path in file.images)
         where = ", ".join(map(str, folders))
         return None, Fault(file.path, f"no image {shorten(name)!r} in the folders {where}")
 
-    def _keep_inside(self, path: Path) -> tuple[Path | None, Fault | None]:
+    def _pick(self, paths: list[Path], wanted: Path) -> tuple[Path | None, Fault | None]:
+        """Take the only image, or return a fault."""
+        if len(paths) > 1:
+            names = listed([os.path.relpath(path, wanted.parent) for path in paths])
+            return None, Fault(wanted, f"more than one image: {names}; keep one")
         faults: list[Fault] = []
-        inside = check_inside(self.root, path, faults)
-        return (path, None) if inside else (None, faults[0])
+        inside = check_inside(self.root, paths[0], faults)
+        return (paths[0], None) if inside else (None, faults[0])
 
     def _unread(self, file: CocoFile, name: str) -> Iterator[Path]:
         """Find images of another kind that have this name, whatever its suffix."""

@@ -36,10 +36,10 @@ def find_coco_files(root: Path) -> list[CocoFile]:
     ]
     named = [path for path in paths if re.match("instances|_annotations.coco", path.name)]
     # Beside files of these names, another counts if it is of a set that none of them is of.
-    sets = {_set_of(root, path) for path in named}
-    others = [path for path in paths if path not in named and _set_of(root, path) not in sets]
+    sets = {set_of(root, path) for path in named}
+    others = [path for path in paths if path not in named and set_of(root, path) not in sets]
     chosen = named + [path for path in others if _is_coco(root, path)]
-    return [CocoFile(path, _set_of(root, path), _image_folders(root, path)) for path in chosen]
+    return [CocoFile(path, set_of(root, path), _image_folders(root, path)) for path in chosen]
 
 
 def find_unread(root: Path, files: list[CocoFile]) -> list[Path]:
@@ -64,7 +64,8 @@ def _is_coco(root: Path, path: Path) -> bool:
     return bool(re.search(rb'"(%b)"\s*:' % keys, beginning))
 
 
-def _set_of(root: Path, path: Path) -> str:
+def set_of(root: Path, path: Path) -> str:
+    """The set that the name of a file or folder names, or else the folders it is in; '' if none."""
     # What the user calls the data folder says nothing.
     for text in (path.stem, *reversed(path.relative_to(root).parts[:-1])):
         words = re.findall("[a-z]+", text.lower())
@@ -77,7 +78,7 @@ def _set_of(root: Path, path: Path) -> str:
 def _image_folders(root: Path, path: Path) -> tuple[Path, ...]:
     own = path.stem.removeprefix("instances_")  # as train2017
     parents = [find_folder(root, "images"), root, find_folder(root, "data")]
-    names = [(own,), SPELLINGS.get(_set_of(root, path), (own,))]
+    names = [(own,), SPELLINGS.get(set_of(root, path), (own,))]
     found = [find_folder(parent, *each) for each in names for parent in parents if parent]
     is_apart = path.parent.name.lower() == "annotations"
     home = path.parent.parent if is_apart else path.parent

@@ -230,6 +230,19 @@ def test_where_coco_files_and_their_images_are(tmp_path, file, folder):
     assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a"], ["b"])
 
 
+def test_an_image_of_another_set_is_not_taken(tmp_path):
+    coco = make_coco(tmp_path, ["a", "b"], ["b"])
+    (coco / "train2017/b.jpg").unlink()
+    (fault,) = find_faults(coco)
+    assert "no image 'b.jpg' in the folders" in fault.what
+    write_coco(coco / "annotations/instances.json", coco_content(["b"]))
+    for year in ("annotations/instances_train2017.json", "annotations/instances_val2017.json"):
+        (coco / year).unlink()
+    add_images(coco / "train2017", ["b"])
+    (fault,) = [each for each in find_faults(coco) if "more than one" in each.what]
+    assert "train2017/b.jpg, val2017/b.jpg; keep one" in fault.what
+
+
 def test_a_single_coco_file_whose_name_names_a_set(tmp_path):
     add_images(tmp_path / "train", "abcde")
     path = write_coco(tmp_path / "annotations/my_test_train.json", coco_content("abcde"))
