@@ -85,12 +85,14 @@ class CocoFolder:
     def _choose(self, files: list[CocoFile]) -> list[CocoFile]:
         """Choose a file for each set, or a single one from whose images the sets are drawn."""
         known = [file for file in files if file.set] or files
-        for path in find_unread(self.root, known):
-            why = "no set is named in its name"
-            if path not in {file.path for file in files}:
-                why = f"{known[0].path.relative_to(self.root)} is"
-            told = f"{path.relative_to(self.root)} is not read: {why}"
-            self.notes["trainval"].append(Note(path, told))
+        unread = {path: str(path.relative_to(self.root)) for path in find_unread(self.root, known)}
+        nameless = [unread.pop(file.path) for file in files if file.path in unread]
+        told = {
+            "COCO files without a set in their names are not read: {}": nameless,
+            "other COCO files are not read: {}": [*unread.values()],
+        }
+        notes = [Note(self.root, why.format(listed(names))) for why, names in told.items() if names]
+        self.notes["trainval"] += notes
         for name in {file.set for file in known}:
             paths = [file.path.name for file in known if file.set == name]
             if len(paths) > 1:
@@ -130,7 +132,7 @@ class CocoFolder:
                 told = f"{file.path.relative_to(self.root)} has no annotations and is not used"
                 self.notes["test"].append(Note(file.path, told))
             else:
-                self._faults.append(Fault(file.path, "no annotations; export in the COCO format"))
+                self._faults.append(Fault(file.path, "it has no annotations; add some"))
         if "" in sets:
             trainval, test, told = draw_test(sets[""])
             self.notes["test"].append(Note(self.root, told))
@@ -169,13 +171,16 @@ class CocoFolder:
 
     def _entries(self, file: CocoFile) -> Iterator[Entry]:
         taken: dict[Path, str] = {}
-        for id_, image in self._data[file.path].imgs.items():
-            name = plain(_without_address(image["file_name"]))
+        images = self._data[file.path].imgs
+        names = {id_: plain(_without_address(each["file_name"])) for id_, each in images.items()}
+        # If some are where they are wanted, one that is not is missing.
+        anywhere = not any(self._find(file, name, False)[0] for name in names.values())
+        for id_, name in names.items():
             if not is_inside(name):
-                what = f"image {id_!r}: file_name {shorten(image['file_name'])!r} {LEADS_OUT}"
+                what = f"image {id_!r}: file_name {shorten(images[id_]['file_name'])!r} {LEADS_OUT}"
                 self._faults.append(Fault(file.path, f"{what}; correct it"))
                 continue
-            path, fault = self._find(file, name)
+            path, fault = self._find(file, name, anywhere)
             if path in taken:
                 what = f"{taken[path]} and {name} are the same file; keep one"
                 self._faults.append(Fault(file.path, what))
@@ -184,13 +189,13 @@ class CocoFolder:
                 self._listed.add(path)
             yield Entry(path, file.path, id_, file.path, fault)
 
-    def _find(self, file: CocoFile, name: str) -> tuple[Path | None, Fault | None]:
+    def _find(self, file: CocoFile, name: str, anywhere: bool) -> tuple[Path | None, Fault | None]:
+        """Find an image in the folders of a file, or anywhere but among those of another set."""
         for wanted in ends(name):
             for folder in file.images:
                 if paths := self._finder.find(folder, wanted):
                     return self._pick(paths, folder / wanted)
-        # Elsewhere, but not among the images of another set
-        found = self._finder.below(self.root, name)
+        found = self._finder.below(self.root, name) if anywhere else []
         homes = {path: {file.set, set_of(self.root, path.parent)} for path in found}
         if found := [path for path in found if homes[path] not in APART]:
             return self._pick(found, self.root / name)

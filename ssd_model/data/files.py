@@ -132,6 +132,11 @@ class Finder:
                         self._ends[folder].setdefault(fold(end), []).append(path)
         return self._ends[folder].get(fold(name), [])
 
+    def holds(self, folder: Path) -> bool:
+        """Whether there are files with the suffixes in `folder` itself."""
+        exact, _ = self._list(folder)
+        return any(not path.is_dir() for paths in exact.values() for path in paths)
+
     def all(self, folder: Path) -> list[Path]:
         """Return all files with the suffixes in `folder` and the folders below it, sorted."""
         found = []
@@ -171,7 +176,6 @@ def find_folder(parent: Path, *names: str) -> Path | None:
         if (parent / name).is_dir():
             return parent / name
     wanted = {name.casefold() for name in names}
-    for path in sorted(parent.iterdir()) if parent.is_dir() else []:
-        if path.name.casefold() in wanted and path.is_dir():
-            return path
-    return None
+    found = parent.iterdir() if parent.is_dir() else []
+    alike = sorted(path for path in found if path.name.casefold() in wanted)
+    return next((path for path in alike if path.is_dir()), None)

@@ -12,7 +12,7 @@ from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets
 
 IMAGES = ("JPEGImages", "images")
 ANNOTATIONS = ("Annotations",)
-# Other names that tools give these folders; they count where .xml files are inside.
+# Other names that tools give these folders; they count where such files are inside.
 ALSO_IMAGES = ("data", "image", "img", "imgs")
 ALSO_ANNOTATIONS = ("annotation", "annots", "labels", "xml", "xmls")
 FORMS = (
@@ -195,7 +195,10 @@ def _other_format(root: Path) -> str:
 
 
 def _image_folder(folder: Path) -> Path | None:
-    return find_folder(folder, *IMAGES) or find_folder(folder, *ALSO_IMAGES)
+    if found := find_folder(folder, *IMAGES):
+        return found
+    others = (find_folder(folder, name) for name in ALSO_IMAGES)
+    return next((path for path in others if path and Finder(SUFFIXES).all(path)), None)
 
 
 def _annotation_folder(folder: Path) -> Path | None:

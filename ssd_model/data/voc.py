@@ -1,29 +1,23 @@
 """Read the lists of a Pascal VOC folder and its annotations."""
 
-import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from ssd_model.data.annotation import Annotation, read_annotation
 from ssd_model.data.faults import Fault, Note
-from ssd_model.data.files import (
-    LEADS_OUT,
-    check_inside,
-    is_blank,
-    is_inside,
-    plain,
-    read_lines,
-)
+from ssd_model.data.files import check_inside, is_blank
 from ssd_model.data.label_list import read_label_list
 from ssd_model.data.layout import (
     Part,
     check_parts,
     divide,
     find_lists,
+    find_parts,
     outside,
     unread_lists,
 )
+from ssd_model.data.lists import ListReader
 from ssd_model.data.pairs import Pairs, find_shared
 from ssd_model.data.source import (
     SPLITS,
@@ -34,15 +28,7 @@ from ssd_model.data.source import (
     or_draw,
     unused,
 )
-from ssd_model.data.text import shorten
-
-MAX_BYTES = 50_000_000  # of an image set: a million ids
-# VOC's lists for single classes have a second column.
-FLAG = re.compile(r"[ \t]+(-1|0|1)$")
-# CVAT's lists have an id with blanks in quotation marks.
-QUOTED = re.compile(r'^"(.+)"(?=$|[ \t])')
-# A line of the original's lists, and of PaddleDetection's
-PAIR = re.compile(r"(.+?\.(?:jpg|jpeg|jfif|png|bmp))[ \t]+(.+\.xml)", re.IGNORECASE)
+from ssd_model.data.text import listed
 
 Sets = dict[str, Callable[[list[Note]], list[Entry]]]
 """Functions that return the entries of a set and add to the notes, by the set's name."""
@@ -62,6 +48,7 @@ class VocFolder:
         self.classes: tuple[str, ...] | None = None
         self._pairs = Pairs(root)
         self._parts = parts
+        self._lists = ListReader(root, parts, self._pairs, faults)
         self._faults = faults
         check_parts(root, parts, faults)
         if not faults:
@@ -103,10 +90,14 @@ class VocFolder:
                 return groups
             if len(parts) == 1:
                 self._parts = divide(parts[0]) or parts
-        looked_at = {folder for part in parts for folder in part.lists}
         if self._parts[0].set:
-            self._tell_unread(unread_lists(self.root), "the folders say which images are which")
-            return [(self.root, self._folder_sets())]
+            sets, notes = self._folder_sets()
+            if parts[0].set or isinstance(choose_sets(sets), Choice):
+                self.notes["trainval"] += notes
+                self._tell_unread(unread_lists(self.root), "the folders say which images are which")
+                return [(self.root, sets)]
+            self._parts = parts
+        looked_at = {folder for part in parts for folder in part.lists}
         unread = {*unread_lists(self.root)} - looked_at
         self._tell_unread(unread, f"put them into {parts[0].folder}")
         return []
@@ -121,13 +112,14 @@ class VocFolder:
         for i, (where, sets) in enumerate(groups):
             choice = choose_sets([*sets, "test"] if i else sets)
             if not isinstance(choice, Choice):
-                kind, instead = "list", "remove the others"
+                kind, instead = "list", or_draw(choice, "remove the others")
                 if not suffix:
-                    one = self._parts[0].folder.name
-                    kind, instead = "folder with annotations", f"give {one} itself as the folder"
+                    kind, one = "folder with annotations", self._parts[0].folder
+                    instead = or_draw(choice, f"give {one.name} itself as the folder")
+                    instead = instead if find_parts(one) else ""
                 path = where / f"{choice}{suffix}"
                 what = "it names no image; fill it" if path.is_file() else f"no such {kind}; add it"
-                self._refuse(path, what + or_draw(choice, instead))
+                self._refuse(path, what + instead)
                 continue
             trainval = self._entries(sets, choice.trainval, "trainval")
             if not i:
@@ -156,6 +148,9 @@ class VocFolder:
         entries = [entry for part in parts for entry in self._annotated(part, notes)]
         trainval, test, told = draw_test(entries)
         notes.insert(0, Note(self.root, told))
+        if names := self._pairs.names_of_sets(entries):
+            told = f"folders named {listed(names)} are not used as sets, see docs/data.md"
+            notes.append(Note(self.root, told))
         return {"trainval": trainval, "test": test}
 
     # Sets: each is a list of images, or a folder.
@@ -170,20 +165,29 @@ class VocFolder:
                     told = f"{paths[0].relative_to(self.root)} names no image and is not used"
                     self.notes["test"].append(Note(paths[0], told))
                 else:
-                    sets[name] = partial(self._listed, part, paths)
+                    sets[name] = partial(self._lists.read, part, paths)
+            without = {*sets} - {"test"}
+            if "test" in sets and isinstance(choose_sets(without), Choice):
+                hidden = sets["test"]([])
+                if hidden and not any(entry.annotation.exists() for entry in hidden):
+                    del sets["test"]
+                    told = f"the test list in {folder} is not used: its images have no annotation"
+                    self.notes["test"].append(Note(folder, told))
             if sets:
                 found[folder] = sets
         return found or {(part.lists or (part.folder,))[0]: {}}
 
-    def _folder_sets(self) -> Sets:
+    def _folder_sets(self) -> tuple[Sets, list[Note]]:
+        """The sets with an annotation, and notes on the images of the others."""
         sets = {}
+        left: list[Note] = []
         for part in self._parts:
             notes: list[Note] = []
             if self._annotated(part, notes):
                 sets[part.set] = partial(self._annotated, part)
             else:
-                self.notes["trainval"] += notes
-        return sets
+                left += notes
+        return sets, left
 
     def _annotated(self, part: Part, notes: list[Note]) -> list[Entry]:
         """List all images that have an annotation; the others become notes."""
@@ -194,10 +198,8 @@ class VocFolder:
             name = path.relative_to(part.annotations).with_suffix("").as_posix()
             image, fault = self._pairs.pick(images, part.images, name)
             # Sets may share their annotations, and only their images be apart.
-            if not images and any(
-                each.annotations == part.annotations and self._pairs.images_of(each, path)
-                for each in others
-            ):
+            sharing = [each for each in others if each.annotations == part.annotations]
+            if not images and sharing and self._pairs.is_beside(part, path):
                 continue
             if self._keeps_inside(path):
                 entries.append(Entry(image, path, None, part.annotations, fault))
@@ -210,75 +212,6 @@ class VocFolder:
         if part == sharing[0]:
             notes += self._pairs.without_annotation(sharing, used)
         return entries
-
-    def _listed(self, part: Part, sources: list[Path], notes: list[Note]) -> list[Entry]:
-        entries: dict[Entry, None] = {}
-        for source in sources:
-            lines = read_lines(self.root, source, MAX_BYTES, self._faults)
-            lines = [QUOTED.sub(r"\1", line) for line in lines]
-            known = {*lines}
-            flagged = all(FLAG.search(line) for line in lines)
-            found = (self._read_line(part, source, line, known, flagged) for line in lines)
-            for entry in filter(None, found):
-                if entry in entries and len(sources) == 1:
-                    what = f"{(entry.image or entry.annotation).name} is listed again"
-                    notes.append(Note(source, what, "lines that repeat an image, counted once: {}"))
-                entries[entry] = None
-        return list(entries)
-
-    # Lines: which files they mean.
-
-    def _read_line(
-        self, part: Part, source: Path, line: str, known: set[str], flagged: bool
-    ) -> Entry | None:
-        if pair := PAIR.fullmatch(line):
-            names = [plain(name) for name in pair.groups()]
-            if all(map(is_inside, names)):
-                return self._read_pair(part, source, *names)
-            return self._refuse(source, f"line {shorten(line)!r} {LEADS_OUT}; remove it")
-        name, bare = plain(line), plain(FLAG.sub("", line))
-        if not is_inside(bare):
-            return self._refuse(source, f"id {shorten(line)!r} {LEADS_OUT}; remove the line")
-        images = self._pairs.find_images(part, name) if is_inside(name) else []
-        if bare != name:
-            others = self._pairs.find_images(part, bare)
-            if images and others and flagged:
-                names = f"{images[0].name}, or {others[0].name} and a flag"
-                return self._refuse(source, f"line {shorten(line)!r} may mean {names}; rename one")
-            if not images and bare in known and not flagged:
-                what = f"no image of this name, and {shorten(bare)!r} has its own line"
-                return self._refuse(source, f"line {shorten(line)!r}: {what}; correct it")
-            if not images:
-                name, images = bare, others
-        image, fault = self._pairs.pick(images, part.images, name)
-        return self._make(part, image, name, source, fault)
-
-    def _read_pair(self, part: Part, source: Path, image: str, xml: str) -> Entry | None:
-        images, xmls = self._pairs.find_both(part, image, xml)
-        path, fault = self._pairs.pick(images, self.root, image)
-        annotation = xmls[0] if xmls else self.root / xml
-        inside = self._keeps_inside(annotation)
-        return Entry(path, annotation, None, source, fault) if inside else None
-
-    def _make(
-        self, part: Part, image: Path | None, name: str, source: Path, fault: Fault | None
-    ) -> Entry | None:
-        """Make an entry of an image and its annotation."""
-        if image:
-            part = next((each for each in self._parts if image.is_relative_to(each.images)), part)
-        if image and image.is_relative_to(part.images):
-            name = image.relative_to(part.images).as_posix()
-        elif image:
-            name = image.name
-        suffix = image.suffix if image else ""
-        found = self._pairs.annotations_of(part, name, suffix)
-        if len(found) > 1 and image:
-            names = ", ".join(str(path.relative_to(part.annotations)) for path in found)
-            what = f"more than one annotation of this name: {names}; keep one"
-            return self._refuse(part.annotations / name.removesuffix(suffix), what)
-        annotation = found[0] if found else part.annotations / f"{name.removesuffix(suffix)}.xml"
-        inside = self._keeps_inside(annotation)
-        return Entry(image, annotation, None, source, fault) if inside else None
 
     def _keeps_inside(self, path: Path) -> bool:
         return check_inside(self.root, path, self._faults)

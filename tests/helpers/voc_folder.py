@@ -53,6 +53,20 @@ def add_image(
     return path
 
 
+def place(root, stem, images, annotations):
+    """Put an image and its annotation into folders of `root`; each image differs from the rest."""
+    image = add_image(root, stem, object_xml(*CAT), color=(ord(stem[-1]), 0, 0))
+    for path, folder in ((image, images), (root / f"Annotations/{stem}.xml", annotations)):
+        if folder:
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            path.rename(root / folder / path.name)
+        else:
+            path.unlink()
+    for empty in ("JPEGImages", "Annotations"):
+        if not any((root / empty).iterdir()):
+            (root / empty).rmdir()
+
+
 def write_set(folder: Path, split: str, ids: Sequence[str]) -> Path:
     path = folder / "ImageSets" / "Main" / f"{split}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +91,11 @@ def make_voc(
 def write_xml(voc, *objects, **size):
     """Replace the annotation of image `a`."""
     (voc / "Annotations/a.xml").write_text(annotation_xml(*objects, **size))
+
+
+def names(folder, split):
+    """The names of a split's images, sorted."""
+    return sorted(record.image.stem for record in read_data(folder, split).records)
 
 
 def only_fault(voc, name, *words):

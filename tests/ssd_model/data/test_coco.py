@@ -194,7 +194,7 @@ def test_one_file_for_all_is_drawn_from(tmp_path, capsys):
 def test_a_file_of_no_set_is_told(coco, capsys):
     write_coco(coco / "annotations/instances_minival.json", coco_content(["x"]))
     assert names(coco) == ["a.jpg", "b.jpg"]
-    assert "instances_minival.json is not read" in capsys.readouterr().out
+    assert "not read: annotations/instances_minival.json" in capsys.readouterr().out
 
 
 def test_voc_goes_first(coco):

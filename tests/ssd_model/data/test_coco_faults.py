@@ -75,7 +75,7 @@ def test_an_outline_without_a_box(coco):
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda c: c.pop("annotations"), ["no annotations; export"]),
+        (lambda c: c.pop("annotations"), ["it has no annotations"]),
         (lambda c: c.update(images={"a": 1}), ["no list of images"]),
         (lambda c: c["images"][0].pop("file_name"), ["number 0 of images has no id or no file"]),
         (lambda c: c["images"].append(7), ["number 2 of images"]),

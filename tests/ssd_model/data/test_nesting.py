@@ -1,4 +1,4 @@
-"""Images and annotations that are not side by side: in a folder more, in sets, or among strays."""
+"""Images and annotations that are not side by side: one is in a folder more than the other."""
 
 import shutil
 
@@ -6,25 +6,16 @@ import pytest
 
 from ssd_model.data.folder import find_faults, read_data
 from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
-from tests.helpers.voc_folder import CAT, add_image, make_voc, object_xml, only_fault, write_set
-
-
-def names(folder, split):
-    return sorted(record.image.stem for record in read_data(folder, split).records)
-
-
-def place(root, stem, images, annotations):
-    """Put an image and its annotation into folders of `root`; each image differs from the rest."""
-    image = add_image(root, stem, object_xml(*CAT), color=(ord(stem[-1]), 0, 0))
-    for path, folder in ((image, images), (root / f"Annotations/{stem}.xml", annotations)):
-        if folder:
-            (root / folder).mkdir(parents=True, exist_ok=True)
-            path.rename(root / folder / path.name)
-        else:
-            path.unlink()
-    for empty in ("JPEGImages", "Annotations"):
-        if not any((root / empty).iterdir()):
-            (root / empty).rmdir()
+from tests.helpers.voc_folder import (
+    CAT,
+    add_image,
+    make_voc,
+    names,
+    object_xml,
+    only_fault,
+    place,
+    write_set,
+)
 
 
 @pytest.mark.parametrize(
@@ -96,11 +87,12 @@ def test_a_name_that_two_images_have_is_refused(tmp_path):
 
 def test_an_annotation_that_two_listed_images_would_share_is_refused(tmp_path):
     voc = make_voc(tmp_path / "voc")
-    image = voc / "JPEGImages/a.jpg"
-    image.with_suffix(".png").write_bytes(image.read_bytes())
+    twin = add_image(voc, "a", object_xml(*CAT), suffix=".png")
     write_set(voc, "test", ["a.png"])
     write_set(voc, "trainval", ["a.jpg", "b"])
     only_fault(voc, "a.xml", "JPEGImages/a.jpg and JPEGImages/a.png share it; give each its own")
+    shutil.copy(voc / "JPEGImages/a.jpg", twin)  # which is told as used for both
+    assert find_faults(voc) == []
 
 
 def test_an_annotation_is_not_taken_from_another_image(voc):
@@ -111,104 +103,49 @@ def test_an_annotation_is_not_taken_from_another_image(voc):
     only_fault(voc, "a.xml", "no such annotation file")
 
 
-# Test images without their truth, as in competitions
+@pytest.mark.parametrize(
+    ("images", "annotations"),
+    [
+        ("images/cat", "annotations/dog"),
+        ("images/rejected", "annotations"),
+        ("images", "annotations/old"),
+    ],
+)
+def test_an_orphan_is_not_paired_with_another_orphan(tmp_path, images, annotations):
+    """Of d, the image lies in one folder and the annotation in another, and both have files."""
+    for stem, name in (("a", "cat"), ("b", "cat"), ("c", "dog")):
+        nested = name if "dog" in annotations else ""
+        place(tmp_path, stem, f"images/{nested}", f"annotations/{nested}")
+    place(tmp_path, "d", images, annotations)
+    (fault,) = find_faults(tmp_path)
+    assert fault.path.name == "d"
+    assert "no image of this name here, only" in fault.what
 
 
-@pytest.mark.parametrize("annotations", ["annotations/{}", "annotations"])
-def test_folders_of_test_images_without_annotations(tmp_path, capsys, annotations):
-    for stem, name in (("a", "train"), ("b", "train"), ("c", "val")):
-        place(tmp_path, stem, f"images/{name}", annotations.format(name))
-    place(tmp_path, "d", "images/test", "")
-    assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a", "b"], ["c"])
-    told = capsys.readouterr().out
-    assert "measured on val" in told
-    assert "left out: 1 (d.jpg)" in told
+def test_an_orphan_in_a_list_is_not_paired_with_another_orphan(tmp_path):
+    for stem, name in (("a", "cat"), ("b", "dog")):
+        place(tmp_path, stem, f"JPEGImages/{name}", f"Annotations/{name}")
+    place(tmp_path, "d", "JPEGImages/cat", "Annotations/dog")
+    write_set(tmp_path, "trainval", ["cat/a", "cat/d"])
+    write_set(tmp_path, "test", ["dog/b"])
+    only_fault(tmp_path, "d.xml", "no such annotation file")
 
 
-@pytest.mark.parametrize("content", ["", "\n", "\ufeff\r\n"])
-def test_an_empty_list_of_test_images(voc, capsys, content):
-    """As the split script of YOLOv5 users writes it."""
-    write_set(voc, "train", ["a"])
-    write_set(voc, "val", ["b"])
-    (voc / "ImageSets/Main/test.txt").write_text(content)
-    assert (names(voc, "trainval"), names(voc, "test")) == (["a"], ["b"])
-    told = capsys.readouterr().out
-    assert "ImageSets/Main/test.txt names no image and is not used" in told
-    assert "measured on val" in told
+def test_a_pair_with_two_annotations_of_its_name_is_refused(tmp_path):
+    for stem in "ab":
+        place(tmp_path, stem, "images", "annotations/v1")
+    shutil.copytree(tmp_path / "annotations/v1", tmp_path / "annotations/v2")
+    (tmp_path / "train.txt").write_text("a.jpg a.xml\n")
+    (tmp_path / "test.txt").write_text("b.jpg v2/b.xml\n")
+    only_fault(tmp_path, "a", "more than one annotation", "v1/a.xml, annotations/v2/a.xml")
 
 
-@pytest.mark.parametrize("edit", ["no key", "no annotations", "no images"])
-def test_a_coco_file_of_test_images_without_annotations(tmp_path, capsys, edit):
-    coco = make_coco(tmp_path)
-    add_images(coco / "test2017", ["d"])
-    content = coco_content(["d"], 201)
-    del content["annotations"]
-    if edit != "no key":
-        content["annotations"] = []
-    if edit == "no images":
-        content["images"] = []
-    write_coco(coco / "annotations/instances_test2017.json", content)
-    assert (names(coco, "trainval"), names(coco, "test")) == (["a", "b"], ["c"])
-    told = capsys.readouterr().out
-    assert "annotations/instances_test2017.json has no annotations and is not used" in told
-
-
-# Strays
-
-
-@pytest.mark.parametrize("stray", ["images/overview.jpg", "images/rest/overview.jpg"])
-def test_a_stray_image_leaves_the_sets_as_they_are(tmp_path, capsys, stray):
-    for stem, name in (("a", "train"), ("b", "train"), ("c", "test")):
-        place(tmp_path, stem, f"images/{name}", f"annotations/{name}")
-    (tmp_path / stray).parent.mkdir(exist_ok=True)
-    shutil.copy(tmp_path / "images/train/a.jpg", tmp_path / stray)
-    assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a", "b"], ["c"])
-    told = "images outside the folders that are read, left out: 1 (overview.jpg)"
-    assert told in capsys.readouterr().out
-
-
-def test_annotations_elsewhere_are_told(tmp_path, capsys):
+def test_the_folder_with_images_counts(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/all.csv").touch()
     for stem in "abcde":
-        place(tmp_path, stem, "images", "annotations")
-    place(tmp_path, "f", "test/images", "test/annotations")
-    assert len(names(tmp_path, "trainval") + names(tmp_path, "test")) == 5
-    told = "annotations outside the folders that are read, left out: 1 (f.xml)"
-    assert told in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("folder", ["annotations", "images", "ImageSets/Segmentation"])
-def test_lists_in_other_places_are_told(tmp_path, capsys, folder):
-    for stem in "abcde":
-        place(tmp_path, stem, "images", "annotations")
-    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    (tmp_path / folder / "test.txt").write_text("a\n")
-    names(tmp_path, "trainval")
-    told = f"lists in {tmp_path / folder} are not read: put them into {tmp_path}"
-    assert told in capsys.readouterr().out
-
-
-def test_lists_beside_folders_of_sets_are_told(tmp_path, capsys):
-    for stem, name in (("a", "train"), ("b", "train"), ("c", "test")):
-        place(tmp_path, stem, name, name)
-    (tmp_path / "train.txt").write_text("a\n")
-    assert names(tmp_path, "trainval") == ["a", "b"]
-    told = f"lists in {tmp_path} are not read: the folders say which images are which"
-    assert told in capsys.readouterr().out
-
-
-def test_coco_files_that_are_not_read_are_told(tmp_path, capsys):
-    for name, stem in (("train", "a"), ("valid", "b"), ("extra", "c")):
-        add_images(tmp_path / name, [stem])
-        write_coco(tmp_path / name / "_annotations.coco.json", coco_content([stem]))
-    assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a"], ["b"])
-    told = "extra/_annotations.coco.json is not read: train/_annotations.coco.json is"
-    assert told in capsys.readouterr().out
-
-
-def test_coco_beside_voc_is_told(voc, capsys):
-    write_coco(voc / "instances_train.json", coco_content(["a"]))
-    names(voc, "trainval")
-    assert "VOC annotations are read, not COCO's in instances_train.json" in capsys.readouterr().out
+        place(tmp_path, stem, "img", "annots")
+    assert find_faults(tmp_path) == []
 
 
 # COCO
@@ -241,6 +178,15 @@ def test_an_image_of_another_set_is_not_taken(tmp_path):
     add_images(coco / "train2017", ["b"])
     (fault,) = [each for each in find_faults(coco) if "more than one" in each.what]
     assert "train2017/b.jpg, val2017/b.jpg; keep one" in fault.what
+
+
+@pytest.mark.parametrize("folder", ["masks", "images/rejected"])
+def test_an_image_that_is_missing_is_not_taken_from_elsewhere(tmp_path, folder):
+    add_images(tmp_path / "images", "abc")
+    add_images(tmp_path / folder, "d")
+    write_coco(tmp_path / "annotations/instances_default.json", coco_content("abcd"))
+    (fault,) = find_faults(tmp_path)
+    assert "no image 'd.jpg' in the folders" in fault.what
 
 
 def test_a_single_coco_file_whose_name_names_a_set(tmp_path):

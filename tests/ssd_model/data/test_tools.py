@@ -7,11 +7,15 @@ import pytest
 from ssd_model.data import check
 from ssd_model.data.folder import find_faults, read_data
 from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
-from tests.helpers.voc_folder import CAT, add_image, make_voc, object_xml, only_fault, write_set
-
-
-def names(folder, split):
-    return sorted(record.image.stem for record in read_data(folder, split).records)
+from tests.helpers.voc_folder import (
+    CAT,
+    add_image,
+    make_voc,
+    names,
+    object_xml,
+    only_fault,
+    write_set,
+)
 
 
 def move(folder, stem, images, annotations):

@@ -1,0 +1,114 @@
+"""Read the lists of a Pascal VOC folder, and those of the tools that write its like."""
+
+import os
+import re
+from pathlib import Path
+
+from ssd_model.data.faults import Fault, Note
+from ssd_model.data.files import LEADS_OUT, check_inside, is_inside, plain, read_lines
+from ssd_model.data.layout import Part
+from ssd_model.data.pairs import Pairs
+from ssd_model.data.source import Entry
+from ssd_model.data.text import listed, shorten
+
+MAX_BYTES = 50_000_000  # of an image set: a million ids
+# VOC's lists for single classes have a second column.
+FLAG = re.compile(r"[ \t]+(-1|0|1)$")
+# CVAT's lists have an id with blanks in quotation marks.
+QUOTED = re.compile(r'^"(.+)"(?=$|[ \t])')
+# A line of the original's lists, and of PaddleDetection's
+PAIR = re.compile(r"(.+?\.(?:jpg|jpeg|jfif|png|bmp))[ \t]+(.+\.xml)", re.IGNORECASE)
+
+
+class ListReader:
+    """Reads lists into entries. Adds the faults of their lines to `faults`.
+
+    Args:
+        parts: those of the data folder; an image may be in another one than its list.
+    """
+
+    def __init__(self, root: Path, parts: list[Part], pairs: Pairs, faults: list[Fault]) -> None:
+        self._root = root
+        self._parts = parts
+        self._pairs = pairs
+        self._faults = faults
+
+    def read(self, part: Part, sources: list[Path], notes: list[Note]) -> list[Entry]:
+        """Read the lists of a set, and make notes of the lines that repeat an image."""
+        entries: dict[Entry, None] = {}
+        for source in sources:
+            lines = read_lines(self._root, source, MAX_BYTES, self._faults)
+            lines = [QUOTED.sub(r"\1", line) for line in lines]
+            known = {*lines}
+            flagged = all(FLAG.search(line) for line in lines)
+            found = (self._read_line(part, source, line, known, flagged) for line in lines)
+            for entry in filter(None, found):
+                if entry in entries and len(sources) == 1:
+                    what = f"{(entry.image or entry.annotation).name} is listed again"
+                    notes.append(Note(source, what, "lines that repeat an image, counted once: {}"))
+                entries[entry] = None
+        return list(entries)
+
+    def _read_line(
+        self, part: Part, source: Path, line: str, known: set[str], flagged: bool
+    ) -> Entry | None:
+        if pair := PAIR.fullmatch(line):
+            names = [plain(name) for name in pair.groups()]
+            if all(map(is_inside, names)):
+                return self._read_pair(part, source, *names)
+            return self._refuse(source, f"line {shorten(line)!r} {LEADS_OUT}; remove it")
+        name, bare = plain(line), plain(FLAG.sub("", line))
+        if not is_inside(bare):
+            return self._refuse(source, f"id {shorten(line)!r} {LEADS_OUT}; remove the line")
+        images = self._pairs.find_images(part, name) if is_inside(name) else []
+        if bare != name:
+            others = self._pairs.find_images(part, bare)
+            if images and others and flagged:
+                names = f"{images[0].name}, or {others[0].name} and a flag"
+                return self._refuse(source, f"line {shorten(line)!r} may mean {names}; rename one")
+            if not images and bare in known and not flagged:
+                what = f"no image of this name, and {shorten(bare)!r} has its own line"
+                return self._refuse(source, f"line {shorten(line)!r}: {what}; correct it")
+            if not images:
+                name, images = bare, others
+        image, fault = self._pairs.pick(images, part.images, name)
+        return self._read_single(part, image, name, source, fault)
+
+    def _read_pair(self, part: Part, source: Path, image: str, xml: str) -> Entry | None:
+        images, xmls = self._pairs.find_both(part, image, xml)
+        path, fault = self._pairs.pick(images, self._root, image)
+        return self._make(path, xmls, self._root / xml, source, fault)
+
+    def _read_single(
+        self, part: Part, image: Path | None, name: str, source: Path, fault: Fault | None
+    ) -> Entry | None:
+        if image:
+            part = next((each for each in self._parts if image.is_relative_to(each.images)), part)
+        if image and image.is_relative_to(part.images):
+            name = image.relative_to(part.images).as_posix()
+        elif image:
+            name = image.name
+        suffix = image.suffix if image else ""
+        found = self._pairs.annotations_of(part, name, suffix)
+        wanted = part.annotations / f"{name.removesuffix(suffix)}.xml"
+        return self._make(image, found, wanted, source, fault)
+
+    def _make(
+        self,
+        image: Path | None,
+        annotations: list[Path],
+        wanted: Path,
+        source: Path,
+        fault: Fault | None,
+    ) -> Entry | None:
+        """Make an entry of an image and its only annotation; `wanted` if there is none."""
+        if len(annotations) > 1 and image:
+            names = listed([os.path.relpath(path, wanted.parent) for path in annotations])
+            what = f"more than one annotation of this name: {names}; keep one"
+            return self._refuse(wanted.with_suffix(""), what)
+        annotation = annotations[0] if annotations else wanted
+        inside = check_inside(self._root, annotation, self._faults)
+        return Entry(image, annotation, None, source, fault) if inside else None
+
+    def _refuse(self, path: Path, what: str) -> None:
+        self._faults.append(Fault(path, what))

@@ -1,0 +1,139 @@
+"""What is not used is told: test images without their truth, and strays."""
+
+import shutil
+
+import pytest
+
+from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
+from tests.helpers.voc_folder import (
+    names,
+    place,
+    write_set,
+)
+
+# Test images without their truth, as in competitions
+
+
+@pytest.mark.parametrize("annotations", ["annotations/{}", "annotations"])
+def test_folders_of_test_images_without_annotations(tmp_path, capsys, annotations):
+    for stem, name in (("a", "train"), ("b", "train"), ("c", "val")):
+        place(tmp_path, stem, f"images/{name}", annotations.format(name))
+    place(tmp_path, "d", "images/test", "")
+    assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a", "b"], ["c"])
+    told = capsys.readouterr().out
+    assert "measured on val" in told
+    assert "left out: 1 (d.jpg)" in told
+
+
+def test_a_folder_of_test_images_beside_one_to_train_on(tmp_path, capsys):
+    for stem in "abcde":
+        place(tmp_path, stem, "images/train", "annotations")
+    place(tmp_path, "f", "images/test", "")
+    assert len(names(tmp_path, "trainval") + names(tmp_path, "test")) == 5
+    told = capsys.readouterr().out
+    assert "images without an annotation left out: 1 (f.jpg)" in told
+    assert "folders named train are not used as sets" in told
+
+
+def test_a_list_of_test_images_without_annotations(voc, capsys):
+    """VOC2012's test images, unpacked into the same folder as the others."""
+    write_set(voc, "train", ["a"])
+    write_set(voc, "val", ["b"])
+    (voc / "Annotations/c.xml").unlink()
+    assert (names(voc, "trainval"), names(voc, "test")) == (["a"], ["b"])
+    told = f"test list in {voc / 'ImageSets/Main'} is not used: its images have no annotation"
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\ufeff\r\n"])
+def test_an_empty_list_of_test_images(voc, capsys, content):
+    """As the split script of YOLOv5 users writes it."""
+    write_set(voc, "train", ["a"])
+    write_set(voc, "val", ["b"])
+    (voc / "ImageSets/Main/test.txt").write_text(content)
+    assert (names(voc, "trainval"), names(voc, "test")) == (["a"], ["b"])
+    told = capsys.readouterr().out
+    assert "ImageSets/Main/test.txt names no image and is not used" in told
+    assert "measured on val" in told
+
+
+@pytest.mark.parametrize("edit", ["no key", "no annotations", "no images"])
+def test_a_coco_file_of_test_images_without_annotations(tmp_path, capsys, edit):
+    coco = make_coco(tmp_path)
+    add_images(coco / "test2017", ["d"])
+    content = coco_content(["d"], 201)
+    del content["annotations"]
+    if edit != "no key":
+        content["annotations"] = []
+    if edit == "no images":
+        content["images"] = []
+    write_coco(coco / "annotations/instances_test2017.json", content)
+    assert (names(coco, "trainval"), names(coco, "test")) == (["a", "b"], ["c"])
+    told = capsys.readouterr().out
+    assert "annotations/instances_test2017.json has no annotations and is not used" in told
+
+
+# Strays
+
+
+def test_a_stray_image_with_an_annotation_among_those_of_all_sets(tmp_path, capsys):
+    for stem, folder in (("a", "train"), ("b", "train"), ("c", "test"), ("d", "extra"), ("e", "")):
+        place(tmp_path, stem, f"images/{folder}", "annotations")
+    assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a", "b"], ["c"])
+    told = "images outside the folders that are read, left out: 2 (e.jpg, d.jpg)"
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stray", ["images/overview.jpg", "images/rest/overview.jpg"])
+def test_a_stray_image_leaves_the_sets_as_they_are(tmp_path, capsys, stray):
+    for stem, name in (("a", "train"), ("b", "train"), ("c", "test")):
+        place(tmp_path, stem, f"images/{name}", f"annotations/{name}")
+    (tmp_path / stray).parent.mkdir(exist_ok=True)
+    shutil.copy(tmp_path / "images/train/a.jpg", tmp_path / stray)
+    assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a", "b"], ["c"])
+    told = "images outside the folders that are read, left out: 1 (overview.jpg)"
+    assert told in capsys.readouterr().out
+
+
+def test_annotations_elsewhere_are_told(tmp_path, capsys):
+    for stem in "abcde":
+        place(tmp_path, stem, "images", "annotations")
+    place(tmp_path, "f", "test/images", "test/annotations")
+    assert len(names(tmp_path, "trainval") + names(tmp_path, "test")) == 5
+    told = "annotations outside the folders that are read, left out: 1 (f.xml)"
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folder", ["annotations", "images", "ImageSets/Segmentation"])
+def test_lists_in_other_places_are_told(tmp_path, capsys, folder):
+    for stem in "abcde":
+        place(tmp_path, stem, "images", "annotations")
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / folder / "test.txt").write_text("a\n")
+    names(tmp_path, "trainval")
+    told = f"lists in {tmp_path / folder} are not read: put them into {tmp_path}"
+    assert told in capsys.readouterr().out
+
+
+def test_lists_beside_folders_of_sets_are_told(tmp_path, capsys):
+    for stem, name in (("a", "train"), ("b", "train"), ("c", "test")):
+        place(tmp_path, stem, name, name)
+    (tmp_path / "train.txt").write_text("a\n")
+    assert names(tmp_path, "trainval") == ["a", "b"]
+    told = f"lists in {tmp_path} are not read: the folders say which images are which"
+    assert told in capsys.readouterr().out
+
+
+def test_coco_files_that_are_not_read_are_told(tmp_path, capsys):
+    for name, stem in (("train", "a"), ("valid", "b"), ("extra", "c")):
+        add_images(tmp_path / name, [stem])
+        write_coco(tmp_path / name / "_annotations.coco.json", coco_content([stem]))
+    assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a"], ["b"])
+    told = "other COCO files are not read: extra/_annotations.coco.json"
+    assert told in capsys.readouterr().out
+
+
+def test_coco_beside_voc_is_told(voc, capsys):
+    write_coco(voc / "instances_train.json", coco_content(["a"]))
+    names(voc, "trainval")
+    assert "VOC annotations are read, not COCO's in instances_train.json" in capsys.readouterr().out
