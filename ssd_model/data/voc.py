@@ -168,8 +168,8 @@ class VocFolder:
                     sets[name] = partial(self._lists.read, part, paths)
             without = {*sets} - {"test"}
             if "test" in sets and isinstance(choose_sets(without), Choice):
-                hidden = sets["test"]([])
-                if hidden and not any(entry.annotation.exists() for entry in hidden):
+                tested = sets["test"]([])
+                if tested and all(each.image and not each.annotation.exists() for each in tested):
                     del sets["test"]
                     told = f"the test list in {folder} is not used: its images have no annotation"
                     self.notes["test"].append(Note(folder, told))

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from ssd_model.data.folder import find_faults
 from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
 from tests.helpers.voc_folder import (
     names,
@@ -43,6 +44,8 @@ def test_a_list_of_test_images_without_annotations(voc, capsys):
     assert (names(voc, "trainval"), names(voc, "test")) == (["a"], ["b"])
     told = f"test list in {voc / 'ImageSets/Main'} is not used: its images have no annotation"
     assert told in capsys.readouterr().out
+    write_set(voc, "test", ["c", "d"])
+    assert [fault.path.name for fault in find_faults(voc)] == ["c.xml", "d.xml", "d"]
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\ufeff\r\n"])
