@@ -19,7 +19,7 @@ from ssd_model.data.annotation import (
     too_many,
 )
 from ssd_model.data.coco_file import read_coco_file
-from ssd_model.data.coco_layout import CocoFile, find_unread, set_of
+from ssd_model.data.coco_layout import CocoFile, find_unread
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import (
     LEADS_OUT,
@@ -31,6 +31,7 @@ from ssd_model.data.files import (
 )
 from ssd_model.data.label_list import find_label_list
 from ssd_model.data.source import (
+    APART,
     BACKGROUND,
     NOT_READ,
     OTHER_SUFFIXES,
@@ -41,14 +42,13 @@ from ssd_model.data.source import (
     choose_sets,
     draw_test,
     or_draw,
+    set_of,
     unused,
 )
 from ssd_model.data.text import class_name, listed, shorten
 
 DIFFICULT = ("iscrowd", "ignore", "difficult")
 """Keys that mark an object as difficult: it counts as neither missed nor found."""
-APART = ({"train", "val"}, {"train", "test"}, {"val", "test"}, {"trainval", "test"})
-"""Sets that have no image in common."""
 
 
 class CocoFolder:
@@ -196,7 +196,7 @@ class CocoFolder:
                 if paths := self._finder.find(folder, wanted):
                     return self._pick(paths, folder / wanted)
         found = self._finder.below(self.root, name) if anywhere else []
-        homes = {path: {file.set, set_of(self.root, path.parent)} for path in found}
+        homes = {path: {file.set, set_of(path.parent.relative_to(self.root))} for path in found}
         if found := [path for path in found if homes[path] not in APART]:
             return self._pick(found, self.root / name)
         if other := next(self._unread(file, name), None):

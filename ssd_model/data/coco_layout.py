@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from ssd_model.data.files import Finder, check_inside, find_folder
-from ssd_model.data.source import SPELLINGS
+from ssd_model.data.source import SPELLINGS, set_of
 
 # COCO's own files that hold no boxes of objects, or the same boxes again
 OTHERS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
@@ -36,10 +36,11 @@ def find_coco_files(root: Path) -> list[CocoFile]:
     ]
     named = [path for path in paths if re.match("instances|_annotations.coco", path.name)]
     # Beside files of these names, another counts if it is of a set that none of them is of.
-    sets = {set_of(root, path) for path in named}
-    others = [path for path in paths if path not in named and set_of(root, path) not in sets]
+    sets = {path: set_of(path.relative_to(root)) for path in paths}
+    known = {sets[path] for path in named}
+    others = [path for path in paths if path not in named and sets[path] not in known]
     chosen = named + [path for path in others if _is_coco(root, path)]
-    return [CocoFile(path, set_of(root, path), _image_folders(root, path)) for path in chosen]
+    return [CocoFile(path, sets[path], _image_folders(root, path)) for path in chosen]
 
 
 def find_unread(root: Path, files: list[CocoFile]) -> list[Path]:
@@ -64,21 +65,10 @@ def _is_coco(root: Path, path: Path) -> bool:
     return bool(re.search(rb'"(%b)"\s*:' % keys, beginning))
 
 
-def set_of(root: Path, path: Path) -> str:
-    """The set that the name of a file or folder names, or else the folders it is in; '' if none."""
-    # What the user calls the data folder says nothing.
-    for text in (path.stem, *reversed(path.relative_to(root).parts[:-1])):
-        words = re.findall("[a-z]+", text.lower())
-        for name, spellings in SPELLINGS.items():
-            if {*words} & {*spellings}:
-                return name
-    return ""
-
-
 def _image_folders(root: Path, path: Path) -> tuple[Path, ...]:
     own = path.stem.removeprefix("instances_")  # as train2017
     parents = [find_folder(root, "images"), root, find_folder(root, "data")]
-    names = [(own,), SPELLINGS.get(set_of(root, path), (own,))]
+    names = [(own,), SPELLINGS.get(set_of(path.relative_to(root)), (own,))]
     found = [find_folder(parent, *each) for each in names for parent in parents if parent]
     is_apart = path.parent.name.lower() == "annotations"
     home = path.parent.parent if is_apart else path.parent

@@ -132,11 +132,6 @@ class Finder:
                         self._ends[folder].setdefault(fold(end), []).append(path)
         return self._ends[folder].get(fold(name), [])
 
-    def holds(self, folder: Path) -> bool:
-        """Whether there are files with the suffixes in `folder` itself."""
-        exact, _ = self._list(folder)
-        return any(not path.is_dir() for paths in exact.values() for path in paths)
-
     def all(self, folder: Path) -> list[Path]:
         """Return all files with the suffixes in `folder` and the folders below it, sorted."""
         found = []

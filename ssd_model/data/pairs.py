@@ -3,21 +3,29 @@
 import filecmp
 import os
 from collections.abc import Collection, Iterable
-from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath
 
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import Finder, check_inside, ends
 from ssd_model.data.layout import Part
-from ssd_model.data.source import NOT_READ, OTHER_SUFFIXES, SPELLINGS, SUFFIXES, Entry
-from ssd_model.data.text import listed
+from ssd_model.data.source import (
+    APART,
+    NOT_READ,
+    OTHER_SUFFIXES,
+    SPELLINGS,
+    SUFFIXES,
+    Entry,
+    set_of,
+)
+from ssd_model.data.text import fold, listed
 
 
 class Pairs:
     """Finds images and annotations by their names.
 
-    Often the one is in a folder more than the other: then an end of its path will do, unless
-    several of its kind have the same, or the folder of the other has its own.
+    Often the one is in a folder more than the other. Then an end of its path will do, unless
+    several of its kind have the same, or there are pairs in one of the two folders: whatever lacks
+    its other there is an orphan.
     """
 
     def __init__(self, root: Path) -> None:
@@ -25,18 +33,20 @@ class Pairs:
         self.annotations = Finder((".xml",))
         self._root = root
         self._others = Finder(OTHER_SUFFIXES)
+        self._homes: dict[Part, set[str]] = {}
 
     def images_of(self, part: Part, annotation: Path) -> list[Path]:
         """The images that an annotation may be of."""
         name = annotation.relative_to(part.annotations).with_suffix("").as_posix()
         own, others = (self.annotations, part.annotations), (self.images, part.images)
-        return _find_other(name, own, others)
+        return self._find_other(part, name, own, others)
 
     def annotations_of(self, part: Part, image: str, suffix: str) -> list[Path]:
         """The annotations that may be of an image: their names lack its suffix, or else have it."""
         own, others = (self.images, part.images), (self.annotations, part.annotations)
         names = dict.fromkeys((image.removesuffix(suffix), image))
-        return next(filter(None, (_find_other(name, own, others) for name in names)), [])
+        found = (self._find_other(part, name, own, others) for name in names)
+        return next(filter(None, found), [])
 
     def is_beside(self, part: Part, annotation: Path) -> bool:
         """Whether an annotation's image is in a folder beside that of the part's images."""
@@ -46,13 +56,16 @@ class Pairs:
     def find_images(self, part: Part, name: str) -> list[Path]:
         """The images that a line may mean; if it names a folder, those further up, too."""
         bases = (part.images, part.folder, self._root) if "/" in name else (part.images,)
-        return _find(self.images, name, bases)
+        return self._find(part, self.images, name, bases)
 
     def find_both(self, part: Part, image: str, annotation: str) -> tuple[list[Path], list[Path]]:
         """The images and annotations that a line with the names of both may mean."""
-        return (
-            _find(self.images, image, (self._root, part.folder, part.images)),
-            _find(self.annotations, annotation, (self._root, part.folder, part.annotations)),
+        return tuple(
+            self._find(part, finder, name, (self._root, part.folder, folder))
+            for finder, name, folder in (
+                (self.images, image, part.images),
+                (self.annotations, annotation, part.annotations),
+            )
         )
 
     def pick(self, images: list[Path], folder: Path, name: str) -> tuple[Path | None, Fault | None]:
@@ -104,6 +117,55 @@ class Pairs:
         names = {part for folder in folders for part in folder.parts}
         return sorted(name for name in names if name.lower() in known)
 
+    def _find(self, part: Part, finder: Finder, name: str, bases: tuple[Path, ...]) -> list[Path]:
+        """Find files by the longest end of a name that any folder has, in the first such folder."""
+        for end in ends(name):
+            for base in bases:
+                if found := finder.find(base, end):
+                    return found
+            folder = end.rpartition("/")[0]
+            if folder and any((base / folder).is_dir() for base in bases):
+                return []  # the folder that is meant, without the file
+        if _folder_of(name) in self._folders_of_pairs(part):
+            return []
+        return next(filter(None, (finder.below(base, name) for base in bases)), [])
+
+    def _find_other(
+        self, part: Part, name: str, own: tuple[Finder, Path], others: tuple[Finder, Path]
+    ) -> list[Path]:
+        """Find the other of a pair; `name` has no suffix, `own` is where it is."""
+        (finder, folder), (other, target) = own, others
+        if found := other.find(target, name):
+            return found
+        homes = self._folders_of_pairs(part)
+        if _folder_of(name) in homes:
+            return []
+        clear = (end for end in ends(name) if len(finder.below(folder, end)) == 1)
+        found = next(filter(None, (other.below(target, end) for end in clear)), [])
+        set_ = set_of(PurePath(name).parent) or part.set
+        apart = {
+            path
+            for path in found
+            if {set_, set_of(path.parent.relative_to(target))} in APART
+            or _folder_of(path.relative_to(target).as_posix()) in homes
+        }
+        return [path for path in found if path not in apart]
+
+    def _folders_of_pairs(self, part: Part) -> set[str]:
+        """The folders in which an image and an annotation have the same name."""
+        if part not in self._homes:
+            images = [path.relative_to(part.images) for path in self.images.all(part.images)]
+            xmls = self.annotations.all(part.annotations)
+            names = {str(form) for path in images for form in (path, path.with_suffix(""))}
+            named = {str(path.relative_to(part.annotations).with_suffix("")) for path in xmls}
+            both = {*map(fold, names)} & {*map(fold, named)}
+            self._homes[part] = {*map(_folder_of, both)}
+        return self._homes[part]
+
+
+def _folder_of(name: str) -> str:
+    return fold(name).rpartition("/")[0]
+
 
 def find_shared(root: Path, entries: Iterable[Entry]) -> list[Fault]:
     """Return faults of the annotations that different images would share; copies may."""
@@ -117,26 +179,15 @@ def find_shared(root: Path, entries: Iterable[Entry]) -> list[Fault]:
     return faults
 
 
-def _find(finder: Finder, name: str, bases: Iterable[Path]) -> list[Path]:
-    """Find files by the longest end of a name that any folder has, in the first such folder."""
-    bases = [*dict.fromkeys(bases)]
-    tried = (finder.find(base, end) for end in ends(name) for base in bases)
-    own = PurePosixPath(name).parent
-    below = (finder.below(base, name) for base in bases if not finder.holds(base / own))
-    return next(filter(None, chain(tried, below)), [])
-
-
-def _find_other(name: str, own: tuple[Finder, Path], others: tuple[Finder, Path]) -> list[Path]:
-    """Find what belongs to the file with this name (without suffix) in the folder of its kind."""
-    (finder, folder), (other, target) = own, others
-    if found := other.find(target, name):
-        return found
-    clear = (end for end in ends(name) if len(finder.below(folder, end)) == 1)
-    found = next(filter(None, (other.below(target, end) for end in clear)), [])
-    # A folder whose counterpart is there has its own: a file that lacks its other is an orphan.
-    if other.holds(target / PurePosixPath(name).parent):
-        return []
-    return [path for path in found if not finder.holds(folder / path.relative_to(target).parent)]
+def find_twice(entries: Iterable[Entry]) -> list[Fault]:
+    """Return faults of the images that more than one annotation would be of."""
+    used: dict[Path, Path] = {}
+    faults = []
+    for entry in entries:
+        if entry.image and used.setdefault(entry.image, entry.annotation) != entry.annotation:
+            what = f"{used[entry.image].name} annotates {entry.image.name}, too; keep one"
+            faults.append(Fault(entry.annotation, what))
+    return faults
 
 
 def _relative(paths: list[Path], folder: Path) -> str:

@@ -1,8 +1,9 @@
 """What VOC and COCO folders have in common, and which sets are for training and for testing."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,8 @@ SPELLINGS = {
     "test": ("test", "testing"),
 }
 """The names that tools use for each set."""
+APART = ({"train", "val"}, {"train", "test"}, {"val", "test"}, {"trainval", "test"})
+"""Sets that have no image in common."""
 TEST_SHARE = 0.2
 """Share of the images to test on, if the folder does not say which ones."""
 
@@ -68,6 +71,16 @@ class Choice:
     less: bool = False  # whether test images are taken out of trainval
     told: str = ""
     validation: tuple[str, ...] = ()  # the part of trainval for choosing a baseline
+
+
+def set_of(path: PurePath) -> str:
+    """The set that a path inside the data folder names, its last part first; '' if none."""
+    for text in reversed(path.parts):
+        words = {*re.findall("[a-z]+", text.lower())}
+        for name, spellings in SPELLINGS.items():
+            if words & {*spellings}:
+                return name
+    return ""
 
 
 def choose_sets(found: Collection[str]) -> Choice | str:

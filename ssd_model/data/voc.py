@@ -18,7 +18,7 @@ from ssd_model.data.layout import (
     unread_lists,
 )
 from ssd_model.data.lists import ListReader
-from ssd_model.data.pairs import Pairs, find_shared
+from ssd_model.data.pairs import Pairs, find_shared, find_twice
 from ssd_model.data.source import (
     SPLITS,
     Choice,
@@ -70,6 +70,8 @@ class VocFolder:
             splits = self._draw(self._parts)
         entries = dict.fromkeys((*splits["trainval"], *splits["test"], *self.validation))
         self._faults += find_shared(self.root, entries)
+        for each in splits.values():
+            self._faults += find_twice(each)
         for name, entries in splits.items():
             if not entries and len(self._faults) == known:
                 where = groups[0][0] if groups else self.root
@@ -203,11 +205,7 @@ class VocFolder:
                 continue
             if self._keeps_inside(path):
                 entries.append(Entry(image, path, None, part.annotations, fault))
-        used: dict[Path, Path] = {}
-        for entry in entries:
-            if entry.image and used.setdefault(entry.image, entry.annotation) != entry.annotation:
-                what = f"{used[entry.image].name} annotates {entry.image.name}, too; keep one"
-                self._refuse(entry.annotation, what)
+        used = {entry.image for entry in entries}
         sharing = [each for each in self._parts if each.images == part.images]
         if part == sharing[0]:
             notes += self._pairs.without_annotation(sharing, used)

@@ -131,6 +131,54 @@ def test_an_orphan_in_a_list_is_not_paired_with_another_orphan(tmp_path):
     only_fault(tmp_path, "d.xml", "no such annotation file")
 
 
+@pytest.mark.parametrize(
+    ("images", "annotations"), [("images/batch1", "annotations"), ("images", "annotations/xmls")]
+)
+def test_a_stray_makes_no_orphans_of_the_others(tmp_path, images, annotations):
+    for stem in "abcde":
+        place(tmp_path, stem, images, annotations)
+    place(tmp_path, "logo", "images", "")
+    (tmp_path / "annotations/.old.xml").touch()
+    assert find_faults(tmp_path) == []
+
+
+@pytest.mark.parametrize("folders", [("Cat", "cat", "Dog", "dog"), ("\u00c4", "A\u0308", "B", "B")])
+def test_orphans_in_folders_that_look_the_same(tmp_path, folders):
+    place(tmp_path, "a", f"images/{folders[0]}", f"annotations/{folders[1]}")
+    place(tmp_path, "b", f"images/{folders[2]}", f"annotations/{folders[3]}")
+    place(tmp_path, "d", f"images/{folders[2]}", f"annotations/{folders[1]}")
+    (fault,) = find_faults(tmp_path)
+    assert "no image of this name here, only" in fault.what
+
+
+@pytest.mark.parametrize("annotations", ["annotations/train", "annotations/val"])
+def test_annotations_of_a_set_are_not_those_of_test_images(tmp_path, annotations):
+    for stem in "abc":
+        place(tmp_path, stem, "images/test", annotations)
+    assert {fault.path.name for fault in find_faults(tmp_path)} >= {*"abc"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["images/new/a.jpg annotations/new/a.xml", "images/a.jpg annotations/new/a.xml"],
+)
+def test_what_a_pair_names_in_a_folder_that_is_there_must_be_there(tmp_path, line):
+    for stem in "ab":
+        place(tmp_path, stem, "images", "annotations")
+    place(tmp_path, "c", "images/new", "annotations/new")
+    (tmp_path / "train.txt").write_text(f"{line}\n")
+    (tmp_path / "test.txt").write_text("images/b.jpg annotations/b.xml\n")
+    assert find_faults(tmp_path)
+
+
+def test_an_image_with_two_annotations_in_pairs_is_refused(tmp_path):
+    for stem in "abc":
+        place(tmp_path, stem, "images", "annotations")
+    (tmp_path / "train.txt").write_text("a.jpg a.xml\na.jpg c.xml\n")
+    (tmp_path / "test.txt").write_text("b.jpg b.xml\n")
+    only_fault(tmp_path, "c.xml", "a.xml annotates a.jpg, too; keep one")
+
+
 def test_a_pair_with_two_annotations_of_its_name_is_refused(tmp_path):
     for stem in "ab":
         place(tmp_path, stem, "images", "annotations/v1")
