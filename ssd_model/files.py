@@ -5,6 +5,7 @@ import math
 import os
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -15,7 +16,9 @@ def write_file(path: Path, content: bytes) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Not the whole name, which may be as long as names may be
+    unique = f"{crc32(os.fsencode(path.name)):x}.{os.getpid()}"
+    temporary = path.with_name(f".{path.name[:40]}.{unique}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

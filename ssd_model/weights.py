@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,7 +55,7 @@ class LoadReport:
             lines.append(f"  and so on, for {len(reasons) - 2 * SHOWN} other reasons")
         if self.unused:
             lines.append(
-                f"{len(self.unused)} others in the file are not used: {_some(self.unused)}"
+                f"not used of what is in the file: {len(self.unused)} ({_some(self.unused)})"
             )
         return "\n".join(lines + self.notes)
 
@@ -122,11 +123,13 @@ def read_weights(path: Path, shapes: Shapes) -> Pretrained:
         return replace(found, unused=found.unused + others)
     if path.exists() and not path.is_file():
         raise WeightsError(f"{path} is neither a file nor a folder")
-    if path.suffix in ARCHIVES and path.exists():
+    if re.match("https?:/", str(path)):
+        raise WeightsError(f"{path} is an address: download the file, and name that")
+    if path.suffix.lower() in ARCHIVES and path.exists():
         raise WeightsError(f"{path} is an archive: unpack it, and name the file or folder in it")
     beginning = _beginning(path)
     if path.exists() and beginning[8:9] != b"{":  # of a safetensors file
-        if path.suffix == ".pdparams" or is_pickle(beginning):
+        if is_pickle(beginning):
             return rename(read_pdparams(path), shapes)
         if beginning[:4] == bytes(4):
             return rename(read_combined(path, shapes), shapes)

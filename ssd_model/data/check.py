@@ -12,7 +12,7 @@ import pandas as pd
 from ssd_model.data.faults import tell
 from ssd_model.data.folder import scan_data
 from ssd_model.data.records import Split
-from ssd_model.data.text import counted
+from ssd_model.data.text import counted, printable
 
 INPUT_SIZE = 300  # side of the network's input, in whose pixels box sizes are given
 LISTED = 100  # notes of a kind: VOC2012 has thousands of images that none of its lists names
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     for fault in faults:
         print(fault)
     if faults:
-        print(f"{counted(len(faults), 'fault')} in {data_dir}")
+        print(f"{counted(len(faults), 'fault')} in {printable(str(data_dir))}")
         return 1
     notes = [note for split in splits.values() for note in split.notes]
     kinds = Counter()
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     for line in tell(notes):
         print(line)
     classes = splits["trainval"].classes
-    print(f"{data_dir} has no faults")
+    print(f"{printable(str(data_dir))} has no faults")
     print(f"{counted(len(classes), 'class')}: {', '.join(classes)}")
     for split in splits.values():
         print(_summarise(split))

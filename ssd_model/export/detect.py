@@ -23,7 +23,8 @@ from PIL import Image
 from ssd_model.data.faults import DataError
 from ssd_model.data.loader import preprocess
 from ssd_model.data.picture import open_image
-from ssd_model.data.text import counted
+from ssd_model.data.source import OTHER_SUFFIXES, SUFFIXES
+from ssd_model.data.text import counted, listed, printable
 from ssd_model.engines import Engine, load_paddle
 from ssd_model.export.drawing import draw_boxes
 from ssd_model.export.inference_model import DESCRIPTION, FILES, ModelError, read_description
@@ -191,8 +192,9 @@ def _files(folder: Path) -> list[Path]:
 
 def _is_image(path: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    kind, _ = mimetypes.guess_type(path.name)
-    return not hidden and (kind or "").startswith("image/") and path.is_file()
+    kind, _ = mimetypes.guess_type(path.name)  # which knows more on some machines than on others
+    named = (kind or "").startswith("image/") or path.suffix.lower() in (*SUFFIXES, *OTHER_SUFFIXES)
+    return not hidden and named and path.is_file()
 
 
 def _open(path: Path, image_size: int) -> tuple[Image.Image, np.ndarray] | DataError:
@@ -228,12 +230,30 @@ def _write_csv(path: Path, rows: Sequence[dict[str, object]]) -> None:
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
-    write_file(path, text.getvalue().encode())
+    write_file(path, text.getvalue().encode("utf-8-sig"))  # by whose mark Excel knows UTF-8
 
 
 def _shown(path: Path) -> str:
     """A path as text, even if some of its bytes are not valid text."""
-    return path.as_posix().encode("utf-8", "backslashreplace").decode()
+    return printable(path.as_posix())
+
+
+def _prefix(model: Path) -> Path:
+    """The prefix of a model's files, any of which may be named.
+
+    Raises:
+        DetectError: it is a folder, or another file.
+    """
+    if model.is_dir():
+        names = [path.stem for path in sorted(model.glob(f"*{FILES[0]}"))]
+        what = f"name a model in it: {listed(names)}" if names else "it holds no model"
+        raise DetectError(f"{model} is a folder; {what}")
+    ends = (*FILES, DESCRIPTION, ".onnx")
+    if model.is_file() and not model.name.endswith(ends):
+        raise DetectError(f"{model} is not a model that can be run: name a {FILES[0]} file")
+    for end in ends:
+        model = Path(str(model).removesuffix(end))
+    return model
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -244,13 +264,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threshold", type=float, default=0.5, help="the least score, in 0..1")
     parser.add_argument("--output", type=Path, required=True, help="folder for copies and tables")
     arguments = parser.parse_args(argv)
-    model, output = arguments.model.expanduser(), arguments.output.expanduser()
-    for end in (*FILES, DESCRIPTION, ".onnx"):  # any of the files may be named
-        model = Path(str(model).removesuffix(end))
+    output = arguments.output.expanduser()
     try:
+        model = _prefix(arguments.model.expanduser())
         findings = detect(arguments.images.expanduser(), model, output, arguments.threshold)
     except (DetectError, ModelError, OSError) as error:
-        print(error)
+        print(printable(str(error)))
         return 1
     except KeyboardInterrupt:
         print("stopped: there are copies of some images, and no tables")
@@ -262,6 +281,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"score of {arguments.threshold:g} or more{': ' if named else ''}{named}"
     )
     print(f"copies with boxes, detections.csv and detections.json are in {_shown(output)}")
+    names = [_shown(path.relative_to(output)) for path in _files(output) if _is_image(path, output)]
+    if earlier := len({*names} - {found.image for found in findings.found}):
+        print(f"copies of an earlier run are there, too: {earlier:,}")
     if findings.unreadable:
         print(f"{counted(len(findings.unreadable), 'image')} cannot be read:\n{findings.faults()}")
     return 0

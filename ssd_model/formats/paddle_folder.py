@@ -40,7 +40,7 @@ def read_folder(folder: Path, parameters: Shapes) -> tuple[dict[str, np.ndarray]
         else:
             combined.append(path)
     if not tensors:
-        raise WeightsError(f"{folder} holds no variables of Paddle 1.x{_hint(files)}")
+        raise WeightsError(f"{folder} holds no variables of Paddle 1.x{_hint(folder, files)}")
     if len(combined) > 1:
         names = ", ".join(path.name for path in combined)
         raise WeightsError(f"{folder} holds several files of many variables: name one of {names}")
@@ -49,7 +49,10 @@ def read_folder(folder: Path, parameters: Shapes) -> tuple[dict[str, np.ndarray]
     others = [path.name for path in files if path not in tensors and not _is_program(path)]
     damaged = [name for name in others if name in parameters]
     if damaged:
-        raise WeightsError(f"{folder / damaged[0]} is not a Paddle variable: save it again")
+        raise WeightsError(
+            f"{folder / damaged[0]} is not a Paddle variable: save it again, or if it is "
+            "a pointer of Git LFS, download the file itself"
+        )
     return arrays, others
 
 
@@ -124,6 +127,10 @@ def _same_kernel(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     return len(shape) == len(expected) and shape[2:] == expected[2:]
 
 
-def _hint(files: list[Path]) -> str:
+def _hint(folder: Path, files: list[Path]) -> str:
     named = [path.name for path in files if path.suffix in (".pdparams", ".safetensors")]
-    return f"; name the file {named[0]} itself" if named else ""
+    if named:
+        return f"; name the file {named[0]} itself"
+    below = (path for path in sorted(folder.glob("*/*")) if path.is_file())
+    inner = next((path.parent.name for path in below if begins_as_tensor(path)), None)
+    return f"; name the folder {inner} in it" if inner else ""

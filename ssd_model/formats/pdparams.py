@@ -235,7 +235,7 @@ def _find(name: str) -> _Name:
 def _arrays(loaded: Any) -> dict[str, np.ndarray]:
     """Check a dict, and return its arrays."""
     if not isinstance(loaded, dict):
-        raise WeightsError(f"it is a {_kind(loaded)}, where a dict of arrays is wanted")
+        raise WeightsError(f"it is of type {_kind(loaded)}, where a dict of arrays is wanted")
     arrays = {}
     for name, value in loaded.items():
         if name in NAME_TABLES:
@@ -249,8 +249,8 @@ def _arrays(loaded: Any) -> dict[str, np.ndarray]:
         if array is None or not isinstance(name, str):
             shown = str(name)[:100]
             raise WeightsError(
-                f"{shown!r} is a {_kind(value)}, where an array with a name is wanted: save the "
-                "state_dict alone"
+                f"{shown!r} is of type {_kind(value)}, where an array with a name is wanted: save "
+                "the state_dict alone"
             )
         arrays[name] = array
     return arrays

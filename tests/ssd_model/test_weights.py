@@ -86,6 +86,8 @@ def test_other_classes_keep_what_fits(saved):
         ("a.pdmodel", b"\n\x8b\x01 a Program", "without weights: name the .pdiparams beside it"),
         ("a.safetensors", b"version https://git-lfs", "a pointer of Git LFS: download the file"),
         ("a.pth", b"<!DOCTYPE html>", "a web page or a pointer of Git LFS: download the file"),
+        ("a.pdparams", b"<!DOCTYPE html>", "a web page or a pointer of Git LFS: download"),
+        ("a.pdparams", b"", "is empty"),
     ],
 )
 def test_files_of_another_kind(saved, tmp_path, name, content, words):
@@ -101,6 +103,8 @@ def test_files_that_are_not_whole(saved, tmp_path):
     broken.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsError, match=r"broken\.safetensors is not a complete"):
         load_weights(program, broken, scope)
+    with pytest.raises(WeightsError, match="is an address: download the file"):
+        load_weights(program, "https://example.org/a.pdparams", scope)
     with pytest.raises(WeightsError, match=r"nowhere\.safetensors: no such"):
         load_weights(program, tmp_path / "nowhere.safetensors", scope)
 

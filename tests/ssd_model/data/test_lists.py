@@ -140,6 +140,13 @@ def test_two_files_that_look_like_the_name_are_refused(voc):
     only_fault(voc, "cAT", "more than one image", "CAT.jpg, Cat.jpg")
 
 
+def test_lines_with_more_columns_are_refused(voc):
+    """As those of the Oxford-IIIT pets: a name, a class, a species, a breed."""
+    write_set(voc, "trainval", ["a 1 1 2", "b"])
+    what = "line 'a 1 1 2' has more than a name and a flag; keep only these"
+    only_fault(voc, "trainval.txt", what)
+
+
 def test_control_characters_are_refused(voc):
     write_set(voc, "trainval", ["a", "b\x1b[2J"])
     only_fault(voc, "trainval.txt", r"b\x1b[2J", "not a name inside the data folder")

@@ -21,7 +21,7 @@ from utils.paths import ROOT
 
 
 def tables(output: Path) -> tuple[list[dict], dict]:
-    with (output / "detections.csv").open(newline="", encoding="utf-8") as file:
+    with (output / "detections.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     return rows, json.loads((output / "detections.json").read_bytes())
 
@@ -147,13 +147,14 @@ def test_odd_names_of_files(scenes, model, tmp_path, capsysbinary):
     folder = tmp_path / "photos"
     folder.mkdir()
     names = ["Screenshot 3.14.15\u202fPM.jpg", "\u505c\u8f66 \U0001f697.jpg", "it's; $HOME.jpg"]
+    names.append(83 * "\u6c34" + "12.jpg")  # 255 bytes, as many as a name may have
     names.append(b"caf\xe9.jpg".decode("utf-8", "surrogateescape"))  # Latin-1, of an old disk
     for name in names:
         shutil.copy(scenes[0].image, folder / name)
     assert main([str(folder), "--model", str(model), "--output", str(tmp_path / "out")]) == 0
     rows, listed = tables(tmp_path / "out")
-    assert {image["image"] for image in listed["images"]} == {*names[:3], "caf\\udce9.jpg"}
-    assert {row["image"] for row in rows} == {*names[:3], "caf\\udce9.jpg"}
+    assert {image["image"] for image in listed["images"]} == {*names[:4], "caf\\udce9.jpg"}
+    assert {row["image"] for row in rows} == {*names[:4], "caf\\udce9.jpg"}
     assert all((tmp_path / "out" / name).is_file() for name in names)
 
 

@@ -1,6 +1,7 @@
 """What `make detect` is given: a model and its classes, folders that are links, and Ctrl-C."""
 
 import json
+import mimetypes
 import shutil
 
 import pytest
@@ -39,6 +40,35 @@ def test_any_of_a_models_files_may_be_named(photos, model, tmp_path, end):
     arguments = [str(photos / "one.jpg"), "--model", f"{model}{end}", "--output", str(output)]
     assert main(arguments) == 0
     assert json.loads((output / "detections.json").read_bytes())["model"] == str(model)
+
+
+def test_a_folder_of_models_and_other_files(photos, model, tmp_path, capsys):
+    (tmp_path / "w.safetensors").touch()
+    for named, words in (
+        (model.parent, f"is a folder; name a model in it: {model.name}"),
+        (photos, "is a folder; it holds no model"),
+        (tmp_path / "w.safetensors", "is not a model that can be run: name a .pdmodel file"),
+    ):
+        assert main([str(photos), "--model", str(named), "--output", str(tmp_path / "out")]) == 1
+        assert f"{named} {words}" in capsys.readouterr().out
+
+
+def test_copies_of_an_earlier_run_are_told(photos, model, tmp_path, capsys):
+    arguments = ["--model", str(model), "--output", str(tmp_path / "out")]
+    assert main([str(photos), *arguments]) == 0
+    assert "earlier run" not in capsys.readouterr().out
+    assert main([str(photos / "one.jpg"), *arguments]) == 0
+    assert "copies of an earlier run are there, too: 1" in capsys.readouterr().out
+
+
+def test_photographs_by_the_names_that_are_read(photos, monkeypatch, tmp_path):
+    """Not every system's table of names has .jfif."""
+    monkeypatch.setattr(mimetypes, "guess_type", lambda name: (None, None))
+    for suffix in (".jfif", ".BMP", ".webp", ".txt"):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        shutil.copy(photos / "one.jpg", tmp_path / f"mine/a{suffix}")
+    _, paths = find_images(tmp_path / "mine", tmp_path / "out")
+    assert [path.name for path in paths] == ["a.BMP", "a.jfif", "a.webp"]
 
 
 def test_classes_must_be_as_many_as_the_model_was_trained_on(photos, model, tmp_path, capsys):

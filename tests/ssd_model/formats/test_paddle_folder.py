@@ -188,6 +188,10 @@ def test_damaged_tensors(tmp_path, change, words):
 def test_folders_and_files_that_hold_no_weights(tmp_path):
     with pytest.raises(WeightsError, match=r"holds no variables of Paddle 1\.x$"):
         read_folder(tmp_path, {})
+    (tmp_path / "inner").mkdir()
+    shutil.copy(SAVED / "persistables" / "conv2d_0.w_0", tmp_path / "inner")
+    with pytest.raises(WeightsError, match="; name the folder inner in it"):
+        read_folder(tmp_path, {})
     (tmp_path / "best_model.pdparams").write_bytes(b"\x80\x04}.")
     with pytest.raises(WeightsError, match=r"name the file best_model\.pdparams itself"):
         read_folder(tmp_path, {})
@@ -201,8 +205,9 @@ def test_folders_and_files_that_hold_no_weights(tmp_path):
         shutil.copy(SAVED / "inference" / "__params__", tmp_path / name)
     with pytest.raises(WeightsError, match="several files of many variables: name one of one, two"):
         read_folder(tmp_path, {})
-    (tmp_path / "ssd_mobilenet_v1_coco.tar.gz").write_bytes(b"")
-    with pytest.raises(WeightsError, match="is an archive: unpack it"):
-        read_weights(tmp_path / "ssd_mobilenet_v1_coco.tar.gz", {})
+    for name in ("ssd_mobilenet_v1_coco.tar.gz", "COCO.ZIP"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(WeightsError, match="is an archive: unpack it"):
+            read_weights(tmp_path / name, {})
     with pytest.raises(WeightsError, match="nowhere: no such weights file"):
         read_weights(tmp_path / "nowhere", {})
