@@ -73,8 +73,8 @@ class ListReader:
                 name, images = bare, others
         first = plain(re.split(r"[ \t]", line)[0])
         if not images and is_inside(first) and self._pairs.find_images(part, first):
-            what = f"line {shorten(line)!r} has more than a name and a flag; keep only these"
-            return self._refuse(source, what)
+            what = f"no image of this name; if {shorten(first)!r} is the name, remove the rest"
+            return self._refuse(source, f"line {shorten(line)!r}: {what}")
         image, fault = self._pairs.pick(images, part.images, name)
         return self._read_single(part, image, name, source, fault)
 

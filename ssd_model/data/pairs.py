@@ -103,12 +103,12 @@ class Pairs:
             )
         ]
 
-    def unlisted(self, parts: list[Part], listed: Collection[Path | None]) -> list[Note]:
-        """Make notes of the images of these parts that are not listed."""
+    def unlisted(self, parts: list[Part], named: Collection[Path | None]) -> list[Note]:
+        """Make notes of the images of these parts that the lists do not name."""
         kind = "images that the lists of trainval and test do not name, left out: {}"
         folders = dict.fromkeys(part.images for part in parts)
         found = (path for folder in folders for path in self.images.all(folder))
-        return [Note(path, "not listed", kind) for path in found if path not in listed]
+        return [Note(path, "not listed", kind) for path in found if path not in named]
 
     def names_of_sets(self, entries: Iterable[Entry]) -> list[str]:
         """The folders with images in them that are named as sets are."""
@@ -156,9 +156,11 @@ class Pairs:
         if part not in self._homes:
             images = [path.relative_to(part.images) for path in self.images.all(part.images)]
             xmls = self.annotations.all(part.annotations)
-            names = {str(form) for path in images for form in (path, path.with_suffix(""))}
-            named = {str(path.relative_to(part.annotations).with_suffix("")) for path in xmls}
-            both = {*map(fold, names)} & {*map(fold, named)}
+            names = {
+                fold(form.as_posix()) for path in images for form in (path, path.with_suffix(""))
+            }
+            others = (path.relative_to(part.annotations).with_suffix("") for path in xmls)
+            both = names & {fold(path.as_posix()) for path in others}
             self._homes[part] = {*map(_folder_of, both)}
         return self._homes[part]
 

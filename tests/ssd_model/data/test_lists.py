@@ -143,7 +143,7 @@ def test_two_files_that_look_like_the_name_are_refused(voc):
 def test_lines_with_more_columns_are_refused(voc):
     """As those of the Oxford-IIIT pets: a name, a class, a species, a breed."""
     write_set(voc, "trainval", ["a 1 1 2", "b"])
-    what = "line 'a 1 1 2' has more than a name and a flag; keep only these"
+    what = "line 'a 1 1 2': no image of this name; if 'a' is the name, remove the rest"
     only_fault(voc, "trainval.txt", what)
 
 
