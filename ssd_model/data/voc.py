@@ -185,8 +185,8 @@ class VocFolder:
         left: list[Note] = []
         for part in self._parts:
             notes: list[Note] = []
-            if self._annotated(part, notes):
-                sets[part.set] = partial(self._annotated, part)
+            if entries := self._annotated(part, notes):
+                sets[part.set] = partial(_known, entries, notes)
             else:
                 left += notes
         return sets, left
@@ -216,3 +216,9 @@ class VocFolder:
 
     def _refuse(self, path: Path, what: str) -> None:
         self._faults.append(Fault(path, what))
+
+
+def _known(entries: list[Entry], told: list[Note], notes: list[Note]) -> list[Entry]:
+    """The entries of a set that has been looked through; `told` is added to the notes."""
+    notes += told
+    return entries
