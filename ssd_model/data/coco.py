@@ -124,9 +124,9 @@ class CocoFolder:
     def _make_splits(self, files: list[CocoFile]) -> dict[str, list[Entry]]:
         sets = {file.set: list(self._entries(file)) for file in files}
         for file in files:
-            used = {name: found for name, found in sets.items() if name != file.set}
             if self._data[file.path].anns:
                 continue
+            used = {name: found for name, found in sets.items() if name != file.set}
             if isinstance(choose_sets(used), Choice):
                 sets = used
                 told = f"{file.path.relative_to(self.root)} has no annotations and is not used"

@@ -68,8 +68,8 @@ def _open(root: Path, faults: list[Fault]) -> Source | None:
     files = find_coco_files(root)
     if parts:
         source = VocFolder(root, parts, faults)
-        names = listed([str(file.path.relative_to(root)) for file in files])
         if files:
+            names = listed([str(file.path.relative_to(root)) for file in files])
             told = f"VOC annotations are read, not COCO's in {names}"
             source.notes["trainval"].append(Note(root, told))
         return source

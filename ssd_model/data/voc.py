@@ -1,4 +1,4 @@
-"""Read the lists of a Pascal VOC folder and its annotations."""
+"""Read a Pascal VOC folder: which images are in its sets, and what is on them."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -194,15 +194,15 @@ class VocFolder:
     def _annotated(self, part: Part, notes: list[Note]) -> list[Entry]:
         """List all images that have an annotation; the others become notes."""
         entries = []
-        others = [each for each in self._parts if each != part]
+        # Sets may share their annotations, and only their images be apart.
+        others = (each for each in self._parts if each != part)
+        is_shared = any(each.annotations == part.annotations for each in others)
         for path in self._pairs.annotations.all(part.annotations):
             images = self._pairs.images_of(part, path)
+            if not images and is_shared and self._pairs.is_beside(part, path):
+                continue
             name = path.relative_to(part.annotations).with_suffix("").as_posix()
             image, fault = self._pairs.pick(images, part.images, name)
-            # Sets may share their annotations, and only their images be apart.
-            sharing = [each for each in others if each.annotations == part.annotations]
-            if not images and sharing and self._pairs.is_beside(part, path):
-                continue
             if self._keeps_inside(path):
                 entries.append(Entry(image, path, None, part.annotations, fault))
         used = {entry.image for entry in entries}
