@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from ssd_model.data.files import (
     ends,
     is_inside,
     plain,
+    take_only,
 )
 from ssd_model.data.label_list import find_label_list
 from ssd_model.data.source import (
@@ -194,25 +194,16 @@ class CocoFolder:
         for wanted in ends(name):
             for folder in file.images:
                 if paths := self._finder.find(folder, wanted):
-                    return self._pick(paths, folder / wanted)
+                    return take_only(self.root, paths, folder / wanted)
         found = self._finder.below(self.root, name) if anywhere else []
         homes = {path: {file.set, set_of(path.parent.relative_to(self.root))} for path in found}
         if found := [path for path in found if homes[path] not in APART]:
-            return self._pick(found, self.root / name)
+            return take_only(self.root, found, self.root / name)
         if other := next(self._unread(file, name), None):
             return None, Fault(other, NOT_READ)
         folders = (path.relative_to(self.root.parent) for path in file.images)
         where = ", ".join(map(str, folders))
         return None, Fault(file.path, f"no image {shorten(name)!r} in the folders {where}")
-
-    def _pick(self, paths: list[Path], wanted: Path) -> tuple[Path | None, Fault | None]:
-        """Take the only image, or return a fault."""
-        if len(paths) > 1:
-            names = listed([os.path.relpath(path, wanted.parent) for path in paths])
-            return None, Fault(wanted, f"more than one image: {names}; keep one")
-        faults: list[Fault] = []
-        inside = check_inside(self.root, paths[0], faults)
-        return (paths[0], None) if inside else (None, faults[0])
 
     def _unread(self, file: CocoFile, name: str) -> Iterator[Path]:
         """Find images of another kind that have this name, whatever its suffix."""

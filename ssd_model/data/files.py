@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ssd_model.data.faults import DataError, Fault
-from ssd_model.data.text import fold, has_control
+from ssd_model.data.text import fold, has_control, listed
 
 LONGEST_PATH = 400
 BLANKS = b" \t\r\n\0" + codecs.BOM_UTF8 + codecs.BOM_UTF16
@@ -72,6 +72,18 @@ def check_inside(root: Path, path: Path, faults: list[Fault]) -> bool:
     if not inside:
         faults.append(Fault(path, f"a link that leads outside {root}; copy its target there"))
     return inside
+
+
+def take_only(root: Path, images: list[Path], wanted: Path) -> tuple[Path | None, Fault | None]:
+    """Return the only one of the images that were found for a name, or a fault."""
+    faults: list[Fault] = []
+    if len(images) > 1:
+        names = listed([os.path.relpath(path, wanted.parent) for path in images])
+        what = f"more than one image of this name: {names}; keep one"
+        faults.append(Fault(wanted, what))
+    elif check_inside(root, images[0], faults):
+        return images[0], None
+    return None, faults[0]
 
 
 def plain(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path, PurePath
 
 from ssd_model.data.faults import Fault, Note
-from ssd_model.data.files import Finder, check_inside, ends
+from ssd_model.data.files import Finder, ends, take_only
 from ssd_model.data.layout import Part
 from ssd_model.data.source import (
     APART,
@@ -71,18 +71,13 @@ class Pairs:
     def pick(self, images: list[Path], folder: Path, name: str) -> tuple[Path | None, Fault | None]:
         """Take the only image, or return a fault."""
         wanted = folder / name
-        if len(images) == 1:
-            faults: list[Fault] = []
-            inside = check_inside(self._root, images[0], faults)
-            return (images[0], None) if inside else (None, faults[0])
         if images:
-            names = _relative(images, wanted.parent)
-            return None, Fault(wanted, f"more than one image of this name: {names}; keep one")
+            return take_only(self._root, images, wanted)
         if others := self._others.find(folder, name):
             return None, Fault(others[0], NOT_READ)
         what = f"no image of this name with {' '.join(SUFFIXES)}; add it, or remove what names it"
         if elsewhere := self.images.below(folder, wanted.name):
-            names = _relative(elsewhere, wanted.parent)
+            names = listed([os.path.relpath(path, wanted.parent) for path in elsewhere])
             what = (
                 f"no image of this name here, only {names}; add it, or keep images and annotations "
                 "in folders of the same names"
@@ -190,7 +185,3 @@ def find_twice(entries: Iterable[Entry]) -> list[Fault]:
             what = f"{used[entry.image].name} annotates {entry.image.name}, too; keep one"
             faults.append(Fault(entry.annotation, what))
     return faults
-
-
-def _relative(paths: list[Path], folder: Path) -> str:
-    return listed([os.path.relpath(path, folder) for path in paths])
