@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,25 +19,19 @@ from ssd_model.data.annotation import (
     too_many,
 )
 from ssd_model.data.coco_file import read_coco_file
+from ssd_model.data.coco_images import CocoImages
 from ssd_model.data.coco_layout import CocoFile, find_unread
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import (
     LEADS_OUT,
-    Finder,
     check_inside,
-    ends,
     is_inside,
     plain,
-    take_only,
 )
 from ssd_model.data.label_list import find_label_list
 from ssd_model.data.source import (
-    APART,
     BACKGROUND,
-    NOT_READ,
-    OTHER_SUFFIXES,
     SPLITS,
-    SUFFIXES,
     Choice,
     Entry,
     choose_sets,
@@ -44,6 +39,7 @@ from ssd_model.data.source import (
     or_draw,
     set_of,
     unused,
+    unused_folders,
 )
 from ssd_model.data.text import class_name, listed, shorten
 
@@ -61,8 +57,7 @@ class CocoFolder:
         self.validation: set[Entry] = set()
         self.classes: tuple[str, ...] = ()
         self._faults = faults
-        self._finder = Finder(SUFFIXES)
-        self._others = Finder(OTHER_SUFFIXES)
+        self._images = CocoImages(root)
         self._listed: set[Path] = set()
         chosen = self._choose(files)
         self._data = {file.path: self._index(file.path) for file in chosen}
@@ -134,15 +129,18 @@ class CocoFolder:
             else:
                 self._faults.append(Fault(file.path, "it has no annotations; add some"))
         if "" in sets:
+            sets = self._divide(sets[""]) or sets
+        if "" in sets:
             trainval, test, told = draw_test(sets[""])
             self.notes["test"].append(Note(self.root, told))
         else:
             choice = choose_sets(sets)
-            trainval = [entry for name in choice.trainval for entry in sets[name]]
+            trainval = self._join([sets[name] for name in choice.trainval])
             test = sets[choice.test]
-            self.validation = {entry for name in choice.validation for entry in sets[name]}
+            validated = {entry.image: entry for name in choice.validation for entry in sets[name]}
+            self.validation = {entry for entry in trainval if entry.image in validated}
             known = {entry.image for entry in trainval}
-            left = [entry for entry in self.validation if entry.image not in known]
+            left = [entry for image, entry in validated.items() if image not in known]
             self.notes["trainval"] += unused(left)
             if choice.told:
                 self.notes["test"].append(Note(self.root, choice.told))
@@ -154,16 +152,33 @@ class CocoFolder:
                 self._faults.append(Fault(self.root, f"the {name} split has no image; add some"))
         return {"trainval": trainval, "test": test}
 
+    def _divide(self, entries: list[Entry]) -> dict[str, list[Entry]]:
+        """The sets of the images of a single file, if the folders that hold them name sets."""
+        sets: dict[str, list[Entry]] = {}
+        for entry in entries:
+            folder = entry.image.parent.relative_to(self.root) if entry.image else Path()
+            sets.setdefault(set_of(folder), []).append(entry)
+        if "" in sets or not isinstance(choose_sets(sets), Choice):
+            self.notes["test"] += unused_folders(self.root, entries)
+            return {}
+        return sets
+
+    def _join(self, sets: list[list[Entry]]) -> list[Entry]:
+        """Join sets; an image of several counts once, with the objects of the first."""
+        joined: dict[Path | Entry, Entry] = {}
+        kind = "images of several sets to train on, counted once, as in the first: {}"
+        for entry in chain(*sets):
+            first = joined.setdefault(entry.image or entry, entry)
+            if first != entry:
+                told = f"is in {first.annotation.name} and in {entry.annotation.name}"
+                self.notes["trainval"].append(Note(entry.told, told, kind))
+        return [*joined.values()]
+
     def _left_out(self) -> list[Note]:
-        """Make notes of images that lie beside those of the files, and of a class list."""
-        folders = dict.fromkeys(path.parent for path in self._listed)
+        """Make notes of the images that no file lists, and of a class list."""
         kind = "images that no file of annotations lists, left out: {}"
-        notes = [
-            Note(path, "not listed", kind)
-            for folder in folders
-            for path in self._finder.all(folder)
-            if path not in self._listed and path.parent == folder
-        ]
+        left = self._images.unlisted(self._listed)
+        notes = [Note(path, "not listed", kind) for path in left]
         if path := find_label_list((self.root,)):
             told = f"{path.name} is not read: the classes are the categories of the COCO files"
             notes.append(Note(path, told))
@@ -173,14 +188,13 @@ class CocoFolder:
         taken: dict[Path, str] = {}
         images = self._data[file.path].imgs
         names = {id_: plain(_without_address(each["file_name"])) for id_, each in images.items()}
-        # If some are where they are wanted, one that is not is missing.
-        anywhere = not any(self._find(file, name, False)[0] for name in names.values())
-        for id_, name in names.items():
-            if not is_inside(name):
-                what = f"image {id_!r}: file_name {shorten(images[id_]['file_name'])!r} {LEADS_OUT}"
-                self._faults.append(Fault(file.path, f"{what}; correct it"))
-                continue
-            path, fault = self._find(file, name, anywhere)
+        outside = [id_ for id_, name in names.items() if not is_inside(name)]
+        for id_ in outside:
+            what = f"image {id_!r}: file_name {shorten(images[id_]['file_name'])!r} {LEADS_OUT}"
+            self._faults.append(Fault(file.path, f"{what}; correct it"))
+            del names[id_]
+        found = self._images.locate(file, names.values())
+        for (id_, name), (path, fault) in zip(names.items(), found, strict=True):
             if path in taken:
                 what = f"{taken[path]} and {name} are the same file; keep one"
                 self._faults.append(Fault(file.path, what))
@@ -188,29 +202,6 @@ class CocoFolder:
                 taken[path] = name
                 self._listed.add(path)
             yield Entry(path, file.path, id_, file.path, fault)
-
-    def _find(self, file: CocoFile, name: str, anywhere: bool) -> tuple[Path | None, Fault | None]:
-        """Find an image in the folders of a file, or anywhere but among those of another set."""
-        for wanted in ends(name):
-            for folder in file.images:
-                if paths := self._finder.find(folder, wanted):
-                    return take_only(self.root, paths, folder / wanted)
-        found = self._finder.below(self.root, name) if anywhere else []
-        homes = {path: {file.set, set_of(path.parent.relative_to(self.root))} for path in found}
-        if found := [path for path in found if homes[path] not in APART]:
-            return take_only(self.root, found, self.root / name)
-        if other := next(self._unread(file, name), None):
-            return None, Fault(other, NOT_READ)
-        folders = (path.relative_to(self.root.parent) for path in file.images)
-        where = ", ".join(map(str, folders))
-        return None, Fault(file.path, f"no image {shorten(name)!r} in the folders {where}")
-
-    def _unread(self, file: CocoFile, name: str) -> Iterator[Path]:
-        """Find images of another kind that have this name, whatever its suffix."""
-        stem = name.rpartition(".")[0]
-        for wanted in (each for text in (name, stem) for each in ends(text) if each):
-            for folder in file.images:
-                yield from self._others.find(folder, wanted)
 
     def _collect_classes(self) -> tuple[str, ...]:
         """List the categories that have objects, by name, in the order of the files."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from ssd_model.data.files import Finder, check_inside, find_folder
 from ssd_model.data.source import SPELLINGS, set_of
 
-# COCO's own files that hold no boxes of objects, or the same boxes again
-OTHERS = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
+# COCO's own files that hold no boxes of objects
+OTHERS = re.compile("(captions|panoptic|stuff|image_info)_")
+KEYPOINTS = "person_keypoints_"  # the boxes of persons again
 BEGINNING = 100_000  # bytes
 
 
@@ -32,22 +33,27 @@ def find_coco_files(root: Path) -> list[CocoFile]:
     folders += _inside(folders, "annotations", *chain(*SPELLINGS.values()))
     folders += _inside(folders, "annotations")
     paths = [
-        path for folder in dict.fromkeys(folders) for path in sorted(folder.glob("[!.]*.json"))
+        path
+        for folder in dict.fromkeys(folders)
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() == ".json" and not path.name.startswith(".")
     ]
-    named = [path for path in paths if re.match("instances|_annotations.coco", path.name)]
+    kinds = re.compile("instances|_annotations.coco", re.IGNORECASE)
+    named = [path for path in paths if kinds.match(path.name)]
     # Beside files of these names, another counts if it is of a set that none of them is of.
     sets = {path: set_of(path.relative_to(root)) for path in paths}
     known = {sets[path] for path in named}
     others = [path for path in paths if path not in named and sets[path] not in known]
-    chosen = named + [path for path in others if _is_coco(root, path)]
+    found = named + [path for path in others if _is_coco(root, path)]
+    chosen = [path for path in found if not path.name.startswith(KEYPOINTS)] or found
     return [CocoFile(path, sets[path], _image_folders(root, path)) for path in chosen]
 
 
 def find_unread(root: Path, files: list[CocoFile]) -> list[Path]:
     """The files in `root` that look like COCO's, besides those that are read."""
     known = {file.path for file in files}
-    paths = Finder((".json",)).all(root)
-    return [path for path in paths if path not in known and _is_coco(root, path)]
+    paths = [path for path in Finder((".json",)).all(root) if path not in known]
+    return [path for path in paths if not path.name.startswith(KEYPOINTS) and _is_coco(root, path)]
 
 
 def _inside(parents: list[Path], *names: str) -> list[Path]:
@@ -56,7 +62,7 @@ def _inside(parents: list[Path], *names: str) -> list[Path]:
 
 
 def _is_coco(root: Path, path: Path) -> bool:
-    if path.name.startswith(OTHERS) or not path.is_file() or not check_inside(root, path, []):
+    if OTHERS.match(path.name) or not path.is_file() or not check_inside(root, path, []):
         return False
     with path.open("rb") as file:
         beginning = file.read(BEGINNING)
@@ -66,7 +72,7 @@ def _is_coco(root: Path, path: Path) -> bool:
 
 
 def _image_folders(root: Path, path: Path) -> tuple[Path, ...]:
-    own = path.stem.removeprefix("instances_")  # as train2017
+    own = path.stem.removeprefix("instances_").removeprefix(KEYPOINTS)  # as train2017
     parents = [find_folder(root, "images"), root, find_folder(root, "data")]
     names = [(own,), SPELLINGS.get(set_of(path.relative_to(root)), (own,))]
     found = [find_folder(parent, *each) for each in names for parent in parents if parent]

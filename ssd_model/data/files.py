@@ -56,7 +56,7 @@ def read_lines(root: Path, path: Path, limit: int, faults: list[Fault]) -> list[
         faults.append(Fault(path, f"not readable as UTF-8 text ({error}); save it as UTF-8"))
         return []
     # Not splitlines() and strip(): a file's name may contain other kinds of blanks.
-    lines = (line.strip(" \t\r") for line in text.split("\n"))
+    lines = (line.strip(" \t") for line in re.split(r"\r\n?|\n", text))
     return [line for line in lines if line]
 
 

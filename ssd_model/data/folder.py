@@ -96,7 +96,7 @@ def _below(parents: list[Path]) -> list[Path]:
         path
         for parent in parents
         for path in _folders(parent)
-        if find_coco_files(path) or (find_parts(path) and Finder(SUFFIXES).all(path))
+        if (find_coco_files(path) or find_parts(path)) and Finder(SUFFIXES).all(path)
     ]
 
 

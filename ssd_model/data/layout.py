@@ -4,11 +4,12 @@ import os
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePath
 
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import Finder, check_inside, find_folder, is_hidden
-from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets
+from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets, set_of
 
 IMAGES = ("JPEGImages", "images")
 ANNOTATIONS = ("Annotations",)
@@ -20,6 +21,7 @@ FORMS = (
     "VOCdevkit, folders train/, valid/ and test/ of these, and COCO (instances_*.json or "
     "_annotations.coco.json, and images); docs/data.md shows them"
 )
+LISTS = ("{}.txt", "{}_list.txt")
 CVAT = ["annotations.xml"]  # in its own format
 OTHER_FORMATS = {
     ".txt": "in YOLO's format or one like it, a text file for each image",
@@ -69,8 +71,8 @@ def divide(part: Part) -> list[Part]:
     if part.images == part.annotations:
         return []
     folders = {
-        name: [find_folder(each, *spellings) for each in (part.images, part.annotations)]
-        for name, spellings in SPELLINGS.items()
+        name: [_set_folder(each, name) for each in (part.images, part.annotations)]
+        for name in SPELLINGS
     }
     is_apart = any(xmls for _, xmls in folders.values())
     parts = [
@@ -103,17 +105,26 @@ def _beyond(paths: list[Path], folders: list[Path]) -> list[Path]:
 
 def find_lists(folder: Path) -> dict[str, list[Path]]:
     """Return the lists in a folder by the name of their set, which may be in any case."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
-    for pattern in ("{}.txt", "{}_list.txt", "[!.]*_{}.txt"):  # VoTT has one per class
+    for pattern in (*LISTS, "[!.]*_{}.txt"):  # VoTT has one per class
         sets: dict[str, list[Path]] = {}
+        left = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
         for name, spellings in SPELLINGS.items():
             for each in map(pattern.format, spellings):
-                found = [path for path in paths if fnmatch(path.name.lower(), each)]
+                found = [path for path in left if fnmatch(path.name.lower(), each)]
+                left = [path for path in left if path not in found]  # train_val is not val
                 if found and name not in sets:
                     sets[name] = found
         if sets:
             return sets
     return {}
+
+
+def find_other_lists(folder: Path, chosen: dict[str, list[Path]]) -> list[Path]:
+    """The lists in a folder that are named for a set, but not as those that were chosen."""
+    known = {path for paths in chosen.values() for path in paths}
+    names = {pattern.format(each) for pattern in LISTS for each in chain(*SPELLINGS.values())}
+    paths = sorted(path for path in folder.iterdir() if path.name.lower() in names)
+    return [path for path in paths if path not in known]
 
 
 def unread_lists(root: Path) -> list[Path]:
@@ -216,10 +227,19 @@ def _part(root: Path, folder: Path) -> Part | None:
     return Part(folder, images, annotations, tuple(lists))
 
 
+def _set_folder(parent: Path, name: str) -> Path | None:
+    """The folder of a set, such as valid; or the only one that names it, such as val2017."""
+    if found := find_folder(parent, *SPELLINGS[name]):
+        return found
+    paths = parent.iterdir() if parent.is_dir() else []
+    named = [path for path in paths if set_of(PurePath(path.name)) == name and path.is_dir()]
+    return named[0] if len(named) == 1 else None
+
+
 def _set_parts(parent: Path) -> list[Part]:
     parts = []
-    for name, spellings in SPELLINGS.items():
-        path = find_folder(parent, *spellings)
+    for name in SPELLINGS:
+        path = _set_folder(parent, name)
         if path and _all_xml(path):
             images = _image_folder(path) or path
             annotations = _annotation_folder(path) or path

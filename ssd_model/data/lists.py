@@ -36,17 +36,21 @@ class ListReader:
     def read(self, part: Part, sources: list[Path], notes: list[Note]) -> list[Entry]:
         """Read the lists of a set, and make notes of the lines that repeat an image."""
         entries: dict[Entry, None] = {}
+        plain_lists = []
         for source in sources:
             lines = read_lines(self._root, source, MAX_BYTES, self._faults)
             lines = [QUOTED.sub(r"\1", line) for line in lines]
             known = {*lines}
             flagged = all(FLAG.search(line) for line in lines)
+            plain_lists += [] if flagged else [source.name]
             found = (self._read_line(part, source, line, known, flagged) for line in lines)
             for entry in filter(None, found):
                 if entry in entries and len(sources) == 1:
                     what = f"{(entry.image or entry.annotation).name} is listed again"
                     notes.append(Note(source, what, "lines that repeat an image, counted once: {}"))
                 entries[entry] = None
+        if len(plain_lists) > 1:
+            notes.append(Note(sources[0], f"lists that are joined: {listed(plain_lists)}"))
         return list(entries)
 
     def _read_line(

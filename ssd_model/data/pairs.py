@@ -12,7 +12,6 @@ from ssd_model.data.source import (
     APART,
     NOT_READ,
     OTHER_SUFFIXES,
-    SPELLINGS,
     SUFFIXES,
     Entry,
     set_of,
@@ -105,13 +104,6 @@ class Pairs:
         found = (path for folder in folders for path in self.images.all(folder))
         return [Note(path, "not listed", kind) for path in found if path not in named]
 
-    def names_of_sets(self, entries: Iterable[Entry]) -> list[str]:
-        """The folders with images in them that are named as sets are."""
-        known = {spelling for spellings in SPELLINGS.values() for spelling in spellings}
-        folders = {entry.image.parent.relative_to(self._root) for entry in entries if entry.image}
-        names = {part for folder in folders for part in folder.parts}
-        return sorted(name for name in names if name.lower() in known)
-
     def _find(self, part: Part, finder: Finder, name: str, bases: tuple[Path, ...]) -> list[Path]:
         """Find files by the longest end of a name that any folder has, in the first such folder."""
         for end in ends(name):
@@ -131,7 +123,7 @@ class Pairs:
         """Find the other of a pair; `name` has no suffix, `own` is where it is."""
         (finder, folder), (other, target) = own, others
         if found := other.find(target, name):
-            return found
+            return [path for path in found if not self._has_its_own(path, name, own, target)]
         homes = self._folders_of_pairs(part)
         if _folder_of(name) in homes:
             return []
@@ -146,18 +138,34 @@ class Pairs:
         }
         return [path for path in found if path not in apart]
 
+    @staticmethod
+    def _has_its_own(path: Path, name: str, own: tuple[Finder, Path], target: Path) -> bool:
+        """Whether a file that looks as if it had this name is the other of another than this."""
+        finder, folder = own
+
+        def exists(forms: set[str]) -> bool:
+            found = (other for form in forms for other in finder.find(folder, form))
+            return any(forms & _forms(other, folder) for other in found)
+
+        forms = _forms(path, target)
+        return name not in forms and exists({name}) and exists(forms)
+
     def _folders_of_pairs(self, part: Part) -> set[str]:
         """The folders in which an image and an annotation have the same name."""
         if part not in self._homes:
-            images = [path.relative_to(part.images) for path in self.images.all(part.images)]
+            images = self.images.all(part.images)
             xmls = self.annotations.all(part.annotations)
-            names = {
-                fold(form.as_posix()) for path in images for form in (path, path.with_suffix(""))
-            }
+            names = {fold(form) for path in images for form in _forms(path, part.images)}
             others = (path.relative_to(part.annotations).with_suffix("") for path in xmls)
             both = names & {fold(path.as_posix()) for path in others}
             self._homes[part] = {*map(_folder_of, both)}
         return self._homes[part]
+
+
+def _forms(path: Path, folder: Path) -> set[str]:
+    """The name of a file in a folder, with its suffix and without."""
+    whole = path.relative_to(folder)
+    return {whole.as_posix(), whole.with_suffix("").as_posix()}
 
 
 def _folder_of(name: str) -> str:

@@ -1,53 +1,18 @@
-"""Make records from a data folder: draw a sample, check images and boxes."""
+"""Make records from a data folder: draw a sample, open its images, and see what is wrong."""
 
-import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from tqdm import tqdm
 
 from ssd_model.data.annotation import Annotation
-from ssd_model.data.faults import DataError, Fault, Note
-from ssd_model.data.files import check_regular
+from ssd_model.data.copies import find_copies
+from ssd_model.data.faults import Fault, Note
+from ssd_model.data.judge import Read, check_objects, find_parts_of_images, judge_boxes, note_odd
 from ssd_model.data.picture import Sizes, check_images
-from ssd_model.data.records import (
-    CLIPPED,
-    EMPTY,
-    TURNED,
-    TWICE,
-    Record,
-    Split,
-    drawn_upright,
-    is_far_out,
-    make_record,
-)
+from ssd_model.data.records import Split, drawn_upright, make_record
 from ssd_model.data.sample import draw_sample
 from ssd_model.data.source import BACKGROUND, SPLITS, Entry, Source
-from ssd_model.data.text import fold, listed
-
-MOST_EMPTY = 0.5
-"""Share of a split's boxes that may be empty: if there are more, they are not stray clicks."""
-
-MOST_OUTSIDE, FEW = 0.25, 20
-"""Share of a split's boxes that may reach far beyond the edge: if there are more, the boxes have
-another format. Of fewer than FEW boxes, MOST_EMPTY may."""
-
-
-@dataclass
-class _Read:
-    """What was read, by entry."""
-
-    annotations: dict[Entry, Annotation] = field(default_factory=dict)
-    wrong: dict[Entry, list[str]] = field(default_factory=dict)
-    """Faults of the annotations, which cannot be used."""
-    records: dict[Entry, Record] = field(default_factory=dict)
-    odd: dict[Entry, dict[str, list[str]]] = field(default_factory=dict)
-    """Boxes that are borne, by what happens to them."""
-    heard: dict[Entry, list[str]] = field(default_factory=dict)
-    """Warnings of the images."""
-    unclear: set[Entry] = field(default_factory=set)
-    """Images whose boxes were perhaps drawn on another way up than the one they are read in."""
 
 
 def scan(
@@ -59,7 +24,7 @@ def scan(
         limit: maximum number of images of each split, drawn with `seed` (see `draw_sample`).
     """
     asked = {name: source.splits[name] for name in splits}
-    read = _Read()
+    read = Read()
     _read_annotations(source, source.splits if source.classes is None else asked, read)
     classes = source.classes
     if classes is None:
@@ -74,19 +39,51 @@ def scan(
         if entry in union or entry not in read.annotations:
             faults.extend(Fault(entry.told, what) for what in whats)
     sizes = _open_images(union, read, faults)
-    for entries in chosen.values():
-        of_split = {entry: sizes[entry] for entry in entries if entry in sizes}
-        _make_records(of_split, source.validation, classes, read, faults)
-    found = {}
-    for name, entries in chosen.items():
-        notes = [*source.notes[name], *_judge(source.root, name, entries, read, faults)]
-        if name == "test":
-            notes += _find_shared(source, entries)
-        records = [read.records[entry] for entry in entries if entry in read.records]
-        found[name] = Split(name, classes, records, tuple(notes))
+    found = {
+        name: _make_split(source, name, asked[name], entries, sizes, classes, read, faults)
+        for name, entries in chosen.items()
+    }
     if not faults:
-        found = {name: _check_objects(source.root, split, faults) for name, split in found.items()}
+        found = {name: check_objects(source.root, split, faults) for name, split in found.items()}
     return found
+
+
+def _make_split(
+    source: Source,
+    name: str,
+    whole: list[Entry],
+    entries: list[Entry],
+    sizes: dict[Entry, Sizes],
+    classes: tuple[str, ...],
+    read: Read,
+    faults: list[Fault],
+) -> Split:
+    """Make a split of the entries that were drawn from the whole.
+
+    Where those do not tell enough, the others are opened as well: which way up boxes were drawn,
+    and whether too many are odd, is a matter of the whole.
+    """
+    drawn = {entry: sizes[entry] for entry in entries if entry in sizes}
+    rest = dict.fromkeys(whole, None)
+    for entry in entries:
+        del rest[entry]
+    others = _open_images(rest, read, []) if any(_unclear(drawn, read)) else {}
+    told = _ways(drawn | others, read)
+    _make_records(drawn, told, source.validation, classes, read, faults)
+    faults += find_parts_of_images(source.root, name, entries, read)
+    wrong = judge_boxes(source.root, name, entries, read)
+    if wrong and rest:
+        others = others or _open_images(rest, read, [])
+        _make_records(others, told, source.validation, classes, read, [])
+        wrong = judge_boxes(source.root, name, whole, read)
+    faults += wrong
+    notes = (
+        *source.notes[name],
+        *note_odd(name, entries, read),
+        *_note_copies(source, name, entries),
+    )
+    records = [read.records[entry] for entry in entries if entry in read.records]
+    return Split(name, classes, records, notes)
 
 
 def _union(splits: dict[str, list[Entry]]) -> dict[Entry, None]:
@@ -98,7 +95,7 @@ def _progress(items: Iterable, what: str, total: int | None = None) -> tqdm:
     return tqdm(items, desc=f"reading {what}", total=total, leave=False, disable=None)
 
 
-def _read_annotations(source: Source, pool: dict[str, list[Entry]], read: _Read) -> None:
+def _read_annotations(source: Source, pool: dict[str, list[Entry]], read: Read) -> None:
     for entry in _progress(_union(pool), "annotations"):
         annotation, read.wrong[entry] = source.read(entry)
         if annotation is not None:
@@ -113,7 +110,7 @@ def _collect_classes(annotations: dict[Entry, Annotation], faults: list[Fault]) 
     return tuple(sorted(frozenset().union(*(a.names for a in annotations.values()))))
 
 
-def _draw(entries: list[Entry], read: _Read, limit: int | None, seed: list[int]) -> list[Entry]:
+def _draw(entries: list[Entry], read: Read, limit: int | None, seed: list[int]) -> list[Entry]:
     """Draw a sample with all classes that have an object that is not difficult and not empty."""
 
     def demanded(entry: Entry) -> set[str]:
@@ -129,9 +126,7 @@ def _draw(entries: list[Entry], read: _Read, limit: int | None, seed: list[int])
     return draw_sample(entries, [demanded(entry) for entry in entries], limit, seed)
 
 
-def _open_images(
-    entries: dict[Entry, None], read: _Read, faults: list[Fault]
-) -> dict[Entry, Sizes]:
+def _open_images(entries: dict[Entry, None], read: Read, faults: list[Fault]) -> dict[Entry, Sizes]:
     """Return the sizes of the images that can be read and have annotations."""
     faults.extend(entry.fault for entry in entries if entry.fault)
     present = [entry for entry in entries if entry.image]
@@ -148,149 +143,56 @@ def _open_images(
     return sizes
 
 
+def _ways(sizes: dict[Entry, Sizes], read: Read) -> set[bool]:
+    """Which ways up the boxes were drawn, as far as images tell: upright, as stored, or both."""
+    ways = (drawn_upright(sizes[entry], read.annotations[entry]) for entry in sizes)
+    return {*ways} - {None}
+
+
+def _unclear(sizes: dict[Entry, Sizes], read: Read) -> Iterator[Entry]:
+    """Find the images that EXIF turns, and that do not tell which way up their boxes were drawn."""
+    for entry, size in sizes.items():
+        annotation = read.annotations[entry]
+        if size.turned and annotation.objects and drawn_upright(size, annotation) is None:
+            yield entry
+
+
 def _make_records(
     sizes: dict[Entry, Sizes],
+    told: set[bool],
     validation: set[Entry],
     classes: tuple[str, ...],
-    read: _Read,
+    read: Read,
     faults: list[Fault],
 ) -> None:
-    """Make the records of a split."""
+    """Make the records of a split.
+
+    Args:
+        told: what the images of the whole split tell, see `_ways`; it decides for the others.
+    """
     labels = {name: label for label, name in enumerate(classes, 1)}
-    ways = {entry: drawn_upright(sizes[entry], read.annotations[entry]) for entry in sizes}
-    told = {*ways.values()} - {None}
-    for entry, way in ways.items():
+    if len(told) != 1:
+        read.unclear.update(_unclear(sizes, read))
+    for entry, size in sizes.items():
         annotation = read.annotations[entry]
-        # Where its size does not tell, as after half a turn, the other images do.
+        way = drawn_upright(size, annotation)
         upright = told != {False} if way is None else way
-        if way is None and sizes[entry].turned and annotation.objects and len(told) != 1:
-            read.unclear.add(entry)
-        args = entry.image, sizes[entry], upright, annotation, labels
-        record, wrong, read.odd[entry] = make_record(*args)
+        record, wrong, read.odd[entry] = make_record(entry.image, size, upright, annotation, labels)
         read.records[entry] = replace(record, validation=entry in validation)
         faults.extend(Fault(entry.told, what) for what in wrong)
 
 
-def _judge(
-    root: Path, name: str, entries: list[Entry], read: _Read, faults: list[Fault]
-) -> list[Note]:
-    """Make notes of odd boxes and warnings; too many odd or outlying boxes are faults."""
-    made = [entry for entry in entries if entry in read.records]
-    total = sum(len(read.annotations[entry].objects) for entry in made)
-    odd = {
-        kind: [(entry.told, what) for entry in made for what in read.odd[entry][kind]]
-        for kind in (EMPTY, TURNED, CLIPPED, TWICE)
-    }
-    wrong = odd[EMPTY] + odd[TURNED]
-    if len(wrong) > MOST_EMPTY * total:
-        faults.extend(Fault(path, what) for path, what in wrong)
-        what = (
-            f"{len(wrong):,} of the {total:,} boxes of {name} are empty or turned inside out: "
-            "check how their corners are written"
-        )
-        faults.append(Fault(root, what))
-    what = "are parts of the image, 0 to 1; VOC and COCO have pixels: multiply by the size"
-    parts = [entry for entry in made if _are_parts(entry, read)]
-    if parts and len(parts) == sum(bool(read.annotations[entry].objects) for entry in made):
-        faults.append(Fault(root, f"all boxes of {name} {what}"))
+def _note_copies(source: Source, name: str, entries: list[Entry]) -> list[Note]:
+    """Make notes of images to measure on, for the test or to choose, that are also trained on."""
+    if name == "test":
+        measured, trained = entries, source.splits["trainval"]
+        kind = "images to test on that are also trained on, which flatters the mAP: {}"
     else:
-        faults.extend(Fault(entry.told, f"its boxes {what}") for entry in parts)
-    far = sum(
-        is_far_out(found, (read.records[entry].width, read.records[entry].height))
-        for entry in made
-        for found in read.annotations[entry].objects
-    )
-    if far > (MOST_OUTSIDE if total >= FEW else MOST_EMPTY) * total:
-        what = (
-            f"{far:,} of the {total:,} boxes of {name} reach far beyond the edge of their "
-            "image: VOC has two corners in pixels, COCO x, y, width and height; correct them"
-        )
-        faults.append(Fault(root, what))
-    notes = [
-        Note(path, what, f"boxes of {name} {kind}: {{}} of {total:,}")
-        for kind, found in odd.items()
-        for path, what in found
+        measured = [entry for entry in entries if entry in source.validation]
+        trained = [entry for entry in source.splits["trainval"] if entry not in source.validation]
+        kind = "images of val that are also in train, which flatters the choice of an epoch: {}"
+    paths = ([entry.image for entry in each if entry.image] for each in (trained, measured))
+    return [
+        Note(path, f"is also trained on, as {same.name}", kind)
+        for path, same in find_copies(*paths).items()
     ]
-    what = "is turned by EXIF, and nothing shows which way up its boxes were drawn; see if they fit"
-    so = "read upright, though nothing shows that their boxes were drawn so"
-    kind = f"images of {name} that EXIF turns, {so}: {{}}"
-    notes += [Note(entry.image, what, kind) for entry in made if entry in read.unclear]
-    kind = f"images of {name} read despite a warning: {{}}"
-    return notes + [
-        Note(entry.image, what, kind) for entry in made for what in read.heard[entry][:1]
-    ]
-
-
-def _are_parts(entry: Entry, read: _Read) -> bool:
-    """Whether all corners on an image are at most 1, not all whole, and the image is larger."""
-    record = read.records[entry]
-    corners = [corner for found in read.annotations[entry].objects for corner in found.corners]
-    fractions = any(corner % 1 for corner in corners)
-    return fractions and max(corners) <= 1 < max(record.width, record.height)
-
-
-def _find_shared(source: Source, entries: list[Entry]) -> list[Note]:
-    """Make notes of test images that are also in trainval, by path or byte for byte."""
-    trained, tested = (
-        {entry.image: _size(entry.image) for entry in split if entry.image}
-        for split in (source.splits["trainval"], entries)
-    )
-    sizes = {*trained.values()} & {*tested.values()} - {None}
-    digests = {_digest(path): path for path, size in trained.items() if size in sizes}
-    kind = "images to test on that are also trained on, which flatters the mAP: {}"
-    notes = []
-    for path, size in tested.items():
-        same = path if path in trained else None
-        if not same and size in sizes:
-            same = digests.get(_digest(path))
-        if same:
-            notes.append(Note(path, f"is in both splits, in trainval as {same.name}", kind))
-    return notes
-
-
-def _size(path: Path) -> int | None:
-    """The bytes of a file; None if it cannot be read, which is told when it is opened."""
-    try:
-        return check_regular(path)
-    except (OSError, DataError):
-        return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
-    """Make notes of classes without objects, and of classes that may be one and the same."""
-    # Difficult objects are trained on as all others, but not measured.
-    found = {
-        label
-        for record in split.records
-        for label, difficult in zip(record.labels.tolist(), record.difficult, strict=True)
-        if split.name == "trainval" or not difficult
-    }
-    if not found:
-        what = f"no image of {split.name} has an object; add objects"
-        if count := sum(len(record.labels) for record in split.records):
-            what = (
-                f"all objects of {split.name} ({count:,}) are difficult or crowds, which do not "
-                "count when mAP is measured; set difficult or iscrowd to 0 (CVAT writes iscrowd 1 "
-                "for every mask)"
-            )
-        faults.append(Fault(root, what))
-        return split
-    absent = [name for label, name in enumerate(split.classes, 1) if label not in found]
-    so = {"trainval": "cannot be learned", "test": "not measured, left out of the mAP"}[split.name]
-    notes = []
-    if absent:
-        what = f"no object of {split.name} is of class {listed(absent, 10)}"
-        notes.append(Note(root, f"{what}: {so}"))
-    alike: dict[str, list[str]] = {}
-    for name in split.classes:
-        alike.setdefault(fold(name), []).append(name)
-    for names in alike.values():
-        if len(names) > 1 and split.name == "trainval":
-            what = f"{' and '.join(names)} look alike and are classes of their own; rename one?"
-            notes.append(Note(root, what))
-    return replace(split, notes=(*split.notes, *notes))

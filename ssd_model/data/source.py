@@ -10,6 +10,7 @@ import numpy as np
 
 from ssd_model.data.annotation import Annotation
 from ssd_model.data.faults import Fault, Note
+from ssd_model.data.text import listed
 
 SPLITS = ("trainval", "test")
 BACKGROUND = "background"
@@ -17,7 +18,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp")  # of images
 OTHER_SUFFIXES = (".webp", ".gif", ".tif", ".tiff", ".ppm", ".avif", ".heic", ".heif")
 NOT_READ = "is not a JPEG, PNG or BMP image; convert it"
 SPELLINGS = {
-    "trainval": ("trainval",),
+    "trainval": ("trainval", "train_val", "train-val"),
     "train": ("train", "training"),
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
@@ -75,8 +76,9 @@ class Choice:
 
 def set_of(path: PurePath) -> str:
     """The set that a path inside the data folder names, its last part first; '' if none."""
-    for text in reversed(path.parts):
-        words = {*re.findall("[a-z]+", text.lower())}
+    for part in reversed(path.parts):
+        text = re.sub("train[ _-]?val", "trainval", part, flags=re.IGNORECASE)
+        words = {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", text)}
         for name, spellings in SPELLINGS.items():
             if words & {*spellings}:
                 return name
@@ -130,3 +132,11 @@ def unused(entries: Collection[Entry]) -> list[Note]:
     """Make notes of the images of a val set that are not in the trainval set beside it."""
     kind = "images of val that are not in trainval, left out: {}"
     return [Note(entry.told, "is not in trainval", kind) for entry in entries]
+
+
+def unused_folders(root: Path, entries: Collection[Entry]) -> list[Note]:
+    """Make a note of the folders of images that are named as sets are, but divide nothing."""
+    folders = {entry.image.parent.relative_to(root) for entry in entries if entry.image}
+    names = {part for folder in folders for part in folder.parts if set_of(PurePath(part))}
+    told = f"folders named {listed(sorted(names))} are not used as sets, see docs/data.md"
+    return [Note(root, told)] if names else []

@@ -1,5 +1,6 @@
 """Check, compare, count and shorten what a data folder names."""
 
+import re
 import unicodedata
 
 LONGEST_NAME = 100  # of a class
@@ -7,6 +8,11 @@ LONGEST_NAME = 100  # of a class
 UNSEEN = ("Cf", "Mn", "Me", "Zs")
 # Control characters, halves of characters, and what ends a line or a paragraph
 CONTROL = ("Cc", "Cs", "Zl", "Zp")
+
+
+# Marks that editors leave behind, such as the one at the start of a file; blanks without a width
+MARKS = "\ufeff\u200b\u200e\u200f\u2060\u00ad"
+JOINERS = "\u200c\u200d"
 
 
 def has_control(text: str) -> bool:
@@ -29,8 +35,9 @@ def why_no_class(name: str) -> str | None:
 
 
 def class_name(text: str) -> str:
-    """Normalise a name: no blanks around it, letters with accents in one piece."""
-    return unicodedata.normalize("NFC", text.strip())
+    """Normalise a name: nothing unseen around it, letters with accents in one piece."""
+    around = rf"[\s{MARKS}]+"
+    return unicodedata.normalize("NFC", re.sub(f"^{around}|{around}$", "", text))
 
 
 def fold(name: str) -> str:
@@ -38,6 +45,11 @@ def fold(name: str) -> str:
     # They may differ in accents in one piece or two, narrow blanks, full-width letters, case, and
     # blanks around them, which no list keeps.
     return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def look(name: str) -> str:
+    """Fold the name of a class, without what cannot be seen in it."""
+    return " ".join(re.sub(f"[{MARKS}{JOINERS}]", "", fold(name)).split())
 
 
 def printable(text: str) -> str:

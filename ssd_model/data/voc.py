@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from ssd_model.data.annotation import Annotation, read_annotation
@@ -13,6 +14,7 @@ from ssd_model.data.layout import (
     check_parts,
     divide,
     find_lists,
+    find_other_lists,
     find_parts,
     outside,
     unread_lists,
@@ -27,6 +29,7 @@ from ssd_model.data.source import (
     draw_test,
     or_draw,
     unused,
+    unused_folders,
 )
 from ssd_model.data.text import listed
 
@@ -150,9 +153,7 @@ class VocFolder:
         entries = [entry for part in parts for entry in self._annotated(part, notes)]
         trainval, test, told = draw_test(entries)
         notes.insert(0, Note(self.root, told))
-        if names := self._pairs.names_of_sets(entries):
-            told = f"folders named {listed(names)} are not used as sets, see docs/data.md"
-            notes.append(Note(self.root, told))
+        notes += unused_folders(self.root, entries)
         return {"trainval": trainval, "test": test}
 
     # Sets: each is a list of images, or a folder.
@@ -162,7 +163,14 @@ class VocFolder:
         found: dict[Path, Sets] = {}
         for folder in part.lists:
             sets = {}
-            for name, paths in find_lists(folder).items():
+            lists = find_lists(folder)
+            if not found and (others := find_other_lists(folder, lists)):
+                names, read = (
+                    [each.name for each in paths] for paths in (others, chain(*lists.values()))
+                )
+                told = f"not read: {listed(names)}, for lists are named as {listed(read)} here"
+                self.notes["trainval"].append(Note(folder, told))
+            for name, paths in lists.items():
                 if all(map(is_blank, paths)):
                     told = f"{paths[0].relative_to(self.root)} names no image and is not used"
                     self.notes["test"].append(Note(paths[0], told))

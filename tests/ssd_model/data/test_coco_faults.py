@@ -98,7 +98,10 @@ def test_an_outline_without_a_box(coco):
         ),
         (lambda c: c["images"][0].update(file_name=""), ["'' is not a name inside"]),
         (lambda c: c["images"][0].update(file_name="a\0.jpg"), ["is not a name inside"]),
-        (lambda c: c["images"][0].update(file_name="x.jpg"), ["no image 'x.jpg' in the folders"]),
+        (
+            lambda c: c["images"][0].update(file_name="x.jpg"),
+            ["no image 'x.jpg' in coco/train2017"],
+        ),
         (lambda c: c["images"][1].update(file_name="x/a.jpg"), ["are the same file; keep one"]),
     ],
 )

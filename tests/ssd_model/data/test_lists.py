@@ -287,7 +287,7 @@ def test_a_folder_in_the_folder_is_named(tmp_path, name):
 
 
 def test_sets_in_folders_of_other_names(tmp_path):
-    for name in ("train_zip", "test_zip"):
+    for name in ("part 1", "part 2"):
         make_voc(tmp_path / name)
-    what = "but in test_zip, train_zip: name one, or put all in one, or make them folders train"
+    what = "but in part 1, part 2: name one, or put all in one, or make them folders train"
     only_fault(tmp_path, tmp_path.name, what)

@@ -63,7 +63,7 @@ def test_a_copy_in_the_other_split_is_told(voc, capsys):
     assert names(voc, "test") == ["c"]
     assert "also trained on, which flatters the mAP: 1 (c.jpg)" in capsys.readouterr().out
     assert check.main([str(voc)]) == 0
-    told = f"note: {voc}/JPEGImages/c.jpg: is in both splits, in trainval as b.jpg"
+    told = f"note: {voc}/JPEGImages/c.jpg: is also trained on, as b.jpg"
     assert told in capsys.readouterr().out
 
 

@@ -1,0 +1,82 @@
+"""Find the images that a COCO file lists."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from ssd_model.data.coco_layout import CocoFile
+from ssd_model.data.faults import Fault
+from ssd_model.data.files import Finder, ends, take_only
+from ssd_model.data.source import APART, NOT_READ, OTHER_SUFFIXES, SUFFIXES, set_of
+from ssd_model.data.text import shorten
+
+
+class CocoImages:
+    """Finds images in one of a file's folders, or, if none is there, anywhere in the data folder.
+
+    A name may begin with folders of another computer. All names of a file lose as many of them,
+    and are looked for in the same folder: so an image that is missing there is never replaced by
+    another of its name.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._finder = Finder(SUFFIXES)
+        self._others = Finder(OTHER_SUFFIXES)
+
+    def locate(
+        self, file: CocoFile, names: Collection[str]
+    ) -> Iterator[tuple[Path | None, Fault | None]]:
+        """Yield for each name its image, or a fault."""
+        way = self._choose_way(file, names)
+        for name in names:
+            if found := self._look(name, *way) if way else self._anywhere(file, name):
+                wanted = way[1] / _shortened(name, way[0]) if way else self._root / name
+                yield take_only(self._root, found, wanted)
+            elif other := next(self._unread(file, name), None):
+                yield None, Fault(other, NOT_READ)
+            else:
+                places = [way[1]] if way else file.images
+                where = ", ".join(str(path.relative_to(self._root.parent)) for path in places)
+                where = f"{where}, as others of this file" if way else f"the folders {where}"
+                yield None, Fault(file.path, f"no image {shorten(name)!r} in {where}")
+
+    def unlisted(self, listed: Collection[Path]) -> list[Path]:
+        """The images of the data folder that are not among those listed."""
+        return [path for path in self._finder.all(self._root) if path not in listed]
+
+    def _choose_way(self, file: CocoFile, names: Collection[str]) -> tuple[int, Path] | None:
+        """How many folders to drop, and where to look: the likeliest folder with any of the images.
+
+        There, the number that finds most.
+        """
+        depth = max((name.count("/") for name in names), default=0)
+        for folder in file.images:
+            counts = [
+                sum(bool(self._look(name, dropped, folder)) for name in names)
+                for dropped in range(depth + 1)
+            ]
+            if most := max(counts):
+                return counts.index(most), folder
+        return None
+
+    def _look(self, name: str, dropped: int, folder: Path) -> list[Path]:
+        return self._finder.find(folder, _shortened(name, dropped))
+
+    def _anywhere(self, file: CocoFile, name: str) -> list[Path]:
+        """Find an image anywhere but among those of another set."""
+        found = self._finder.below(self._root, name)
+        homes = {path: {file.set, set_of(path.parent.relative_to(self._root))} for path in found}
+        return [path for path in found if homes[path] not in APART]
+
+    def _unread(self, file: CocoFile, name: str) -> Iterator[Path]:
+        """Find images of another kind that have this name, whatever its suffix."""
+        stem = name.rpartition(".")[0]
+        for wanted in (each for text in (name, stem) for each in ends(text) if each):
+            for folder in file.images:
+                yield from self._others.find(folder, wanted)
+
+
+def _shortened(name: str, dropped: int) -> str:
+    """The name without so many of its first folders."""
+    parts = name.split("/")
+    return "/".join(parts[min(dropped, len(parts) - 1) :])

@@ -1,0 +1,278 @@
+"""Nothing takes the place of another: no image, no set, no class; and a sample judges as all do."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from ssd_model.data.faults import DataError
+from ssd_model.data.folder import find_faults, read_data
+from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
+from tests.helpers.voc_folder import (
+    CAT,
+    add_image,
+    annotation_xml,
+    names,
+    object_xml,
+    only_fault,
+    place,
+    write_set,
+    write_xml,
+)
+
+# Images
+
+
+def test_a_missing_coco_image_is_not_replaced_by_one_of_its_name(tmp_path):
+    for folder, stems in (("images", "a"), ("images/cam1", "b"), ("images/cam2", "abc")):
+        add_images(tmp_path / folder, stems)
+    content = coco_content("abcde")
+    files = ["cam1/a.jpg", "cam1/b.jpg", "cam2/a.jpg", "cam2/b.jpg", "cam2/c.jpg"]
+    for image, file in zip(content["images"], files, strict=True):
+        image["file_name"] = file
+    write_coco(tmp_path / "annotations.json", content)
+    (fault,) = find_faults(tmp_path)
+    assert "no image 'cam1/a.jpg' in" in fault.what
+
+
+def test_a_missing_coco_image_is_not_taken_from_a_less_likely_folder(tmp_path):
+    coco = make_coco(tmp_path, "abcd", "e")
+    (coco / "train2017/d.jpg").unlink()
+    add_images(coco / "images", "abcdef")
+    (fault,) = find_faults(coco)
+    assert "no image 'd.jpg' in" in fault.what
+    assert "train2017, as others of this file" in fault.what
+
+
+def test_coco_names_from_another_computer_may_have_more_folders(tmp_path):
+    add_images(tmp_path / "images", "abcde")
+    content = coco_content("abcde")
+    for image in content["images"][1:]:
+        image["file_name"] = f"C:\\Users\\ann\\photos\\{image['file_name']}"
+    write_coco(tmp_path / "annotations.json", content)
+    assert len(read_data(tmp_path, "trainval").records) == 4
+
+
+def test_the_annotation_of_an_image_is_not_given_to_one_in_another_case(voc):
+    add_image(voc, "img", object_xml(*CAT))
+    add_image(voc, "IMG")
+    (voc / "Annotations/IMG.xml").unlink()
+    write_set(voc, "trainval", ["a", "IMG"])
+    only_fault(voc, "IMG.xml", "no such annotation file")
+
+
+def test_an_image_in_another_case_without_an_annotation_is_left_out(tmp_path, capsys):
+    for stem in "abcde":
+        place(tmp_path, stem, "images", "annotations")
+    place(tmp_path, "A", "images", "")
+    assert "A" not in names(tmp_path, "trainval") + names(tmp_path, "test")
+    assert "images without an annotation left out: 1 (A.jpg)" in capsys.readouterr().out
+
+
+# Sets
+
+
+def coco_sets(folder, **sets):
+    """Write a COCO folder whose sets may share images; return it."""
+    for name, stems in sets.items():
+        add_images(folder / "images", stems)
+        write_coco(folder / f"annotations/instances_{name}.json", coco_content(stems))
+    return folder
+
+
+def validated(folder):
+    records = read_data(folder, "trainval").records
+    return [(record.image.stem, record.validation) for record in records]
+
+
+def test_the_val_set_of_coco_beside_trainval(tmp_path, capsys):
+    coco_sets(tmp_path, trainval="abcd", val="cde", test="f")
+    assert validated(tmp_path) == [("a", False), ("b", False), ("c", True), ("d", True)]
+    assert "images of val that are not in trainval, left out: 1 (e.jpg)" in capsys.readouterr().out
+
+
+def test_an_image_of_train_and_val_counts_once(tmp_path, capsys):
+    coco_sets(tmp_path, train="abc", val="cd", test="e")
+    assert [stem for stem, _ in validated(tmp_path)] == ["a", "b", "c", "d"]
+    told = "images of several sets to train on, counted once, as in the first: 1 (c.jpg)"
+    assert told in capsys.readouterr().out
+
+
+def test_a_copy_of_an_image_to_train_on_in_val_is_told(tmp_path, capsys):
+    for stem, name in (("a", "train"), ("b", "train"), ("c", "valid"), ("e", "test")):
+        place(tmp_path, stem, name, name)
+    (tmp_path / "valid/c.jpg").write_bytes((tmp_path / "train/b.jpg").read_bytes())
+    read_data(tmp_path, "trainval")
+    assert "images of val that are also in train" in capsys.readouterr().out
+
+
+def test_folders_divide_the_images_of_one_coco_file(tmp_path):
+    stems = [f"{'test' if i > 7 else 'train'}/{i}" for i in range(10)]
+    for name in ("train", "test"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+    add_images(tmp_path / "images", stems)
+    write_coco(tmp_path / "annotations.json", coco_content(stems))
+    assert names(tmp_path, "test") == ["8", "9"]
+
+
+def test_a_folder_named_for_one_set_divides_nothing(tmp_path, capsys):
+    (tmp_path / "images/train").mkdir(parents=True)
+    stems = [f"train/{i}" for i in range(5)]
+    add_images(tmp_path / "images", stems)
+    write_coco(tmp_path / "annotations.json", coco_content(stems))
+    assert len(names(tmp_path, "test")) == 1
+    assert "folders named train are not used as sets" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("names_of", [("train2017", "val2017"), ("my_train", "my_val")])
+def test_folders_that_name_a_set_among_others(tmp_path, names_of):
+    for stem, name in zip("abc", (names_of[0], *names_of), strict=True):
+        place(tmp_path, stem, f"images/{name}", f"annotations/{name}")
+    assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a", "b"], ["c"])
+
+
+def test_two_folders_for_a_set_divide_nothing(tmp_path, capsys):
+    for stem, name in zip("abcde", ("train1", "train2", "test", "train1", "train2"), strict=True):
+        place(tmp_path, stem, f"images/{name}", f"annotations/{name}")
+    assert len(names(tmp_path, "test")) == 1
+    assert "folders named test, train1, train2 are not used as sets" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["{}", "voc_{}"])
+@pytest.mark.parametrize("trainval", ["train_val", "train-val", "TrainVal"])
+def test_a_list_of_train_and_val_is_not_that_of_val(voc, name, trainval):
+    shutil.rmtree(voc / "ImageSets")
+    for set_, stems in (("train", "a"), ("val", "b"), (trainval, "ab"), ("test", "c")):
+        write_set(voc, name.format(set_), stems)
+    assert validated(voc) == [("a", False), ("b", True)]
+
+
+def test_lists_of_a_set_that_are_joined_are_told(voc, capsys):
+    shutil.rmtree(voc / "ImageSets")
+    for name, stems in (("2007_train", "a"), ("2012_train", "b"), ("2007_test", "c")):
+        write_set(voc, name, stems)
+    assert names(voc, "trainval") == ["a", "b"]
+    told = "lists that are joined: 2007_train.txt, 2012_train.txt"
+    assert told in capsys.readouterr().out
+
+
+def test_lists_that_are_passed_over_for_others_are_told(voc, capsys):
+    write_set(voc, "test_list", ["b"])
+    write_set(voc, "testing", ["b"])
+    read_data(voc, "trainval")
+    assert "not read: test_list.txt, testing.txt, for lists are named as" in capsys.readouterr().out
+
+
+def test_lines_that_end_as_on_an_old_mac(voc):
+    (voc / "ImageSets/Main/trainval.txt").write_bytes(b"a\rb\r")
+    assert names(voc, "trainval") == ["a", "b"]
+
+
+# Classes
+
+
+@pytest.mark.parametrize("name", ["\ufeffcat", "cat\u200b", " \u200e cat\u00ad"])
+def test_marks_around_a_name_do_not_make_another_class(voc, name):
+    write_xml(voc, object_xml(name, *CAT[1:]))
+    assert read_data(voc, "trainval").classes == ("cat",)
+
+
+@pytest.mark.parametrize("name", ["c\u200bat", "c\u200cat"])
+def test_classes_that_differ_in_what_is_not_seen_are_told(voc, capsys, name):
+    write_xml(voc, object_xml(name, *CAT[1:]))
+    assert len(read_data(voc, "trainval").classes) == 2
+    assert f"{name!a} look alike" in capsys.readouterr().out
+
+
+def test_classes_that_differ_in_blanks_are_told(voc, capsys):
+    write_xml(voc, object_xml("stop  sign", *CAT[1:]), object_xml("stop sign", *CAT[1:]))
+    assert "cat" in read_data(voc, "trainval").classes
+    assert "stop  sign and stop sign look alike" in capsys.readouterr().out
+
+
+# Boxes, and what a sample says of them
+
+
+def test_parts_of_an_image_that_round_above_one_are_refused(voc):
+    write_xml(voc, object_xml("cat", 0.2, 0.3, 1.004, 0.9))
+    only_fault(voc, "a.xml", "its boxes are parts of the image, 0 to 1")
+
+
+def turn(path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(path) as image:
+        image.save(path, exif=exif)
+
+
+@pytest.mark.parametrize(("sides", "told"), [("s", False), ("us", True), ("u", True)])
+def test_the_whole_split_shows_which_way_up_a_sample_is(tmp_path, capsys, sides, told):
+    """Half-turned images cannot tell; sideways ones can, stored or upright, drawn or not."""
+    stems = [f"{i:02}" for i in range(20)]
+    for stem in stems:
+        turn(add_image(tmp_path, stem, object_xml("cat", 0, 0, 20, 20)), 3)
+    for i, side in enumerate(sides):
+        size = (50, 100) if side == "u" else (100, 50)
+        turn(add_image(tmp_path, f"x{i}", object_xml(*CAT)), 6)
+        write = (tmp_path / f"Annotations/x{i}.xml").write_text
+        write(annotation_xml(object_xml("cat", 1, 1, 40, 40), size=size))
+    add_image(tmp_path, "t", object_xml(*CAT), color=(0, 0, 0))
+    write_set(tmp_path, "trainval", stems + [f"x{i}" for i in range(len(sides))])
+    write_set(tmp_path, "test", ["t"])
+    for seed in range(4):
+        records = read_data(tmp_path, "trainval", 4, seed).records
+        half_turned = [record for record in records if not record.image.stem.startswith("x")]
+        assert {record.upright for record in half_turned} == {told}
+        unclear = "nothing shows that their boxes were drawn so" in capsys.readouterr().out
+        assert unclear == (sides == "us")
+
+
+@pytest.mark.parametrize("corners", [(90, 10, 130, 40), (60, 5, 60, 45), (60, 45, 10, 5)])
+def test_a_sample_with_more_odd_boxes_than_the_whole_is_not_refused(voc, corners):
+    dogs = [object_xml("dog", *(corner + i / 10 for corner in corners)) for i in range(30)]
+    add_image(voc, "dogs", object_xml("dog", *CAT[1:]), *dogs)
+    stems = [f"cat {i}" for i in range(99)]
+    for stem in stems:
+        add_image(voc, stem, object_xml(*CAT))
+    write_set(voc, "trainval", ["dogs", *stems])
+    assert len(read_data(voc, "trainval", 12).records) == 12
+    assert find_faults(voc) == []
+    write_set(voc, "trainval", ["dogs", *stems[:12]])
+    with pytest.raises(DataError, match=r"of the 4[23] boxes of trainval"):
+        read_data(voc, "trainval", 12)
+
+
+# COCO's files
+
+
+def test_images_that_no_coco_file_lists_are_told_wherever_they_are(tmp_path, capsys):
+    coco = make_coco(tmp_path)
+    add_images(coco / "test2017", "xyz")
+    read_data(coco, "trainval")
+    told = "images that no file of annotations lists, left out: 3 (x.jpg, y.jpg, z.jpg)"
+    assert told in capsys.readouterr().out
+
+
+def test_files_of_keypoints_are_read_if_there_are_no_others(tmp_path, capsys):
+    coco = make_coco(tmp_path)
+    for path in list((coco / "annotations").iterdir()):
+        other = path.with_name(path.name.replace("instances", "person_keypoints"))
+        other.write_bytes(path.read_bytes())
+    assert len(read_data(coco, "trainval").records) == 2
+    assert "keypoints" not in capsys.readouterr().out
+    for path in (coco / "annotations").glob("instances*"):
+        path.unlink()
+    assert len(read_data(coco, "trainval").records) == 2
+
+
+@pytest.mark.parametrize("name", ["INSTANCES_DEFAULT.JSON", "captions of cats.json"])
+def test_names_of_coco_files(tmp_path, name):
+    add_images(tmp_path / "images", "abcde")
+    write_coco(tmp_path / "annotations" / name, coco_content("abcde"))
+    assert len(read_data(tmp_path, "trainval").records) == 4
+
+
+def test_a_folder_of_coco_files_without_images_is_not_suggested(tmp_path):
+    add_images(tmp_path / "train/images", "abcde")
+    write_coco(tmp_path / "labels/train.json", coco_content("abcde"))
+    only_fault(tmp_path, tmp_path.name, "labels/train.json is in JSON", "not in annotations/")
