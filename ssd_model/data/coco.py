@@ -161,6 +161,8 @@ class CocoFolder:
         if "" in sets or not isinstance(choose_sets(sets), Choice):
             self.notes["test"] += unused_folders(self.root, entries)
             return {}
+        told = f"the images are divided by the folders that they are in: {listed([*sets])}"
+        self.notes["test"].append(Note(self.root, told))
         return sets
 
     def _join(self, sets: list[list[Entry]]) -> list[Entry]:

@@ -93,7 +93,7 @@ def plain(name: str) -> str:
     relative: see `ends`.
     """
     name = re.sub("/+", "/", name.replace("\\", "/"))
-    return re.sub(r"^(/|[A-Za-z]:/|(\.\.?/)+)", "", name)
+    return re.sub(r"^(/|[A-Za-z]:/|\.\.?/)+", "", name)
 
 
 def ends(name: str) -> Iterator[str]:

@@ -44,11 +44,12 @@ def test_a_missing_coco_image_is_not_taken_from_a_less_likely_folder(tmp_path):
     assert "train2017, as others of this file" in fault.what
 
 
-def test_coco_names_from_another_computer_may_have_more_folders(tmp_path):
+@pytest.mark.parametrize("start", ["C:\\Users\\ann", "file:///C:/ann", "../..//a/b"])
+def test_coco_names_from_another_computer_may_have_more_folders(tmp_path, start):
     add_images(tmp_path / "images", "abcde")
     content = coco_content("abcde")
     for image in content["images"][1:]:
-        image["file_name"] = f"C:\\Users\\ann\\photos\\{image['file_name']}"
+        image["file_name"] = f"{start}/{image['file_name']}"
     write_coco(tmp_path / "annotations.json", content)
     assert len(read_data(tmp_path, "trainval").records) == 4
 
@@ -106,13 +107,14 @@ def test_a_copy_of_an_image_to_train_on_in_val_is_told(tmp_path, capsys):
     assert "images of val that are also in train" in capsys.readouterr().out
 
 
-def test_folders_divide_the_images_of_one_coco_file(tmp_path):
+def test_folders_divide_the_images_of_one_coco_file(tmp_path, capsys):
     stems = [f"{'test' if i > 7 else 'train'}/{i}" for i in range(10)]
     for name in ("train", "test"):
         (tmp_path / "images" / name).mkdir(parents=True)
     add_images(tmp_path / "images", stems)
     write_coco(tmp_path / "annotations.json", coco_content(stems))
     assert names(tmp_path, "test") == ["8", "9"]
+    assert "divided by the folders that they are in: train, test" in capsys.readouterr().out
 
 
 def test_a_folder_named_for_one_set_divides_nothing(tmp_path, capsys):
