@@ -1,5 +1,6 @@
 """Judge what was read of a split: which oddities are borne, and which make it useless."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ssd_model.data.records import (
     is_far_out,
 )
 from ssd_model.data.source import Entry
-from ssd_model.data.text import listed, look
+from ssd_model.data.text import counted, listed, look
 
 MOST_EMPTY = 0.5
 """Share of a split's boxes that may be empty: if there are more, they are not stray clicks."""
@@ -111,8 +112,14 @@ def _are_parts(entry: Entry, read: Read) -> bool:
     return fractions and max(corners) <= 1 + FAR < max(record.width, record.height)
 
 
-def check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
-    """Make notes of classes without objects, and of classes that may be one and the same."""
+def check_objects(
+    root: Path, split: Split, elsewhere: Collection[str], faults: list[Fault]
+) -> Split:
+    """Make notes of classes without objects, and of classes that may be one and the same.
+
+    Args:
+        elsewhere: the classes that have objects in images that were not drawn for the split.
+    """
     # Difficult objects are trained on as all others, but not measured.
     found = {
         label
@@ -133,9 +140,14 @@ def check_objects(root: Path, split: Split, faults: list[Fault]) -> Split:
     absent = [name for label, name in enumerate(split.classes, 1) if label not in found]
     so = {"trainval": "cannot be learned", "test": "not measured, left out of the mAP"}[split.name]
     notes = []
-    if absent:
-        what = f"no object of {split.name} is of class {listed(absent, 10)}"
-        notes.append(Note(root, f"{what}: {so}"))
+    drawn = f"the {counted(len(split.records), 'image')} drawn from {split.name}"
+    for where, names in (
+        (split.name, [name for name in absent if name not in elsewhere]),
+        (drawn, [name for name in absent if name in elsewhere]),
+    ):
+        if names:
+            what = f"no object of {where} is of class {listed(names, 10)}"
+            notes.append(Note(root, f"{what}: {so}"))
     alike: dict[str, list[str]] = {}
     for name in split.classes:
         alike.setdefault(look(name), []).append(name)

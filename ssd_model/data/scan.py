@@ -44,7 +44,10 @@ def scan(
         for name, entries in chosen.items()
     }
     if not faults:
-        found = {name: check_objects(source.root, split, faults) for name, split in found.items()}
+        found = {
+            name: check_objects(source.root, split, _only_there(name, asked, chosen, read), faults)
+            for name, split in found.items()
+        }
     return found
 
 
@@ -84,6 +87,19 @@ def _make_split(
     )
     records = [read.records[entry] for entry in entries if entry in read.records]
     return Split(name, classes, records, notes)
+
+
+def _only_there(
+    name: str, asked: dict[str, list[Entry]], chosen: dict[str, list[Entry]], read: Read
+) -> set[str]:
+    """The classes that have objects to learn, or to measure, in images that were not drawn."""
+    return {
+        found.name
+        for entry in {*asked[name]} - {*chosen[name]}
+        if entry in read.annotations
+        for found in read.annotations[entry].objects
+        if name == "trainval" or not found.difficult
+    }
 
 
 def _union(splits: dict[str, list[Entry]]) -> dict[Entry, None]:

@@ -244,6 +244,17 @@ def test_a_sample_with_more_odd_boxes_than_the_whole_is_not_refused(voc, corners
         read_data(voc, "trainval", 12)
 
 
+def test_a_class_that_a_sample_lacks_is_not_said_to_lack_objects(voc, capsys):
+    for stem in "de":
+        add_image(voc, stem, object_xml(stem, *CAT[1:]))
+    write_set(voc, "trainval", "abde")
+    read_data(voc, "trainval", 2)
+    told = capsys.readouterr().out
+    assert "no object of the 2 images drawn from trainval is of class" in told
+    read_data(voc, "test", 1)
+    assert "no object of test is of class d, e: not measured" in capsys.readouterr().out
+
+
 # COCO's files
 
 
