@@ -30,16 +30,16 @@ NO_PYTHON := there is no Python $(PYTHONS) with the module venv here, nor uv, wh
 CHECK_PYTHON := import sys; from ssd_model import runtime; \
   sys.exit(runtime.python_fault() or print("Python", sys.version.split()[0], "of", sys.executable))
 
-# The shell leaves a ~ in quotes as it is.
-home = $(subst :::,,$(subst :::~/,$(HOME)/,:::$(1)))
-override OUTPUT := $(or $(call home,$(OUTPUT)),build)
-override DATA_DIR := $(call home,$(DATA_DIR))
-override PRETRAINED := $(call home,$(PRETRAINED))
-
 BIN := $(VENV)/bin
-TRAINING := $(if $(MINUTES),--minutes "$(MINUTES)") $(if $(EPOCHS),--epochs "$(EPOCHS)") \
-  $(if $(BATCH_SIZE),--batch-size "$(BATCH_SIZE)") $(if $(LEARNING_RATE),--learning-rate "$(LEARNING_RATE)") \
-  $(if $(PRETRAINED),--pretrained "$(PRETRAINED)")
+# A variable's text for the shell, as it is: $(HOME) in it stays that. But the shell would leave a ~ in
+# quotes alone.
+home = $(subst :::,,$(subst :::~/,$(HOME)/,:::$(1)))
+quoted = '$(subst ','\'',$(call home,$(value $1)))'
+option = $(if $(value $2),$1 $(call quoted,$2))
+output = $(if $(value OUTPUT),$(call quoted,OUTPUT),build)
+TRAINING = $(call option,--minutes,MINUTES) $(call option,--epochs,EPOCHS) \
+  $(call option,--batch-size,BATCH_SIZE) $(call option,--learning-rate,LEARNING_RATE) \
+  $(call option,--pretrained,PRETRAINED)
 # A misspelt variable on the command line would have no effect, and nobody would notice.
 VARIABLES := DATA_DIR PROFILE TARGET_RATIO PRUNED_PARAMS SEED OUTPUT MINUTES EPOCHS BATCH_SIZE \
   LEARNING_RATE PRETRAINED IMAGES MODEL THRESHOLD PORT LOCALE PLACE WORKERS VENV PYTHON
@@ -47,8 +47,6 @@ said := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin 
 $(foreach name,$(filter-out $(VARIABLES),$(said)),$(warning $(name) is not a variable of this Makefile: see the table in README.md))
 READY := $(VENV)/.ready
 UV := build/uv/bin/uv
-# A variable's text for the shell, as it is: $(HOME) in it stays that.
-quoted = '$(subst ','\'',$(value $1))'
 
 .PHONY: help setup data check-data run-notebooks detect html serve lab messages test test-html lint format baseline results benchmark benchmark-boards benchmark-workers engines lock smoke-pythons clean
 .DEFAULT_GOAL := help
@@ -75,30 +73,31 @@ $(READY): requirements.lock | $(BIN)/pip
 	@touch $@
 
 data: $(READY) ## draw the road-sign scenes
-	$(BIN)/python -m ssd_model.data.scenes --out "$(OUTPUT)/data/signs"
+	$(BIN)/python -m ssd_model.data.scenes --out $(output)/data/signs
 
 check-data: $(READY) ## list all faults of a data folder: DATA_DIR=...
-	@test -n "$(DATA_DIR)" || { echo "say which folder: make check-data DATA_DIR=..."; exit 2; }
-	$(BIN)/python -m ssd_model.data.check "$(DATA_DIR)"
+	@test -n $(call quoted,DATA_DIR) || { echo "say which folder: make check-data DATA_DIR=..."; exit 2; }
+	$(BIN)/python -m ssd_model.data.check $(call quoted,DATA_DIR)
 
 run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT= MINUTES= EPOCHS= BATCH_SIZE= LEARNING_RATE= PRETRAINED= PLACE=cpu WORKERS=
-	$(BIN)/python -m notebooks.run --profile "$(PROFILE)" --target-ratio "$(TARGET_RATIO)" --seed "$(SEED)" \
-	  --output "$(OUTPUT)" $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(TRAINING) $(if $(value PRUNED_PARAMS),--pruned-params $(call quoted,PRUNED_PARAMS))
+	$(BIN)/python -m notebooks.run --profile $(call quoted,PROFILE) --target-ratio $(call quoted,TARGET_RATIO) \
+	  --seed $(call quoted,SEED) --output $(output) $(call option,--data-dir,DATA_DIR) $(TRAINING) \
+	  $(call option,--pruned-params,PRUNED_PARAMS)
 
 detect: $(READY) ## draw what a saved model finds in photographs: IMAGES= MODEL= THRESHOLD= OUTPUT=
 	@test -n $(call quoted,IMAGES) || { echo "say which image or folder: make detect IMAGES=..."; exit 2; }
 	$(BIN)/python -m ssd_model.export.detect $(call quoted,IMAGES) \
-	  --model $(if $(value MODEL),$(call quoted,MODEL),"$(OUTPUT)/models/pruned") --threshold "$(THRESHOLD)" \
-	  --output "$(OUTPUT)/detections"
+	  --model $(if $(value MODEL),$(call quoted,MODEL),$(output)/models/pruned) \
+	  --threshold $(call quoted,THRESHOLD) --output $(output)/detections
 
 # The report is the last thing that a run leaves.
 html: $(READY) ## build the HTML tutorial from the notebooks that were run (and run them, if none were)
-	@test -e "$(OUTPUT)/report.json" || $(MAKE) --no-print-directory run-notebooks
-	$(BIN)/python -m docs.build --output "$(OUTPUT)"
+	@test -e $(output)/report.json || $(MAKE) --no-print-directory run-notebooks
+	$(BIN)/python -m docs.build --output $(output)
 
 serve: $(READY) ## show the HTML tutorial: PORT=8000
-	@test -e "$(OUTPUT)/html/index.html" || $(MAKE) --no-print-directory html
-	$(BIN)/python -m http.server --bind 127.0.0.1 --directory "$(OUTPUT)/html" $(PORT)
+	@test -e $(output)/html/index.html || $(MAKE) --no-print-directory html
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(output)/html $(call quoted,PORT)
 
 lab: $(READY) ## open the notebooks in JupyterLab: LOCALE=zh_CN for those in Chinese
 	$(if $(LOCALE),$(BIN)/python -m docs.lab "$(LOCALE)")
@@ -112,7 +111,7 @@ test: $(READY) ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-html: $(READY) ## open the pages of make html in a browser
-	OUTPUT="$(OUTPUT)" $(BIN)/python -m pytest -m html tests/docs
+	OUTPUT=$(output) $(BIN)/python -m pytest -m html tests/docs
 
 lint: $(READY) ## check style, and that the notebooks carry no outputs
 	@$(BIN)/nbstripout --verify notebooks/*.ipynb || { echo "these notebooks carry outputs: make format removes them"; exit 1; }

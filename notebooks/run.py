@@ -93,8 +93,8 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, Any]) -> None:
     """
     try:
         papermill.execute_notebook(
-            notebook,
-            copy,
+            # papermill would take what is in braces for parameters.
+            *(str(path).replace("{", "{{").replace("}", "}}") for path in (notebook, copy)),
             parameters=parameters,
             cwd=notebook.parent,
             progress_bar=False,

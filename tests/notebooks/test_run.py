@@ -96,13 +96,14 @@ def test_a_kernel_of_the_users_is_not_taken(tmp_path, monkeypatch):
     spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "x", "language": "python"}
     kernel.write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
-    source = tmp_path / "which.ipynb"
+    (tmp_path / "{braces} {0}").mkdir()  # which papermill would fill in
+    source, copy = (tmp_path / "{braces} {0}" / f"{name}.ipynb" for name in ("which", "copy"))
     cells = [nbformat.v4.new_code_cell("import sys; print(sys.executable)")]
     metadata = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), source)
     with runner.own_kernel():
-        execute(source, tmp_path / "copy.ipynb", {})
-    (cell,) = nbformat.read(tmp_path / "copy.ipynb", 4).cells[-1:]
+        execute(source, copy, {})
+    (cell,) = nbformat.read(copy, 4).cells[-1:]
     assert cell.outputs[0].text.strip() == sys.executable
 
 
@@ -116,12 +117,22 @@ def test_make_hands_the_pattern_on_as_it_is():
 
 def test_make_knows_where_home_is():
     shown = make("-n", "run-notebooks", "OUTPUT=~/mine", "DATA_DIR=~/two  blanks").stdout
-    assert f'"{Path.home()}/mine"' in shown and "~" not in shown
-    assert f'"{Path.home()}/two  blanks"' in shown
+    assert f"'{Path.home()}/mine'" in shown and "~" not in shown
+    assert f"'{Path.home()}/two  blanks'" in shown
+
+
+@pytest.mark.parametrize("text", ["a `id`", 'quo"te', "it's $HOME", "$x $(HOME) $$y", "\\n;#"])
+def test_make_hands_paths_on_as_they_are(text):
+    said = [f"{name}={text}" for name in ("OUTPUT", "DATA_DIR", "PRETRAINED")]
+    words = shlex.split(make("-n", "run-notebooks", *said).stdout.replace("\\\n", ""))
+    for option in ("--output", "--data-dir", "--pretrained"):
+        assert words[words.index(option) + 1] == text
+    done = make("check-data", f"DATA_DIR={text}")
+    assert f"{text}: no such folder" in done.stdout
 
 
 def test_make_without_a_name_for_the_output():
-    assert '--output "build"' in make("-n", "run-notebooks", "OUTPUT=").stdout
+    assert "--output build" in make("-n", "run-notebooks", "OUTPUT=").stdout
 
 
 def test_make_tells_of_variables_that_it_does_not_have():
