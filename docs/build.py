@@ -61,7 +61,10 @@ def check_notebook(notebook: NotebookNode, path: Path) -> None:
             raise HtmlError(f"{path}, cell {number} was not run: run `make run-notebooks`")
         for output in cell.outputs:
             if output.output_type == "error":
-                raise HtmlError(f"{path}, cell {number} failed: {output.ename}: {output.evalue}")
+                what = f"failed: {output.ename}: {output.evalue}"
+                if output.ename == "KeyboardInterrupt":
+                    what = "was interrupted: run `make run-notebooks` again, and it goes on"
+                raise HtmlError(f"{path}, cell {number} {what}")
 
 
 def tidy(notebook: NotebookNode) -> None:
@@ -146,11 +149,10 @@ def write_result(folder: Path) -> None:
 
 def plot_faults(folder: Path) -> list[str]:
     """What plots say that has no translation; names of classes need none."""
-    classes = json.loads((folder / "report.json").read_text(encoding="utf-8"))["classes"]
     return [
         f"{source.name}: plots.po has no translation of {line!r}"
         for source in NOTEBOOKS
-        for line in sorted(lacking_words(folder / "notebooks" / source.name, classes))
+        for line in sorted(lacking_words(folder / "notebooks" / source.name))
     ]
 
 

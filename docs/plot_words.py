@@ -40,11 +40,12 @@ def _translated(figure, lacking: set[str]) -> Iterator[None]:
     from matplotlib.text import Text
 
     from ssd_model.fonts import shown
+    from utils.plots import CLASS
 
     set_text, before = Text.set_text, []
 
     def set_translated(text: Text, words: str) -> None:
-        chinese = translate(str(words), lacking)
+        chinese = words if text.get_gid() == CLASS else translate(str(words), lacking)
         if chinese != words:
             shown([chinese])
             before.append((text, text.get_text(), text.get_fontfamily()))

@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 from docs.catalogues import LOCALE, SOURCES, page_name, read_catalogue, translations
 from docs.messages import translate, translate_notebook
-from docs.plot_words import TYPE, template
+from docs.plot_words import TYPE
 
 # A file that a page shows or loads: the way up to the pages' folder, and where it lies there
 FOLDERS = ("_static", "_images", "_downloads")
@@ -60,12 +60,10 @@ def drop_translated_plots(folder: Path) -> None:
         nbformat.write(notebook, path)
 
 
-def lacking_words(path: Path, classes: Sequence[str]) -> set[str]:
-    """What the plots of an executed notebook say that has no translation, but names of classes."""
+def lacking_words(path: Path) -> set[str]:
+    """What the plots of an executed notebook say that has no translation."""
     plots = _plots(nbformat.read(path, as_version=4))
-    lacking = {line for data in plots for line in data[TYPE]["lacking"]}
-    names = {template(name) for name in classes}
-    return lacking - names - {f"{name} {{}}" for name in names}
+    return {line for data in plots for line in data[TYPE]["lacking"]}
 
 
 def _plots(notebook: NotebookNode) -> Iterator[dict[str, Any]]:

@@ -120,7 +120,7 @@ def advice(map_baseline: float, classes: int, images: int) -> str:
         f"The baseline is weak: mAP {map_baseline:.2f}, below {WEAK:g}. What pruning costs such a "
         "network says little about a good one. Train it longer (MINUTES=90), start from weights of "
         "a similar task (PRETRAINED=...), look for wrong boxes (make check-data), or label more: "
-        f"there are {images / classes:.0f} images for each class."
+        f"there are {counted(images, 'image')} for {counted(classes, 'class')}."
     )
 
 

@@ -29,6 +29,11 @@ KINDS = {"1x1": BLUE, "depthwise 3x3": ORANGE, "3x3": GREEN}
 STAGES = dict(baseline="0.75", pruned=ORANGE, reconstructed=SKY, finetuned=BLUE, control="0.35")
 BOX_COLOURS = plt.get_cmap("tab10")
 
+CLASS = "class"
+"""The gid of a text that is the name of a class, which no page translates."""
+LONGEST, MANY = 25, 25
+"""Letters of a name that are shown, and classes whose names stand upright below a plot."""
+
 
 def plot_flops(plan: Plan, matched: Sequence[str] = ()) -> Figure:
     """Multiply-adds of each convolution in order; the filters in `matched` are framed."""
@@ -149,15 +154,25 @@ def plot_ap_by_class(classes: Sequence[str], values: Mapping[str, Sequence[float
     """AP of each class, a group of bars a class and a colour a stage.
 
     Args:
-        values: by stage, the AP of each class, the background's first.
+        values: by stage, the AP of each class, the background's first. A class with none, since
+            it has no object to measure, is left out.
     """
-    classes = shown(classes)  # before any text of the plot is made
+    measured = np.array([*values.values()], float)[:, 1:]
+    known = ~np.isnan(measured).all(axis=0)
+    names = [name for name, is_known in zip(_brief(classes), known, strict=True) if is_known]
     figure, axes = plt.subplots(figsize=(11, 3.5), layout="constrained")
     width = 0.8 / len(values)
-    for i, (stage, by_class) in enumerate(values.items()):
-        places = np.arange(len(classes)) + (i - (len(values) - 1) / 2) * width
-        axes.bar(places, by_class[1:], width, color=STAGES[stage], label=stage)
-    axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
+    for i, (stage, ap) in enumerate(zip(values, measured[:, known], strict=True)):
+        places = np.arange(len(names)) + (i - (len(values) - 1) / 2) * width
+        axes.bar(places, ap, width, color=STAGES[stage], label=stage)
+    style = {"rotation": 30, "ha": "right"}
+    if len(names) > MANY:
+        style = {"rotation": 90, "fontsize": 7}
+    axes.set_xticks(range(len(names)), names, **style)
+    axes.margins(x=0.01)
+    for tick in axes.xaxis.get_major_ticks():
+        for label in (tick.label1, tick.label2):
+            label.set_gid(CLASS)
     axes.set(ylabel="AP", ylim=(0, 1))
     axes.legend(ncols=len(values), loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
@@ -217,7 +232,7 @@ def plot_images(
             ground truth and is not written.
         classes: names, without the background.
     """
-    classes, titles = shown(classes), titles and shown(titles)
+    classes, titles = _brief(classes), titles and shown(titles)
     rows = -(-len(images) // columns)
     figure, grid = plt.subplots(
         rows, columns, figsize=(4.2 * columns, 3.4 * rows), layout="constrained", squeeze=False
@@ -234,6 +249,7 @@ def plot_images(
 def _draw_boxes(
     axes: Axes, boxes: np.ndarray, size: tuple[int, int], classes: Sequence[str]
 ) -> None:
+    width, height = size
     for label, score, *corners in boxes:
         left, top, right, bottom = np.array(corners) * np.tile(size, 2)
         colour = BOX_COLOURS(int(label) % 10)
@@ -243,7 +259,21 @@ def _draw_boxes(
         name = classes[int(label) - 1]
         text = name if np.isnan(score) else f"{name} {score:.2f}"
         style = {"facecolor": colour, "edgecolor": "none", "pad": 1}
-        axes.text(left, top, text, color="white", fontsize=7, va="bottom", bbox=style)
+        # Inside the image, which has the room to itself: no name makes it smaller.
+        is_right, is_top = left > width / 2, top < height / 12
+        written = axes.text(
+            min(right, width) if is_right else max(left, 0),
+            max(top, 0),
+            text,
+            color="white",
+            fontsize=7,
+            ha="right" if is_right else "left",
+            va="top" if is_top else "bottom",
+            bbox=style,
+            clip_on=True,
+            gid=CLASS,
+        )
+        written.set_in_layout(False)
 
 
 def _write_in(axes: Axes, values: np.ndarray, form: str, is_light: np.ndarray) -> None:
@@ -252,6 +282,11 @@ def _write_in(axes: Axes, values: np.ndarray, form: str, is_light: np.ndarray) -
         if not np.isnan(value):
             style = {"color": "black" if is_light[place] else "white", "size": 8}
             axes.text(*place[::-1], form.format(value), ha="center", va="center", **style)
+
+
+def _brief(classes: Sequence[str]) -> list[str]:
+    """Names of classes as plots show them: of a long one, only the beginning."""
+    return shown([c if len(c) <= LONGEST else f"{c[: LONGEST - 1]}…" for c in classes])
 
 
 def _short(names: Sequence[str]) -> list[str]:

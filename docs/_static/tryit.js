@@ -177,10 +177,12 @@ const tryit = (() => {
     const text = describe(detection);
     context.font = `${13 * unit}px system-ui, sans-serif`;
     context.fillStyle = colour(detection);
+    const width = context.measureText(text).width + 6 * unit;
+    const start = Math.max(0, Math.min(left, context.canvas.width - width));
     const edge = Math.max(0, top - 16 * unit);
-    context.fillRect(left, edge, context.measureText(text).width + 6 * unit, 16 * unit);
+    context.fillRect(start, edge, width, 16 * unit);
     context.fillStyle = "white";
-    context.fillText(text, left + 3 * unit, edge + 12 * unit);
+    context.fillText(text, start + 3 * unit, edge + 12 * unit);
   }
 
   // --- latency

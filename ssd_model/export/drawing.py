@@ -25,11 +25,9 @@ def draw_boxes(image: Image.Image, boxes: np.ndarray, classes: Sequence[str]) ->
     colours = [COLOURS[(int(label) - 1) % len(COLOURS)] for label in boxes[:, 0]]
     for (_, _, *corners), colour in zip(boxes, colours, strict=True):
         draw.rectangle(corners, outline=colour, width=max(2, round(side / 300)))
-    size = max(11, round(side / 45))
+    size = max(11, round(min(side / 45, min(image.size) / 8)))
     for (label, score, left, top, *_), colour in zip(boxes, colours, strict=True):
-        pieces = in_pieces(f"{classes[int(label) - 1]} {score:.2f}")
-        fonts = [ImageFont.truetype(path, size) for _, path in pieces]
-        widths = [font.getlength(text) for (text, _), font in zip(pieces, fonts, strict=True)]
+        pieces, fonts, widths = _fit(classes[int(label) - 1], f"{score:.2f}", size, image.width)
         above, below = np.max([font.getmetrics() for font in fonts], axis=0)
         # Above the box, or inside it if there is no room.
         x = max(0, min(left, image.width - sum(widths)))
@@ -39,3 +37,17 @@ def draw_boxes(image: Image.Image, boxes: np.ndarray, classes: Sequence[str]) ->
             draw.text((x, y + above), text, "white", font, anchor="ls")
             x += width
     return image
+
+
+def _fit(
+    name: str, score: str, size: int, room: int
+) -> tuple[Sequence[tuple[str, str]], list[ImageFont.FreeTypeFont], list[float]]:
+    """The pieces of a label with their fonts and widths; a name without room is shortened."""
+    for kept in range(len(name), 0, -1):
+        text = name if kept == len(name) else f"{name[:kept]}…"
+        pieces = in_pieces(f"{text} {score}")
+        fonts = [ImageFont.truetype(path, size) for _, path in pieces]
+        widths = [font.getlength(text) for (text, _), font in zip(pieces, fonts, strict=True)]
+        if sum(widths) <= room:
+            break
+    return pieces, fonts, widths

@@ -29,6 +29,9 @@ def test_a_notebook_that_was_not_run_to_its_end():
     failed = ran("1/0", new_output("error", ename="ZeroDivisionError", evalue="by zero"))
     with pytest.raises(HtmlError, match="cell 1 failed: ZeroDivisionError: by zero"):
         check_notebook(new_notebook(cells=[failed]), "01.ipynb")
+    stopped = ran("train()", new_output("error", ename="KeyboardInterrupt", evalue=""))
+    with pytest.raises(HtmlError, match="cell 1 was interrupted: run `make run-notebooks` again"):
+        check_notebook(new_notebook(cells=[stopped]), "01.ipynb")
 
 
 @pytest.mark.parametrize("profile, cells", [("standard", 1), ("smoke", 2)])

@@ -14,6 +14,7 @@ from PIL import Image
 
 from ssd_model.data.picture import ORIENTATION_TAG, open_image
 from ssd_model.export import detect as module
+from ssd_model.export import drawing
 from ssd_model.export.detect import BATCH, DetectError, detect, main
 from ssd_model.export.drawing import draw_boxes
 from ssd_model.export.inference_model import read_description
@@ -232,3 +233,14 @@ def test_make_hands_everything_on():
     assert made(*variables) == expected
     default = ["--model", "build/models/pruned", "--threshold", "0.5"]
     assert made("IMAGES=a.jpg") == ["a.jpg", *default, "--output", "build/detections"]
+
+
+@pytest.mark.parametrize("size", [(50, 1800), (120, 100), (2000, 60)])
+def test_a_label_keeps_its_score_and_leaves_most_of_the_image(size):
+    image, name = Image.new("RGB", size), "a very long name of a class that nobody would give"
+    box = np.array([[1, 0.87, 0.6 * size[0], 0.5 * size[1], *size]])
+    assert np.asarray(draw_boxes(image, box, (name,))).any(axis=2).mean() < 0.5
+    pieces, _, widths = drawing._fit(name, "0.87", 11, size[0])
+    assert sum(widths) <= size[0]
+    text = "".join(piece for piece, _ in pieces)
+    assert text.endswith(" 0.87") and (len(text) > len(name)) == (size[0] > 1000)
