@@ -109,4 +109,4 @@ def test_make_html_runs_the_notebooks_if_none_were_run(tmp_path):
     assert "--profile 'smoke'" in shown and "docs.build" in shown
     (tmp_path / "report.json").touch()
     shown = make(*command).stdout
-    assert "--profile" not in shown and f'docs.build --output "{tmp_path}"' in shown
+    assert "--profile" not in shown and f"docs.build --output '{tmp_path}'" in shown

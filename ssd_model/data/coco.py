@@ -4,7 +4,6 @@ import contextlib
 import io
 import re
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -36,8 +35,9 @@ from ssd_model.data.source import (
     Entry,
     choose_sets,
     draw_test,
+    join_sets,
     or_draw,
-    set_of,
+    set_of_folder,
     unused,
     unused_folders,
 )
@@ -135,7 +135,9 @@ class CocoFolder:
             self.notes["test"].append(Note(self.root, told))
         else:
             choice = choose_sets(sets)
-            trainval = self._join([sets[name] for name in choice.trainval])
+            of_choice = [sets[name] for name in choice.trainval]
+            trainval, notes = join_sets(of_choice, lambda entry: entry.image or entry)
+            self.notes["trainval"] += notes
             test = sets[choice.test]
             validated = {entry.image: entry for name in choice.validation for entry in sets[name]}
             self.validation = {entry for entry in trainval if entry.image in validated}
@@ -154,31 +156,28 @@ class CocoFolder:
 
     def _divide(self, entries: list[Entry]) -> dict[str, list[Entry]]:
         """The sets of the images of a single file, if the folders that hold them name sets."""
-        sets: dict[str, list[Entry]] = {}
+        found: dict[str, list[Entry]] = {}
         for entry in entries:
             folder = entry.image.parent.relative_to(self.root) if entry.image else Path()
-            sets.setdefault(set_of(folder), []).append(entry)
-        if "" in sets or not isinstance(choose_sets(sets), Choice):
+            found.setdefault(set_of_folder(folder), []).append(entry)
+        sets = {
+            name: each
+            for name, each in found.items()
+            if any(self._data[entry.annotation].imgToAnns[entry.id] for entry in each)
+        }
+        if "" in found or not isinstance(choose_sets(sets), Choice):
             self.notes["test"] += unused_folders(self.root, entries)
             return {}
         told = f"the images are divided by the folders that they are in: {listed([*sets])}"
         self.notes["test"].append(Note(self.root, told))
+        kind = "images in the folder of a set without annotations, left out: {}"
+        left = (entry for name, each in found.items() if name not in sets for entry in each)
+        self.notes["test"] += [Note(entry.told, "has no annotation", kind) for entry in left]
         return sets
-
-    def _join(self, sets: list[list[Entry]]) -> list[Entry]:
-        """Join sets; an image of several counts once, with the objects of the first."""
-        joined: dict[Path | Entry, Entry] = {}
-        kind = "images of several sets to train on, counted once, as in the first: {}"
-        for entry in chain(*sets):
-            first = joined.setdefault(entry.image or entry, entry)
-            if first != entry:
-                told = f"is in {first.annotation.name} and in {entry.annotation.name}"
-                self.notes["trainval"].append(Note(entry.told, told, kind))
-        return [*joined.values()]
 
     def _left_out(self) -> list[Note]:
         """Make notes of the images that no file lists, and of a class list."""
-        kind = "images that no file of annotations lists, left out: {}"
+        kind = "images that no COCO file in use lists, left out: {}"
         left = self._images.unlisted(self._listed)
         notes = [Note(path, "not listed", kind) for path in left]
         if path := find_label_list((self.root,)):

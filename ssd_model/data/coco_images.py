@@ -50,14 +50,14 @@ class CocoImages:
         There, the number that finds most.
         """
         depth = max((name.count("/") for name in names), default=0)
-        for folder in file.images:
-            counts = [
-                sum(bool(self._look(name, dropped, folder)) for name in names)
-                for dropped in range(depth + 1)
-            ]
-            if most := max(counts):
-                return counts.index(most), folder
-        return None
+        ways = [
+            (sum(bool(self._look(name, dropped, folder)) for name in names), dropped, folder)
+            for dropped in range(depth + 1)
+            for folder in file.images
+        ]
+        most, best, _ = max(ways, key=lambda way: way[0], default=(0, 0, None))
+        found = ((dropped, folder) for count, dropped, folder in ways if count and dropped == best)
+        return next(found, None) if most else None
 
     def _look(self, name: str, dropped: int, folder: Path) -> list[Path]:
         return self._finder.find(folder, _shortened(name, dropped))

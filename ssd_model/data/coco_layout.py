@@ -9,8 +9,8 @@ from ssd_model.data.files import Finder, check_inside, find_folder
 from ssd_model.data.source import SPELLINGS, set_of
 
 # COCO's own files that hold no boxes of objects
-OTHERS = re.compile("(captions|panoptic|stuff|image_info)_")
-KEYPOINTS = "person_keypoints_"  # the boxes of persons again
+OTHERS = re.compile(r"(captions|panoptic|stuff|image_info)([_-]|\.json$)")
+KEYPOINTS = re.compile(r"person_keypoints([_-]|\.json$)")  # the boxes of persons again
 BEGINNING = 100_000  # bytes
 
 
@@ -45,7 +45,7 @@ def find_coco_files(root: Path) -> list[CocoFile]:
     known = {sets[path] for path in named}
     others = [path for path in paths if path not in named and sets[path] not in known]
     found = named + [path for path in others if _is_coco(root, path)]
-    chosen = [path for path in found if not path.name.startswith(KEYPOINTS)] or found
+    chosen = [path for path in found if not KEYPOINTS.match(path.name)] or found
     return [CocoFile(path, sets[path], _image_folders(root, path)) for path in chosen]
 
 
@@ -53,7 +53,7 @@ def find_unread(root: Path, files: list[CocoFile]) -> list[Path]:
     """The files in `root` that look like COCO's, besides those that are read."""
     known = {file.path for file in files}
     paths = [path for path in Finder((".json",)).all(root) if path not in known]
-    return [path for path in paths if not path.name.startswith(KEYPOINTS) and _is_coco(root, path)]
+    return [path for path in paths if not KEYPOINTS.match(path.name) and _is_coco(root, path)]
 
 
 def _inside(parents: list[Path], *names: str) -> list[Path]:
@@ -72,7 +72,7 @@ def _is_coco(root: Path, path: Path) -> bool:
 
 
 def _image_folders(root: Path, path: Path) -> tuple[Path, ...]:
-    own = path.stem.removeprefix("instances_").removeprefix(KEYPOINTS)  # as train2017
+    own = path.stem.removeprefix("instances_").removeprefix("person_keypoints_")  # as train2017
     parents = [find_folder(root, "images"), root, find_folder(root, "data")]
     names = [(own,), SPELLINGS.get(set_of(path.relative_to(root)), (own,))]
     found = [find_folder(parent, *each) for each in names for parent in parents if parent]

@@ -17,7 +17,7 @@ from ssd_model.data.records import (
     is_far_out,
 )
 from ssd_model.data.source import Entry
-from ssd_model.data.text import counted, listed, look
+from ssd_model.data.text import counted, escape_unseen, listed, look
 
 MOST_EMPTY = 0.5
 """Share of a split's boxes that may be empty: if there are more, they are not stray clicks."""
@@ -153,7 +153,7 @@ def check_objects(
         alike.setdefault(look(name), []).append(name)
     for names in alike.values():
         if len(names) > 1 and split.name == "trainval":
-            shown = (name if name.isprintable() else ascii(name) for name in names)
-            what = f"{' and '.join(shown)} look alike and are classes of their own; rename one?"
+            shown = " and ".join(map(escape_unseen, names))
+            what = f"{shown} look alike and are classes of their own; rename one?"
             notes.append(Note(root, what))
     return replace(split, notes=(*split.notes, *notes))

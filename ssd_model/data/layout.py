@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import chain
@@ -9,7 +10,7 @@ from pathlib import Path, PurePath
 
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import Finder, check_inside, find_folder, is_hidden
-from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets, set_of
+from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets, set_of_folder
 
 IMAGES = ("JPEGImages", "images")
 ANNOTATIONS = ("Annotations",)
@@ -70,10 +71,12 @@ def divide(part: Part) -> list[Part]:
     """
     if part.images == part.annotations:
         return []
-    folders = {
-        name: [_set_folder(each, name) for each in (part.images, part.annotations)]
-        for name in SPELLINGS
-    }
+    exact, wide = (
+        {name: [find(each, name) for each in (part.images, part.annotations)] for name in SPELLINGS}
+        for find in (_exact_set_folder, _set_folder)
+    )
+    is_exact = isinstance(choose_sets([name for name in exact if any(exact[name])]), Choice)
+    folders = exact if is_exact else wide
     is_apart = any(xmls for _, xmls in folders.values())
     parts = [
         Part(part.folder, images or part.images, xmls or part.annotations, set=name)
@@ -108,9 +111,12 @@ def find_lists(folder: Path) -> dict[str, list[Path]]:
     for pattern in (*LISTS, "[!.]*_{}.txt"):  # VoTT has one per class
         sets: dict[str, list[Path]] = {}
         left = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
+        of_class = _of_class_train(left)
         for name, spellings in SPELLINGS.items():
             for each in map(pattern.format, spellings):
                 found = [path for path in left if fnmatch(path.name.lower(), each)]
+                if name == "trainval":
+                    found = [path for path in found if path not in of_class]
                 left = [path for path in left if path not in found]  # train_val is not val
                 if found and name not in sets:
                     sets[name] = found
@@ -124,7 +130,20 @@ def find_other_lists(folder: Path, chosen: dict[str, list[Path]]) -> list[Path]:
     known = {path for paths in chosen.values() for path in paths}
     names = {pattern.format(each) for pattern in LISTS for each in chain(*SPELLINGS.values())}
     paths = sorted(path for path in folder.iterdir() if path.name.lower() in names)
+    known |= _of_class_train([*folder.iterdir()])
     return [path for path in paths if path not in known]
+
+
+def _of_class_train(paths: Iterable[Path]) -> set[Path]:
+    """Lists such as train_val.txt of a class called train, which has lists of other sets, too."""
+    names = {path.name.lower() for path in paths}
+    sets = [spelling for name in ("train", "trainval", "test") for spelling in SPELLINGS[name]]
+    return {
+        path
+        for path in paths
+        if (start := path.name.lower().removesuffix("val.txt")).endswith("train_")
+        and names & {f"{start}{each}.txt" for each in sets}
+    }
 
 
 def unread_lists(root: Path) -> list[Path]:
@@ -227,21 +246,29 @@ def _part(root: Path, folder: Path) -> Part | None:
     return Part(folder, images, annotations, tuple(lists))
 
 
+def _exact_set_folder(parent: Path, name: str) -> Path | None:
+    """The folder of a set, such as valid."""
+    return find_folder(parent, *SPELLINGS[name])
+
+
 def _set_folder(parent: Path, name: str) -> Path | None:
-    """The folder of a set, such as valid; or the only one that names it, such as val2017."""
-    if found := find_folder(parent, *SPELLINGS[name]):
+    """The folder of a set; or the only one that names it, such as val2017."""
+    if found := _exact_set_folder(parent, name):
         return found
-    paths = parent.iterdir() if parent.is_dir() else []
-    named = [path for path in paths if set_of(PurePath(path.name)) == name and path.is_dir()]
+    paths = sorted(parent.iterdir()) if parent.is_dir() else []
+    named = [path for path in paths if set_of_folder(PurePath(path.name)) == name]
+    named = [path for path in named if path.is_dir()]
     return named[0] if len(named) == 1 else None
 
 
 def _set_parts(parent: Path) -> list[Part]:
-    parts = []
-    for name in SPELLINGS:
-        path = _set_folder(parent, name)
-        if path and _all_xml(path):
-            images = _image_folder(path) or path
-            annotations = _annotation_folder(path) or path
-            parts.append(Part(path, images, annotations, set=name))
-    return parts
+    exact, wide = (
+        {name: path for name in SPELLINGS if (path := find(parent, name)) and _all_xml(path)}
+        for find in (_exact_set_folder, _set_folder)
+    )
+    # Other names count only where they say what to train and to test on.
+    is_wide = not isinstance(choose_sets(exact), Choice) and isinstance(choose_sets(wide), Choice)
+    return [
+        Part(path, _image_folder(path) or path, _annotation_folder(path) or path, set=name)
+        for name, path in (wide if is_wide else exact).items()
+    ]

@@ -67,9 +67,8 @@ def _make_split(
     and whether too many are odd, is a matter of the whole.
     """
     drawn = {entry: sizes[entry] for entry in entries if entry in sizes}
-    rest = dict.fromkeys(whole, None)
-    for entry in entries:
-        del rest[entry]
+    known = {*entries}
+    rest = {entry: None for entry in whole if entry not in known}
     others = _open_images(rest, read, []) if any(_unclear(drawn, read)) else {}
     told = _ways(drawn | others, read)
     _make_records(drawn, told, source.validation, classes, read, faults)

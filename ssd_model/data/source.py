@@ -1,8 +1,9 @@
 """What VOC and COCO folders have in common, and which sets are for training and for testing."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ SPELLINGS = {
     "test": ("test", "testing"),
 }
 """The names that tools use for each set."""
+FOR_DATA = {"annotations", "coco", "data", "dataset", "images", "imgs", "set", "voc", "zip"}
+"""Words that the name of a set's folder may have besides that of the set."""
 APART = ({"train", "val"}, {"train", "test"}, {"val", "test"}, {"trainval", "test"})
 """Sets that have no image in common."""
 TEST_SHARE = 0.2
@@ -76,13 +79,28 @@ class Choice:
 
 def set_of(path: PurePath) -> str:
     """The set that a path inside the data folder names, its last part first; '' if none."""
-    for part in reversed(path.parts):
-        text = re.sub("train[ _-]?val", "trainval", part, flags=re.IGNORECASE)
-        words = {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", text)}
-        for name, spellings in SPELLINGS.items():
-            if words & {*spellings}:
-                return name
-    return ""
+    return next(filter(None, (_set_in(_words(part)) for part in reversed(path.parts))), "")
+
+
+def set_of_folder(path: PurePath) -> str:
+    """The set that a folder is, or one that it is in; '' if none.
+
+    Its name has nothing else in it but numbers and words for data: a folder called train station
+    is no set.
+    """
+    words = (_words(part) for part in reversed(path.parts))
+    sets = {*chain(*SPELLINGS.values())} | FOR_DATA
+    return next(filter(None, (_set_in(each) for each in words if each <= sets)), "")
+
+
+def _words(name: str) -> set[str]:
+    name = re.sub("(?<![a-z])train[ _-]?val(?![a-z])", "trainval", name.lower())
+    return {*re.findall("[^\\W\\d_]+", name)}
+
+
+def _set_in(words: set[str]) -> str:
+    found = (name for name, spellings in SPELLINGS.items() if words & {*spellings})
+    return next(found, "")
 
 
 def choose_sets(found: Collection[str]) -> Choice | str:
@@ -123,6 +141,19 @@ def draw_test(items: Sequence[Any]) -> tuple[list, list, str]:
     return trainval, test, told
 
 
+def join_sets(
+    sets: Iterable[Sequence[Entry]], same: Callable[[Entry], Any]
+) -> tuple[list[Entry], list[Note]]:
+    """Join sets to train on; those that are the same count once, which is noted."""
+    joined: dict[Any, Entry] = {}
+    kind = "images in several sets to train on, counted once: {}"
+    notes = []
+    for entry in chain(*({same(entry): entry for entry in each}.values() for each in sets)):
+        if joined.setdefault(same(entry), entry) is not entry:
+            notes.append(Note(entry.told, "is in several sets, and counts as in the first", kind))
+    return [*joined.values()], notes
+
+
 def or_draw(missing: str, instead: str) -> str:
     """Say what may be done instead of adding a missing set; nothing, unless it is the test set."""
     return f", or {instead}, and a fifth is drawn to test on" if missing == "test" else ""
@@ -137,6 +168,6 @@ def unused(entries: Collection[Entry]) -> list[Note]:
 def unused_folders(root: Path, entries: Collection[Entry]) -> list[Note]:
     """Make a note of the folders of images that are named as sets are, but divide nothing."""
     folders = {entry.image.parent.relative_to(root) for entry in entries if entry.image}
-    names = {part for folder in folders for part in folder.parts if set_of(PurePath(part))}
+    names = {part for each in folders for part in each.parts if set_of_folder(PurePath(part))}
     told = f"folders named {listed(sorted(names))} are not used as sets, see docs/data.md"
     return [Note(root, told)] if names else []

@@ -12,7 +12,6 @@ CONTROL = ("Cc", "Cs", "Zl", "Zp")
 
 # Marks that editors leave behind, such as the one at the start of a file; blanks without a width
 MARKS = "\ufeff\u200b\u200e\u200f\u2060\u00ad"
-JOINERS = "\u200c\u200d"
 
 
 def has_control(text: str) -> bool:
@@ -36,8 +35,10 @@ def why_no_class(name: str) -> str | None:
 
 def class_name(text: str) -> str:
     """Normalise a name: nothing unseen around it, letters with accents in one piece."""
-    around = rf"[\s{MARKS}]+"
-    return unicodedata.normalize("NFC", re.sub(f"^{around}|{around}$", "", text))
+    bare = text.strip()
+    while bare != (bare := bare.strip(MARKS).strip()):
+        pass
+    return unicodedata.normalize("NFC", bare or text.strip())
 
 
 def fold(name: str) -> str:
@@ -49,7 +50,12 @@ def fold(name: str) -> str:
 
 def look(name: str) -> str:
     """Fold the name of a class, without what cannot be seen in it."""
-    return " ".join(re.sub(f"[{MARKS}{JOINERS}]", "", fold(name)).split())
+    return " ".join(re.sub(f"[{MARKS}]", "", fold(name)).split())
+
+
+def escape_unseen(name: str) -> str:
+    """Write what is not seen in a name as its number, such as \\u200b."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
 
 
 def printable(text: str) -> str:

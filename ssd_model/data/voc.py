@@ -27,6 +27,7 @@ from ssd_model.data.source import (
     Entry,
     choose_sets,
     draw_test,
+    join_sets,
     or_draw,
     unused,
     unused_folders,
@@ -134,7 +135,8 @@ class VocFolder:
                 if choice.less:
                     measured = {*splits["test"]}
                     trainval = [entry for entry in trainval if entry not in measured]
-            splits["trainval"] += trainval
+            known = {*splits["trainval"]}
+            splits["trainval"] += [entry for entry in trainval if entry not in known]
             validation = {entry for name in choice.validation for entry in sets[name]([])}
             self.notes["trainval"] += unused(validation - {*trainval})
             self.validation |= validation
@@ -146,7 +148,9 @@ class VocFolder:
 
     def _entries(self, sets: Sets, names: Iterable[str], split: str) -> list[Entry]:
         notes = self.notes[split]
-        return list(dict.fromkeys(entry for name in names for entry in sets[name](notes)))
+        entries, told = join_sets([sets[name](notes) for name in names], lambda entry: entry)
+        notes += told
+        return entries
 
     def _draw(self, parts: list[Part]) -> dict[str, list[Entry]]:
         notes = self.notes["test"]

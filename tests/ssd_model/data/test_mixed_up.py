@@ -7,11 +7,13 @@ from PIL import Image
 
 from ssd_model.data.faults import DataError
 from ssd_model.data.folder import find_faults, read_data
+from ssd_model.data.text import class_name
 from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
 from tests.helpers.voc_folder import (
     CAT,
     add_image,
     annotation_xml,
+    make_voc,
     names,
     object_xml,
     only_fault,
@@ -42,6 +44,26 @@ def test_a_missing_coco_image_is_not_taken_from_a_less_likely_folder(tmp_path):
     (fault,) = find_faults(coco)
     assert "no image 'd.jpg' in" in fault.what
     assert "train2017, as others of this file" in fault.what
+
+
+def test_names_that_are_whole_go_before_those_without_their_folder(tmp_path):
+    """As in folders that are numbered alike, whose train folder is divided by two files."""
+    for name in ("train", "test"):
+        add_images(tmp_path / name, [f"s{i}" for i in range(5)])
+    for name, numbers in (("train", range(3)), ("test", range(3, 5))):
+        content = coco_content([f"train/s{i}" for i in numbers])
+        write_coco(tmp_path / f"annotations/{name}.json", content)
+    (record, _) = read_data(tmp_path, "test").records
+    assert record.image == tmp_path / "train/s3.jpg"
+
+
+def test_images_of_a_coco_file_in_two_folders(tmp_path):
+    for folder in ("train", "extra", "val"):
+        add_images(tmp_path / folder, "ab")
+    stems = ["train/a", "train/b", "extra/a", "extra/b"]
+    write_coco(tmp_path / "annotations/instances_train.json", coco_content(stems))
+    write_coco(tmp_path / "annotations/instances_val.json", coco_content(["val/a"]))
+    assert len({record.image for record in read_data(tmp_path, "trainval").records}) == 4
 
 
 @pytest.mark.parametrize("start", ["C:\\Users\\ann", "file:///C:/ann", "../..//a/b"])
@@ -95,7 +117,7 @@ def test_the_val_set_of_coco_beside_trainval(tmp_path, capsys):
 def test_an_image_of_train_and_val_counts_once(tmp_path, capsys):
     coco_sets(tmp_path, train="abc", val="cd", test="e")
     assert [stem for stem, _ in validated(tmp_path)] == ["a", "b", "c", "d"]
-    told = "images of several sets to train on, counted once, as in the first: 1 (c.jpg)"
+    told = "images in several sets to train on, counted once: 1 (c.jpg)"
     assert told in capsys.readouterr().out
 
 
@@ -126,7 +148,7 @@ def test_a_folder_named_for_one_set_divides_nothing(tmp_path, capsys):
     assert "folders named train are not used as sets" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("names_of", [("train2017", "val2017"), ("my_train", "my_val")])
+@pytest.mark.parametrize("names_of", [("train2017", "val2017"), ("train_images", "val_images")])
 def test_folders_that_name_a_set_among_others(tmp_path, names_of):
     for stem, name in zip("abc", (names_of[0], *names_of), strict=True):
         place(tmp_path, stem, f"images/{name}", f"annotations/{name}")
@@ -140,8 +162,76 @@ def test_two_folders_for_a_set_divide_nothing(tmp_path, capsys):
     assert "folders named test, train1, train2 are not used as sets" in capsys.readouterr().out
 
 
+def test_a_folder_of_a_set_goes_before_one_that_only_names_it(tmp_path):
+    for stem, name in (("a", "train"), ("b", "old trainval"), ("c", "test"), ("d", "val 2")):
+        place(tmp_path, stem, name, name)
+    assert (names(tmp_path, "trainval"), names(tmp_path, "test")) == (["a"], ["c"])
+
+
+@pytest.mark.parametrize(
+    "others", [("train station", "test track"), ("test shots",), ("val d'isere",)]
+)
+@pytest.mark.parametrize("form", ["voc", "coco"])
+def test_a_folder_of_a_class_or_place_is_no_set(tmp_path, capsys, others, form):
+    stems = [f"{others[i % len(others)] if i < 6 else '.'}/{i}" for i in range(10)]
+    for path in stems:
+        folder, stem = path.split("/")
+        place(tmp_path, stem, f"images/{folder}", f"annotations/{folder}")
+    if form == "coco":
+        shutil.rmtree(tmp_path / "annotations")
+        write_coco(tmp_path / "annotations.json", coco_content(stems))
+    assert len(names(tmp_path, "test")) == 2
+    assert "drawn at random" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("bare", ["test", "val"])
+def test_a_folder_of_one_coco_file_without_annotations(tmp_path, capsys, bare):
+    stems = [f"{name}/{name}{i}" for name in ("train", "val", "test") for i in range(3)]
+    for name in ("train", "val", "test"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+    add_images(tmp_path / "images", stems)
+    content = coco_content(stems)
+    images = {each["id"]: each["file_name"] for each in content["images"]}
+    content["annotations"] = [
+        each for each in content["annotations"] if bare not in images[each["image_id"]]
+    ]
+    write_coco(tmp_path / "annotations.json", content)
+    other = {"test": "val", "val": "test"}[bare]
+    assert names(tmp_path, "test") == [f"{other}{i}" for i in range(3)]
+    told = "images in the folder of a set without annotations, left out: 3"
+    assert told in capsys.readouterr().out
+
+
+def test_an_image_on_the_lists_of_train_and_val_is_told(voc, capsys):
+    shutil.rmtree(voc / "ImageSets")
+    for name, stems in (("train", "ab"), ("val", "b"), ("test", "c")):
+        write_set(voc, name, stems)
+    assert validated(voc) == [("a", False), ("b", True)]
+    assert "images in several sets to train on, counted once: 1 (b.xml)" in capsys.readouterr().out
+
+
+def test_an_image_on_the_lists_of_two_years_counts_once(tmp_path):
+    for year, stem in (("VOC2007", "a"), ("VOC2012", "b")):
+        make_voc(tmp_path / year, [stem], [f"{stem}2"])
+    write_set(tmp_path / "VOC2012", "trainval", ["b", "VOC2007/JPEGImages/a.jpg"])
+    assert names(tmp_path, "trainval") == ["a", "b"]
+
+
+@pytest.mark.parametrize("others", [("train_train", "bus_train", "bus_val"), ("train_test",)])
+def test_the_lists_of_a_class_called_train(voc, capsys, others):
+    for name in ("train_val", *others):
+        write_set(voc, name, ["a -1", "b 1"])
+    assert names(voc, "trainval") == ["a", "b"]
+    assert "not read" not in capsys.readouterr().out
+    for name in ("trainval", "test"):
+        (voc / f"ImageSets/Main/{name}.txt").unlink()
+    for name, stems in (("train", "a"), ("val", "b"), ("test", "c")):
+        write_set(voc, name, stems)
+    assert validated(voc) == [("a", False), ("b", True)]
+
+
 @pytest.mark.parametrize("name", ["{}", "voc_{}"])
-@pytest.mark.parametrize("trainval", ["train_val", "train-val", "TrainVal"])
+@pytest.mark.parametrize("trainval", ["train_val", "train-val", "TRAINVAL"])
 def test_a_list_of_train_and_val_is_not_that_of_val(voc, name, trainval):
     shutil.rmtree(voc / "ImageSets")
     for set_, stems in (("train", "a"), ("val", "b"), (trainval, "ab"), ("test", "c")):
@@ -179,11 +269,15 @@ def test_marks_around_a_name_do_not_make_another_class(voc, name):
     assert read_data(voc, "trainval").classes == ("cat",)
 
 
-@pytest.mark.parametrize("name", ["c\u200bat", "c\u200cat"])
+@pytest.mark.parametrize("name", ["c\u200bat", "ca\u00adt"])
 def test_classes_that_differ_in_what_is_not_seen_are_told(voc, capsys, name):
     write_xml(voc, object_xml(name, *CAT[1:]))
     assert len(read_data(voc, "trainval").classes) == 2
-    assert f"{name!a} look alike" in capsys.readouterr().out
+    assert f"{name.encode('unicode_escape').decode()} look alike" in capsys.readouterr().out
+
+
+def test_a_long_run_of_blanks_takes_no_time():
+    assert len(class_name("a" + " " * 1_000_000 + "b")) == 1_000_002
 
 
 def test_classes_that_differ_in_blanks_are_told(voc, capsys):
@@ -262,7 +356,7 @@ def test_images_that_no_coco_file_lists_are_told_wherever_they_are(tmp_path, cap
     coco = make_coco(tmp_path)
     add_images(coco / "test2017", "xyz")
     read_data(coco, "trainval")
-    told = "images that no file of annotations lists, left out: 3 (x.jpg, y.jpg, z.jpg)"
+    told = "images that no COCO file in use lists, left out: 3 (x.jpg, y.jpg, z.jpg)"
     assert told in capsys.readouterr().out
 
 
@@ -276,6 +370,14 @@ def test_files_of_keypoints_are_read_if_there_are_no_others(tmp_path, capsys):
     for path in (coco / "annotations").glob("instances*"):
         path.unlink()
     assert len(read_data(coco, "trainval").records) == 2
+
+
+@pytest.mark.parametrize("name", ["captions.json", "panoptic-1.json", "person_keypoints.json"])
+def test_other_coco_files_beside_the_one_that_is_read(tmp_path, name):
+    add_images(tmp_path / "images", "abcde")
+    for each in (name, "annotations.json"):
+        write_coco(tmp_path / "annotations" / each, coco_content("abcde"))
+    assert len(read_data(tmp_path, "trainval").records) == 4
 
 
 @pytest.mark.parametrize("name", ["INSTANCES_DEFAULT.JSON", "captions of cats.json"])

@@ -217,7 +217,7 @@ def test_images_that_no_file_lists_are_told(tmp_path, capsys):
     (coco / "label_list.txt").write_text("dog\ncat\n")
     assert names(coco, "trainval") == ["a", "b"]
     out = capsys.readouterr().out
-    assert "images that no file of annotations lists, left out: 2 (x.jpg, y.jpg)" in out
+    assert "images that no COCO file in use lists, left out: 2 (x.jpg, y.jpg)" in out
     assert "label_list.txt is not read: the classes are the categories of the COCO files" in out
 
 
