@@ -13,9 +13,9 @@ from ssd_model.data.text import shorten
 class CocoImages:
     """Finds images in one of a file's folders, or, if none is there, anywhere in the data folder.
 
-    A name may begin with folders of another computer. All names of a file lose as many of them,
-    and are looked for in the same folder: so an image that is missing there is never replaced by
-    another of its name.
+    A name may begin with folders of another computer. The names of a file lose as many of them,
+    and are looked for in the same folder; one that is not there may only lose folders that are not
+    there either. So an image that is missing is never replaced by another of its name.
     """
 
     def __init__(self, root: Path) -> None:
@@ -29,7 +29,7 @@ class CocoImages:
         """Yield for each name its image, or a fault."""
         way = self._choose_way(file, names)
         for name in names:
-            if found := self._look(name, *way) if way else self._anywhere(file, name):
+            if found := self._look_on(name, *way) if way else self._anywhere(file, name):
                 wanted = way[1] / _shortened(name, way[0]) if way else self._root / name
                 yield take_only(self._root, found, wanted)
             elif other := next(self._unread(file, name), None):
@@ -45,10 +45,7 @@ class CocoImages:
         return [path for path in self._finder.all(self._root) if path not in listed]
 
     def _choose_way(self, file: CocoFile, names: Collection[str]) -> tuple[int, Path] | None:
-        """How many folders to drop, and where to look: the likeliest folder with any of the images.
-
-        There, the number that finds most.
-        """
+        """How many folders to drop from most names, and the likeliest folder to find any there."""
         depth = max((name.count("/") for name in names), default=0)
         ways = [
             (sum(bool(self._look(name, dropped, folder)) for name in names), dropped, folder)
@@ -61,6 +58,17 @@ class CocoImages:
 
     def _look(self, name: str, dropped: int, folder: Path) -> list[Path]:
         return self._finder.find(folder, _shortened(name, dropped))
+
+    def _look_on(self, name: str, dropped: int, folder: Path) -> list[Path]:
+        if found := self._look(name, dropped, folder):
+            return found
+        for end in ends(name):
+            parent = end.rpartition("/")[0]
+            if found := self._finder.find(folder, end) if parent else []:
+                return found
+            if (folder / parent).is_dir():
+                break
+        return []
 
     def _anywhere(self, file: CocoFile, name: str) -> list[Path]:
         """Find an image anywhere but among those of another set."""

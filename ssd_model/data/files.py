@@ -173,8 +173,8 @@ class Finder:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is a system's own, such as a Mac's ._a.xml, or checkpoints."""
-    return name.startswith((".", "__MACOSX"))
+    """Whether a file or folder is a system's or tool's own, such as a Mac's ._a.xml."""
+    return name.startswith((".", "__MACOSX")) or name.lower().endswith(".aux.xml")  # of GDAL
 
 
 def find_folder(parent: Path, *names: str) -> Path | None:

@@ -76,6 +76,24 @@ def test_coco_names_from_another_computer_may_have_more_folders(tmp_path, start)
     assert len(read_data(tmp_path, "trainval").records) == 4
 
 
+def test_coco_names_from_two_computers(tmp_path):
+    for camera in ("cam1", "cam2"):
+        add_images(tmp_path / "images" / camera, "abcde")
+    stems = [f"cam1/{stem}" for stem in "abcde"] + [f"pics/more/cam2/{stem}" for stem in "abcde"]
+    write_coco(tmp_path / "annotations.json", coco_content(stems))
+    assert find_faults(tmp_path) == []
+    (tmp_path / "images/cam2/a.jpg").rename(tmp_path / "images/a.jpg")
+    (fault,) = find_faults(tmp_path)
+    assert "no image 'pics/more/cam2/a.jpg' in" in fault.what
+
+
+def test_files_beside_images_that_a_tool_wrote(tmp_path):
+    coco = make_coco(tmp_path)
+    for path in ("train2017/a.jpg.aux.xml", "val2017/c.jpg.aux.xml"):
+        (coco / path).write_text("<PAMDataset></PAMDataset>")
+    assert find_faults(coco) == []
+
+
 def test_the_annotation_of_an_image_is_not_given_to_one_in_another_case(voc):
     add_image(voc, "img", object_xml(*CAT))
     add_image(voc, "IMG")
