@@ -52,9 +52,9 @@ class CocoImages:
             for dropped in range(depth + 1)
             for folder in file.images
         ]
-        most, best, _ = max(ways, key=lambda way: way[0], default=(0, 0, None))
+        _, best, _ = max(ways, key=lambda way: way[0], default=(0, 0, None))
         found = ((dropped, folder) for count, dropped, folder in ways if count and dropped == best)
-        return next(found, None) if most else None
+        return next(found, None)
 
     def _look(self, name: str, dropped: int, folder: Path) -> list[Path]:
         return self._finder.find(folder, _shortened(name, dropped))

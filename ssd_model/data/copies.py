@@ -13,7 +13,10 @@ def find_copies(known: Iterable[Path], images: Iterable[Path]) -> dict[Path, Pat
 
     Only files of the same size are compared.
     """
-    of_known, of_images = ({path: _size(path) for path in paths} for paths in (known, images))
+    of_images = {path: _size(path) for path in images}
+    if not of_images:
+        return {}
+    of_known = {path: _size(path) for path in known}
     sizes = {*of_known.values()} & {*of_images.values()} - {None}
     digests = {_digest(path): path for path, size in of_known.items() if size in sizes}
     found = {}

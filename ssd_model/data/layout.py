@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import chain
@@ -108,10 +107,11 @@ def _beyond(paths: list[Path], folders: list[Path]) -> list[Path]:
 
 def find_lists(folder: Path) -> dict[str, list[Path]]:
     """Return the lists in a folder by the name of their set, which may be in any case."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
+    of_class = _of_class_train(paths)
     for pattern in (*LISTS, "[!.]*_{}.txt"):  # VoTT has one per class
         sets: dict[str, list[Path]] = {}
-        left = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
-        of_class = _of_class_train(left)
+        left = paths
         for name, spellings in SPELLINGS.items():
             for each in map(pattern.format, spellings):
                 found = [path for path in left if fnmatch(path.name.lower(), each)]
@@ -127,14 +127,13 @@ def find_lists(folder: Path) -> dict[str, list[Path]]:
 
 def find_other_lists(folder: Path, chosen: dict[str, list[Path]]) -> list[Path]:
     """The lists in a folder that are named for a set, but not as those that were chosen."""
-    known = {path for paths in chosen.values() for path in paths}
+    paths = sorted(folder.iterdir())
+    known = {*chain(*chosen.values()), *_of_class_train(paths)}
     names = {pattern.format(each) for pattern in LISTS for each in chain(*SPELLINGS.values())}
-    paths = sorted(path for path in folder.iterdir() if path.name.lower() in names)
-    known |= _of_class_train([*folder.iterdir()])
-    return [path for path in paths if path not in known]
+    return [path for path in paths if path.name.lower() in names and path not in known]
 
 
-def _of_class_train(paths: Iterable[Path]) -> set[Path]:
+def _of_class_train(paths: list[Path]) -> set[Path]:
     """Lists such as train_val.txt of a class called train, which has lists of other sets, too."""
     names = {path.name.lower() for path in paths}
     sets = [spelling for name in ("train", "trainval", "test") for spelling in SPELLINGS[name]]

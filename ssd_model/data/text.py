@@ -8,8 +8,6 @@ LONGEST_NAME = 100  # of a class
 UNSEEN = ("Cf", "Mn", "Me", "Zs")
 # Control characters, halves of characters, and what ends a line or a paragraph
 CONTROL = ("Cc", "Cs", "Zl", "Zp")
-
-
 # Marks that editors leave behind, such as the one at the start of a file; blanks without a width
 MARKS = "\ufeff\u200b\u200e\u200f\u2060\u00ad"
 

@@ -1,0 +1,50 @@
+"""Which files of a COCO folder are read, and what no file lists."""
+
+import pytest
+
+from ssd_model.data.folder import read_data
+from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
+from tests.helpers.voc_folder import (
+    only_fault,
+)
+
+
+def test_images_that_no_coco_file_lists_are_told_wherever_they_are(tmp_path, capsys):
+    coco = make_coco(tmp_path)
+    add_images(coco / "test2017", "xyz")
+    read_data(coco, "trainval")
+    told = "images that no COCO file in use lists, left out: 3 (x.jpg, y.jpg, z.jpg)"
+    assert told in capsys.readouterr().out
+
+
+def test_files_of_keypoints_are_read_if_there_are_no_others(tmp_path, capsys):
+    coco = make_coco(tmp_path)
+    for path in list((coco / "annotations").iterdir()):
+        other = path.with_name(path.name.replace("instances", "person_keypoints"))
+        other.write_bytes(path.read_bytes())
+    assert len(read_data(coco, "trainval").records) == 2
+    assert "keypoints" not in capsys.readouterr().out
+    for path in (coco / "annotations").glob("instances*"):
+        path.unlink()
+    assert len(read_data(coco, "trainval").records) == 2
+
+
+@pytest.mark.parametrize("name", ["captions.json", "panoptic-1.json", "person_keypoints.json"])
+def test_other_coco_files_beside_the_one_that_is_read(tmp_path, name):
+    add_images(tmp_path / "images", "abcde")
+    for each in (name, "annotations.json"):
+        write_coco(tmp_path / "annotations" / each, coco_content("abcde"))
+    assert len(read_data(tmp_path, "trainval").records) == 4
+
+
+@pytest.mark.parametrize("name", ["INSTANCES_DEFAULT.JSON", "captions of cats.json"])
+def test_names_of_coco_files(tmp_path, name):
+    add_images(tmp_path / "images", "abcde")
+    write_coco(tmp_path / "annotations" / name, coco_content("abcde"))
+    assert len(read_data(tmp_path, "trainval").records) == 4
+
+
+def test_a_folder_of_coco_files_without_images_is_not_suggested(tmp_path):
+    add_images(tmp_path / "train/images", "abcde")
+    write_coco(tmp_path / "labels/train.json", coco_content("abcde"))
+    only_fault(tmp_path, tmp_path.name, "labels/train.json is in JSON", "not in annotations/")
