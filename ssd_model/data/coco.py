@@ -88,7 +88,7 @@ class CocoFolder:
         }
         notes = [Note(self.root, why.format(listed(names))) for why, names in told.items() if names]
         self.notes["trainval"] += notes
-        for name in {file.set for file in known}:
+        for name in dict.fromkeys(file.set for file in known):
             paths = [file.path.name for file in known if file.set == name]
             if len(paths) > 1:
                 what = f"more than one file for {name or 'the images'}: {listed(paths)}; keep one"
