@@ -17,7 +17,7 @@ FLAG = re.compile(r"[ \t]+(-1|0|1)$")
 # CVAT's lists have an id with blanks in quotation marks.
 QUOTED = re.compile(r'^"(.+)"(?=$|[ \t])')
 # A line of the original's lists, and of PaddleDetection's
-PAIR = re.compile(r"(.+?\.(?:jpg|jpeg|jfif|png|bmp))[ \t]+(.+\.xml)", re.IGNORECASE)
+PAIR = re.compile(r"(.+?\.(?:jpg|jpeg|jfif|png|bmp|webp))[ \t]+(.+\.xml)", re.IGNORECASE)
 
 
 class ListReader:

@@ -15,11 +15,11 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from ssd_model.data.faults import DataError, Fault
 from ssd_model.data.files import check_regular
 
-MAX_PIXELS = 51_000_000  # a phone of 50 megapixels has up to 8192 x 6144
-FORMATS = ("JPEG", "PNG", "BMP")
+MAX_PIXELS = 110_000_000  # a phone of 108 megapixels has up to 12032 x 9024
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+_LIMIT = f"the limit of {MAX_PIXELS:,} pixels; scale the image down"
 # How files of other kinds begin, whatever their names
 OTHERS = {
-    rb"RIFF....WEBP": "WebP",
     rb"GIF8": "GIF",
     rb"II\*\0|MM\0\*": "TIFF",
     rb"....ftypavif": "AVIF",
@@ -57,7 +57,8 @@ class PictureWarning(UserWarning):
 # `check_images` reports warnings about users' images once; no page or loop need repeat them.
 warnings.filterwarnings("ignore", category=PictureWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is lower
+# Pillow's limit is lower than MAX_PIXELS.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # A PNG is not refused for one long text; the limit for all its texts together stays.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
@@ -73,8 +74,8 @@ def open_image(path: str | Path, upright: bool = True, largest: int | None = Non
         largest: maximum pixels of the longer side. A larger image is scaled down; for a JPEG,
             most of that happens during decoding, which is several times faster.
 
-    Raises DataError if the file is missing, broken, not JPEG, PNG or BMP, or above
-    MAX_PIXELS pixels.
+    Raises DataError if the file is missing, broken, not one of FORMATS, or above MAX_PIXELS
+    pixels.
     """
     with _reading(path) as image:
         orientation = _orientation(image)
@@ -138,6 +139,8 @@ def _reading(path: str | Path) -> Iterator[Image.Image]:
         raise DataError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such image file") from error
+    except Image.DecompressionBombError as error:  # so large that Pillow did not open it
+        raise DataError(f"{path}: above {_LIMIT}") from error
     except UnidentifiedImageError as error:
         with Path(path).open("rb") as file:
             start = file.read(16)
@@ -159,9 +162,7 @@ def _reason(error: Exception) -> str:
 def _check_pixels(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise DataError(
-            f"{width}x{height} is above the limit of {MAX_PIXELS:,} pixels; scale the image down"
-        )
+        raise DataError(f"{width}x{height} is above {_LIMIT}")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -15,9 +15,9 @@ from ssd_model.data.text import listed
 
 SPLITS = ("trainval", "test")
 BACKGROUND = "background"
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp")  # of images
-OTHER_SUFFIXES = (".webp", ".gif", ".tif", ".tiff", ".ppm", ".avif", ".heic", ".heif")
-NOT_READ = "is not a JPEG, PNG or BMP image; convert it"
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp")  # of images
+OTHER_SUFFIXES = (".gif", ".tif", ".tiff", ".ppm", ".avif", ".heic", ".heif")
+NOT_READ = "is not a JPEG, PNG, BMP or WebP image; convert it"
 SPELLINGS = {
     "trainval": ("trainval", "train_val", "train-val"),
     "train": ("train", "training"),

@@ -219,7 +219,7 @@ def _run(engine: Engine, images: list[np.ndarray], size: int) -> list[np.ndarray
 
 def _draw(image: Image.Image, boxes: np.ndarray, classes: Sequence[str], target: Path) -> None:
     """Write a copy of an image with its detections, in the format of its name."""
-    kind = {".png": "PNG", ".bmp": "BMP"}.get(target.suffix.lower(), "JPEG")
+    kind = {".png": "PNG", ".bmp": "BMP", ".webp": "WEBP"}.get(target.suffix.lower(), "JPEG")
     content = io.BytesIO()
     draw_boxes(image, boxes, classes).save(content, kind, quality=95, compress_level=1)
     write_file(target, content.getvalue())

@@ -172,11 +172,11 @@ def test_images_of_val_that_trainval_lacks_are_told(voc, capsys):
     assert told in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("suffix", [".webp", ".HEIC", ".tif", ".ppm"])
+@pytest.mark.parametrize("suffix", [".gif", ".HEIC", ".tif", ".ppm"])
 def test_images_of_another_kind_are_named(voc, tmp_path, suffix):
     voc = shutil.move(voc, tmp_path / "pets")
     (voc / "JPEGImages/a.jpg").rename(voc / f"JPEGImages/a{suffix}")
-    only_fault(voc, f"a{suffix}", "is not a JPEG, PNG or BMP image; convert it")
+    only_fault(voc, f"a{suffix}", "is not a JPEG, PNG, BMP or WebP image; convert it")
     coco = make_coco(tmp_path / "coco")
     (coco / "train2017/a.jpg").rename(coco / f"train2017/a{suffix}")
     (fault,) = find_faults(coco)

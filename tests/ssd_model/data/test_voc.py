@@ -140,7 +140,7 @@ def test_a_test_split_without_objects_is_a_fault(voc):
         read_data(voc, "test")
 
 
-@pytest.mark.parametrize("suffix", [".JPG", ".jpeg", ".PNG", ".bmp"])
+@pytest.mark.parametrize("suffix", [".JPG", ".jpeg", ".PNG", ".bmp", ".webp"])
 def test_image_suffixes(voc, suffix):
     (voc / "JPEGImages/a.jpg").unlink()
     path = add_image(voc, "a", object_xml(*CAT), suffix=suffix)

@@ -97,12 +97,15 @@ def test_a_photograph_that_was_turned(scenes, model, tmp_path):
     exif[ORIENTATION_TAG] = 6
     (tmp_path / "photos").mkdir()
     upright.save(tmp_path / "photos" / "upright.png")
+    upright.save(tmp_path / "photos" / "web.webp", lossless=True)
     stored = upright.transpose(Image.Transpose.ROTATE_90)
     stored.save(tmp_path / "photos" / "turned.png", exif=exif)
-    turned, straight = detect(tmp_path / "photos", model, tmp_path / "out").found
+    turned, straight, web = detect(tmp_path / "photos", model, tmp_path / "out").found
     assert turned.size == straight.size == upright.size
     assert len(straight.boxes) > 0
     np.testing.assert_allclose(turned.boxes, straight.boxes, rtol=1e-3, atol=0.05)
+    np.testing.assert_array_equal(web.boxes, straight.boxes)
+    assert Image.open(tmp_path / "out" / "web.webp").format == "WEBP"
     copies = [Image.open(tmp_path / "out" / f"{name}.png") for name in ("turned", "upright")]
     assert copies[0].size == upright.size and not copies[0].getexif()
     np.testing.assert_array_equal(*map(np.array, copies))
