@@ -134,7 +134,7 @@ def read_weights(path: Path, shapes: Shapes) -> Pretrained:
         if beginning[:4] == bytes(4):
             return rename(read_combined(path, shapes), shapes)
         raise WeightsError(f"{path} {_what_else(path, beginning)}. Accepted are {ACCEPTED}")
-    return Pretrained(read_tensors(path)[0])
+    return rename(read_tensors(path)[0], shapes)
 
 
 def fill_parameters(
@@ -160,11 +160,9 @@ def fill_parameters(
     report = LoadReport(loaded, fresh, unused, found.notes)
     if not loaded or (strict and (fresh or unused)):
         raise WeightsError(f"{path} does not fit this network: {report}")
-    for name in loaded:
-        if not np.isfinite(arrays[name]).all():
-            raise WeightsError(f"{path} is damaged: {name} holds values that are not numbers")
-    for name in loaded:
-        write_tensor(scope, name, arrays[name].astype("float32"))
+    filled = {name: _as_float32(name, arrays[name], path) for name in loaded}
+    for name, array in filled.items():
+        write_tensor(scope, name, array)
     return report
 
 
@@ -195,7 +193,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file") from None
     except (SafetensorError, OSError, AttributeError, TypeError, ValueError) as error:
-        # AttributeError: a number type that numpy lacks
+        if "float" in str(error):  # a number type that numpy lacks
+            raise WeightsError(f"{path}: {error}; save it as float32") from error
         raise WeightsError(f"{path} is not a complete safetensors file: {error}") from error
     checksum = metadata.pop(CHECKSUM, None)
     if checksum and checksum != _checksum(arrays, metadata):
@@ -210,6 +209,18 @@ def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
     for name in sorted(arrays):
         digest.update(arrays[name])
     return digest.hexdigest()
+
+
+def _as_float32(name: str, array: np.ndarray, path: Path) -> np.ndarray:
+    if array.dtype.kind != "f":
+        raise WeightsError(
+            f"{path}: {name} holds numbers of type {array.dtype}: quantised weights are not read"
+        )
+    with np.errstate(over="ignore"):
+        single = array.astype("float32")
+    if not np.isfinite(single).all():
+        raise WeightsError(f"{path} is damaged: {name} holds values that are not numbers")
+    return single
 
 
 def _as_float16(array: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Convert the names and input of other MobileNets to those of this network.
 
-PaddleClas (`ppcls/arch/backbone/legendary_models/mobilenet_v1.py`) and PaddleDetection
-(`ppdet/modeling/backbones/mobilenet_v1.py`, `heads/ssd_head.py`) build the same layers under other
-names, and used yet others when they still built static Programs.
+PaddleClas (`ppcls/arch/backbone/legendary_models/mobilenet_v1.py`), PaddleDetection
+(`ppdet/modeling/backbones/mobilenet_v1.py`, `heads/ssd_head.py`) and Paddle itself
+(`paddle.vision.models.mobilenet_v1`) build the same layers under other names. PaddleClas has
+changed its names since, and both used yet others when they still built static Programs.
 """
 
 import re
@@ -12,11 +13,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ssd_model.data.loader import MEAN, SCALE
+from ssd_model.formats.error import WeightsError
 
 BLOCKS = ["conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv4_1", "conv4_2"]
 BLOCKS += [f"conv5_{i}" for i in range(1, 7)] + ["conv6"]
 EXTRAS = [f"conv7_{i}" for i in range(1, 5)]
-FIRST_HEAD, MAPS = 22, 6
+FIRST_HEAD, PRIORS = 22, (3, 6, 6, 6, 6, 6)
+PREFIX = re.compile(r"(?:(?:_layers|module|model|ema|Student|backbone)\.)*")
+"""What may stand before a name: a network was a part of another one when it was saved."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ IMAGENET = _Input(
     mean=(255 * 0.485, 255 * 0.456, 255 * 0.406),
     deviation=(255 * 0.229, 255 * 0.224, 255 * 0.225),
 )
-SSD_RGB = _Input("RGB in -1..1", rgb=True)
+SSD_RGB = _Input("RGB in -1..1, as PaddleDetection's reader gives it", rgb=True)
 
 
 def rename(arrays: Mapping[str, np.ndarray], own: Collection[str] = ()) -> Pretrained:
@@ -57,19 +61,29 @@ def rename(arrays: Mapping[str, np.ndarray], own: Collection[str] = ()) -> Pretr
     Args:
         own: names of the network's parameters. If some of them are names of other MobileNets, the
             network is not this MobileNet-SSD, and the arrays stay unchanged.
+
+    Raises:
+        WeightsError: two arrays would become the same parameter.
     """
-    plain = {name.removeprefix("backbone."): name for name in arrays}
-    structured, static = set(_STRUCTURED) & set(plain), set(_STATIC) & set(plain)
-    theirs = {plain[name] for name in structured | static}
-    if not theirs or not theirs.isdisjoint(own):
+    plain = {name: name[PREFIX.match(name).end() :] for name in arrays}
+    structured = [name for name in arrays if plain[name] in _STRUCTURED]
+    static = [name for name in arrays if plain[name] in STATIC]
+    if not structured + static or not {*structured, *static}.isdisjoint(own):
         return Pretrained(dict(arrays))
-    table = {**_STRUCTURED, **_STATIC}
+    table = {**_STRUCTURED, **STATIC}
     if static:
         table |= _unnamed_heads(arrays)
-    found = {table[name]: arrays[plain[name]] for name in plain if name in table}
-    unused = [plain[name] for name in plain if name not in table]
-    ssd = any(name.startswith("conv7_") for name in plain)
-    lite = any(name.startswith("ssd_head.") and ".dw_conv." in name for name in arrays)
+    sources: dict[str, str] = {}
+    for name in arrays:
+        ours = table.get(plain[name])
+        if ours and sources.setdefault(ours, name) != name:
+            raise WeightsError(
+                f"{name!r} and {sources[ours]!r} are both {ours} of this network: save one network"
+            )
+    found = {ours: arrays[name] for ours, name in sources.items()}
+    unused = [name for name in arrays if plain[name] not in table]
+    ssd = any(name.startswith("conv7_") for name in plain.values())
+    lite = any(_LITE.match(name) for name in plain.values())
     notes = []
     if not ssd or lite:
         found = _for_our_input(found, IMAGENET, notes)
@@ -83,7 +97,8 @@ def rename(arrays: Mapping[str, np.ndarray], own: Collection[str] = ()) -> Pretr
 def _layers() -> Iterator[tuple[str, str, str, str]]:
     """Yield each layer's name in their dynamic and in their static networks, and our names.
 
-    Our names are two: the convolution's and its batch norm's.
+    Our names are two: the convolution's and its batch norm's. PaddleClas's present names are those
+    of `_present`.
     """
     yield "conv1", "conv1", "conv2d_0", "batch_norm_0"
     for i, block in enumerate(BLOCKS):
@@ -102,33 +117,50 @@ def _layers() -> Iterator[tuple[str, str, str, str]]:
             )
 
 
+def _present(layer: str) -> str:
+    """PaddleClas's present name of a layer, by the one that it had at first."""
+    block, _, part = layer.partition(".")
+    if block in BLOCKS:
+        return f"blocks.{BLOCKS.index(block)}.{part[1:]}"
+    return "conv" if layer == "conv1" else layer  # a classifier has no extra layers
+
+
 def _tables() -> tuple[dict[str, str], dict[str, str]]:
     """Our name for each parameter, by its name in their dynamic and in their static networks."""
     structured, static = {}, {}
     for layer, flat, conv, norm in _layers():
-        structured[f"{layer}._conv.weight"] = static[f"{flat}_weights"] = f"{conv}.w_0"
+        present = _present(layer)
+        # The last is that of paddle.vision.
+        convs, bns = (
+            [f"{layer}._conv", f"{present}.conv", f"{layer}.0"],
+            [f"{layer}._batch_norm", f"{present}.bn", f"{layer}.1"],
+        )
+        structured |= {f"{theirs}.weight": f"{conv}.w_0" for theirs in convs}
+        static[f"{flat}_weights"] = f"{conv}.w_0"
         for theirs, their_flat, ours in (
             ("weight", "scale", "w_0"),
             ("bias", "offset", "b_0"),
             ("_mean", "mean", "w_1"),
             ("_variance", "variance", "w_2"),
         ):
-            structured[f"{layer}._batch_norm.{theirs}"] = f"{norm}.{ours}"
+            structured |= {f"{bn}.{theirs}": f"{norm}.{ours}" for bn in bns}
             static[f"{flat}_bn_{their_flat}"] = f"{norm}.{ours}"
-    for i in range(MAPS):
+    for i in range(len(PRIORS)):
         for theirs, number in (("boxes", FIRST_HEAD + 2 * i), ("scores", FIRST_HEAD + 2 * i + 1)):
             structured[f"ssd_head.{theirs}{i}.weight"] = f"conv2d_{number}.w_0"
             structured[f"ssd_head.{theirs}{i}.bias"] = f"conv2d_{number}.b_0"
     return structured, static
 
 
-_STRUCTURED, _STATIC = _tables()
+_STRUCTURED, STATIC = _tables()
+_LITE = re.compile(r"ssd_head\..*\.dw_conv\.|(?:loc|conf)_\d+(?:pw|dw|_bn)")
+"""Names in PaddleDetection's SSDLite, which sees other pixels than its SSD does."""
 
 
 def _unnamed_heads(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
     """The heads of networks with static names, which Paddle numbered from some number on."""
     numbers = sorted({int(m[1]) for n in arrays if (m := re.fullmatch(r"conv2d_(\d+)\.w_0", n))})
-    if len(numbers) != 2 * MAPS:
+    if len(numbers) != 2 * len(PRIORS):
         return {}
     return {
         f"conv2d_{number}.{end}": f"conv2d_{FIRST_HEAD + i}.{end}"
@@ -157,12 +189,14 @@ def _for_our_input(
         shift = (MEAN - np.array(seen.mean)) / np.array(seen.deviation)
         bias = np.einsum("ochw,c->o", filters, shift)
         filters = filters / (SCALE * np.array(seen.deviation))[:, None, None]
-        notes[-1] += (
-            "conv2d_0.w_0 and batch_norm_0.w_1 are converted, exactly but for the image's edge, "
-            "where the zeros around it stand for another colour"
-        )
         if mean is not None and mean.shape == bias.shape:
             changed["batch_norm_0.w_1"] = (mean - bias).astype("float32")
+            notes[-1] += (
+                "conv2d_0.w_0 and batch_norm_0.w_1 are converted, exactly but for the image's "
+                "edge, where the zeros around it stand for another colour"
+            )
+        else:
+            notes[-1] += "conv2d_0.w_0 is converted, but not its batch norm, which does not fit"
     order = slice(None, None, -1) if seen.rgb else slice(None)
     changed["conv2d_0.w_0"] = filters[:, order].astype("float32")
     return changed
@@ -171,12 +205,11 @@ def _for_our_input(
 def _background_first(arrays: dict[str, np.ndarray], notes: list[str]) -> dict[str, np.ndarray]:
     """Move the background's scores, which PaddleDetection has last, to the front."""
     changed = dict(arrays)
-    for number in range(FIRST_HEAD, FIRST_HEAD + 2 * MAPS, 2):
-        offsets = arrays.get(f"conv2d_{number}.b_0")
+    for i, priors in enumerate(PRIORS):
         for end in ("w_0", "b_0"):
-            name = f"conv2d_{number + 1}.{end}"
-            scores, priors = arrays.get(name), 0 if offsets is None else offsets.size // 4
-            if scores is None or not priors or len(scores) % priors:
+            name = f"conv2d_{FIRST_HEAD + 2 * i + 1}.{end}"
+            scores = arrays.get(name)
+            if scores is None or len(scores) % priors:  # for other priors, which will not fit
                 continue
             by_prior = scores.reshape(priors, -1, *scores.shape[1:])
             changed[name] = np.roll(by_prior, 1, axis=1).reshape(scores.shape)

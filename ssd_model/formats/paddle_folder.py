@@ -13,6 +13,7 @@ from paddle.base.proto.framework_pb2 import ProgramDesc, VarType
 
 from ssd_model.formats.error import WeightsError
 from ssd_model.formats.lod_tensor import begins_as_tensor, read_lod_tensors
+from ssd_model.formats.names import STATIC
 
 PROGRAMS = ("__model__", "model")
 MAX_PROGRAM_BYTES = 100_000_000
@@ -39,20 +40,29 @@ def read_folder(folder: Path, parameters: Shapes) -> tuple[dict[str, np.ndarray]
             arrays[path.name] = found[0]
         else:
             combined.append(path)
+    others = [path.name for path in files if path not in tensors and not _is_program(path)]
+    damaged = [name for name in others if name in parameters or name in STATIC]
+    if damaged:
+        raise WeightsError(
+            f"{folder / damaged[0]} is not a Paddle variable: save it again, or if it is "
+            "a pointer of Git LFS, download the file itself"
+        )
     if not tensors:
         raise WeightsError(f"{folder} holds no variables of Paddle 1.x{_hint(folder, files)}")
     if len(combined) > 1:
         names = ", ".join(path.name for path in combined)
         raise WeightsError(f"{folder} holds several files of many variables: name one of {names}")
     for path in combined:
-        arrays |= read_combined(path, parameters)
-    others = [path.name for path in files if path not in tensors and not _is_program(path)]
-    damaged = [name for name in others if name in parameters]
-    if damaged:
-        raise WeightsError(
-            f"{folder / damaged[0]} is not a Paddle variable: save it again, or if it is "
-            "a pointer of Git LFS, download the file itself"
+        found = read_combined(path, parameters)
+        twice = next(
+            (n for n in found if not np.array_equal(found[n], arrays.get(n, found[n]))), ""
         )
+        if twice:
+            raise WeightsError(
+                f"{folder} holds two different {twice}: a file of that name, and one in "
+                f"{path.name}. Leave one network in it"
+            )
+        arrays |= found
     return arrays, others
 
 

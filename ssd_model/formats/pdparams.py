@@ -236,6 +236,11 @@ def _arrays(loaded: Any) -> dict[str, np.ndarray]:
     """Check a dict, and return its arrays."""
     if not isinstance(loaded, dict):
         raise WeightsError(f"it is of type {_kind(loaded)}, where a dict of arrays is wanted")
+    inner = [name for name, value in loaded.items() if isinstance(value, dict) and _holds(value)]
+    if len(inner) == 1 and not _holds(loaded):  # the state dict with an epoch, say, beside it
+        loaded = loaded.pop(inner[0]) | loaded
+    if "LR_Scheduler" in loaded:
+        raise WeightsError("it is the state of an optimizer: name the .pdparams beside it")
     arrays = {}
     for name, value in loaded.items():
         if name in NAME_TABLES:
@@ -246,6 +251,10 @@ def _arrays(loaded: Any) -> dict[str, np.ndarray]:
         array = value.value if isinstance(value, _Array) else None
         if isinstance(value, (int, float)):
             array = np.array(value, "float64")
+        elif value is None or isinstance(value, str):  # of no use, but no harm
+            array = np.array(str(value))
+        elif array is not None and array.dtype == "uint16":  # so Paddle writes bfloat16
+            array = (array.astype("uint32") << 16).view("float32")
         if array is None or not isinstance(name, str):
             shown = str(name)[:100]
             raise WeightsError(
@@ -254,6 +263,10 @@ def _arrays(loaded: Any) -> dict[str, np.ndarray]:
             )
         arrays[name] = array
     return arrays
+
+
+def _holds(content: dict) -> bool:
+    return any(isinstance(value, _Array) for value in content.values())
 
 
 def _kind(value: Any) -> str:

@@ -10,8 +10,8 @@ from ssd_model.formats.names import rename
 from ssd_model.formats.pdparams import read_pdparams
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.scope import write_tensor
-from ssd_model.weights import WeightsError, load_weights, shapes_of
-from tests.helpers.other_mobilenets import SSD, MobileNet, dynamic, state_of, static_ssd
+from ssd_model.weights import WeightsError, load_weights, shapes_of, write_tensors
+from tests.helpers.other_mobilenets import BLOCKS, SSD, MobileNet, dynamic, state_of, static_ssd
 from tests.ssd_model.formats.test_paddle_folder import save
 
 SIZE, CLASSES = 96, 3
@@ -92,6 +92,59 @@ def test_paddleclas(detector, pixels, tmp_path):
         assert_near(got, expected)
 
 
+def present(name):
+    """PaddleClas's present name of what it called so at first."""
+    name = name.replace("._conv.", ".conv.").replace("._batch_norm.", ".bn.")
+    name = name.replace("conv1.", "conv.").replace("out.", "fc.")
+    block, dot, rest = name.partition(".")
+    return f"blocks.{[*BLOCKS].index(block)}.{rest[1:]}" if block in BLOCKS else block + dot + rest
+
+
+def vision(name):
+    """The name in paddle.vision."""
+    return name.replace("._conv.", ".0.").replace("._batch_norm.", ".1.").replace("out.", "fc.")
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    with dynamic():
+        return state_of(MobileNet())
+
+
+def test_the_names_of_paddle_vision(classifier):
+    with dynamic():
+        names = paddle.vision.models.mobilenet_v1().state_dict()
+    assert set(names) == set(map(vision, classifier))
+
+
+@pytest.mark.parametrize(
+    "named", [present, vision, "Student.{}".format, "model.backbone.{}".format]
+)
+def test_other_names_of_the_same_classifier(classifier, detector, tmp_path, named):
+    expected = rename(classifier)
+    renamed = {named(name): array for name, array in classifier.items()}
+    found = rename(renamed | {"Teacher." + name: 2 * array for name, array in classifier.items()})
+    assert found.notes == expected.notes and len(found.arrays) == 27 * 5
+    for name, array in expected.arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], array, err_msg=name)
+    # And so from safetensors.
+    write_tensors(tmp_path / "a.safetensors", renamed)
+    report = load_weights(detector.program, tmp_path / "a.safetensors", new_scope(detector))
+    assert len(report.loaded) == 27 * 5 and len(report.unused) == 2
+
+
+def test_two_arrays_for_one_parameter_are_refused(classifier):
+    also = {f"backbone.{name}": 2 * array for name, array in classifier.items()}
+    words = r"'backbone\.conv1\._conv\.weight' and 'conv1\._conv\.weight' are both conv2d_0\.w_0"
+    with pytest.raises(WeightsError, match=words):
+        rename(classifier | also)
+
+
+def test_without_the_first_batch_norm_nothing_is_said_to_be_exact(classifier):
+    (note,) = rename({n: a for n, a in classifier.items() if n != "conv1._batch_norm._mean"}).notes
+    assert "conv2d_0.w_0 is converted, but not its batch norm" in note
+
+
 def test_paddledetection(detector, pixels, tmp_path):
     with dynamic():
         theirs = SSD(CLASSES)
@@ -128,6 +181,24 @@ def test_paddledetection_with_other_classes(pixels, tmp_path):
     assert len(found.arrays) == 175 and not found.unused
     flipped = state["backbone.conv1._conv.weight"][:, ::-1]
     np.testing.assert_array_equal(found.arrays["conv2d_0.w_0"], flipped)
+    # The background moves to the front even if the boxes' offsets are missing.
+    found = rename({name: a for name, a in state.items() if name != "ssd_head.boxes0.bias"})
+    scores = state["ssd_head.scores0.bias"].reshape(3, 21)
+    moved = found.arrays["conv2d_23.b_0"].reshape(3, 21)
+    np.testing.assert_array_equal(moved, np.roll(scores, 1, axis=1))
+
+
+@pytest.mark.parametrize("head", ["loc_1pw_weights", "conf_3_bn_scale"])
+def test_ssdlite_of_paddle_1_saw_imagenets_input(head):
+    """As its configs/ssd/ssdlite_mobilenet_v1.yml says."""
+    arrays = {
+        "conv1_weights": np.ones((32, 3, 3, 3), "float32"),
+        "conv1_bn_mean": np.zeros(32, "float32"),
+        "conv7_1_extra1_weights": np.ones((256, 1024, 1, 1), "float32"),
+    }
+    assert rename(arrays).notes == []
+    (note,) = rename(arrays | {head: np.ones(4)}).notes
+    assert "ImageNet's means" in note
 
 
 def test_paddledetection_of_paddle_1(detector, pixels, tmp_path):

@@ -211,3 +211,21 @@ def test_folders_and_files_that_hold_no_weights(tmp_path):
             read_weights(tmp_path / name, {})
     with pytest.raises(WeightsError, match="nowhere: no such weights file"):
         read_weights(tmp_path / "nowhere", {})
+
+
+def test_two_networks_in_one_folder_are_refused(network, tmp_path):
+    detector, scope = network
+    folder = save(detector.program, scope, tmp_path / "both")
+    save(detector.program, scope, folder, "__params__")
+    assert len(read_folder(folder, shapes_of(detector.program))[0]) == 199  # twice the same
+    save(detector.program, new_scope(build_detector(4, False, image_size=SIZE, seed=1)), folder)
+    with pytest.raises(WeightsError, match=r"two different .*, and one in __params__"):
+        read_folder(folder, shapes_of(detector.program))
+
+
+@pytest.mark.parametrize("name", ["conv2d_3.w_0", "conv5_3_sep_weights"])
+def test_a_folder_of_pointers(network, tmp_path, name):
+    detector, _ = network
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(WeightsError, match=rf"{name} is not a Paddle variable.*pointer of Git LFS"):
+        read_folder(tmp_path, shapes_of(detector.program))

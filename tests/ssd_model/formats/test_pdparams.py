@@ -13,6 +13,7 @@ from ssd_model.formats.error import WeightsError
 from ssd_model.formats.pdparams import MAX_STEPS, is_pickle, read_pdparams
 from tests.helpers import golden_values
 from tests.helpers.fuzzing import no_hang
+from tests.helpers.other_mobilenets import dynamic
 
 ARRAYS = {
     "conv.weight": np.arange(24, dtype="float32").reshape(2, 3, 2, 2),
@@ -93,6 +94,25 @@ def test_what_paddle_saves_today(tmp_path):
     assert (mixed["step"], mixed["rate"]) == (3, 0.5)
 
 
+def test_what_trainers_put_beside_the_arrays(tmp_path):
+    beside = {"epoch": 3, "version": "2.0", "best": None}
+    for content in (ARRAYS | beside, {"model": dict(ARRAYS)} | beside):
+        arrays = read_pdparams(write(tmp_path, content))
+        assert set(arrays) == {*ARRAYS, *beside}
+        for name, array in ARRAYS.items():
+            np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_bfloat16_as_paddle_writes_it(tmp_path):
+    with dynamic():
+        values = paddle.to_tensor([1.0, -0.15625, 3.0e38]).astype("bfloat16")
+        paddle.save({"w": values}, f"{tmp_path}/a.pdparams")  # noqa: TID251
+        expected = values.astype("float32").numpy()
+    read = read_pdparams(tmp_path / "a.pdparams")["w"]
+    assert read.dtype == "float32"
+    np.testing.assert_array_equal(read, expected)
+
+
 def test_names_of_numpy_2_and_strings_of_python_2(tmp_path):
     content = pickle.dumps({"a": ARRAYS["half"], "b": np.float32(3)}, 2)
     old, new = content.replace(b"_core", b"core"), content.replace(b"numpy.core", b"numpy._core")
@@ -135,8 +155,10 @@ def canary(folder: Path) -> str:
         (lambda f: {"a": np.dtype("f4")}, "'a' is of type dtype, where an array"),
         (lambda f: {"a": State(np.dtype, ("f4",), (3, "|", ("f4", (9,)), None, None, 8, 1, 63))},
          "compound type"),
-        (lambda f: {"a": {"b": np.zeros(2)}}, "'a' is of type dict, .*: save the state_dict"),
-        (lambda f: {"a": None}, "'a' is of type NoneType"),
+        (lambda f: {"a": {"b": np.zeros(2)}, "c": {"d": np.zeros(2)}},
+         "'a' is of type dict, .*: save the state_dict"),
+        (lambda f: {"conv.w_0_moment1_0": np.zeros(2), "LR_Scheduler": {"last_lr": 0.1}},
+         "state of an optimizer: name the .pdparams beside it"),
         (lambda f: {3: np.zeros(2)}, "'3' is of type array, where an array with a name"),
         (lambda f: [np.zeros(2)], "it is of type list"),
         # Protocols 0 and 1, with their own ways to call
