@@ -38,7 +38,8 @@ def coco_map(detections: Sequence[np.ndarray], records: Sequence[Record]) -> dic
             truth.append(_annotation(image, label, box, iscrowd=int(difficult)))
         rows = np.asarray(rows, float).reshape(-1, 6)
         for label, score, *box in rows[rows[:, 0] >= 1]:
-            found.append(_annotation(image, label, np.array(box) * size, score=float(score)))
+            box = np.clip(box, 0, 1) * size  # as the truth is
+            found.append(_annotation(image, label, box, score=float(score)))
     labels = sorted({item["category_id"] for item in truth})
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints what it does
         evaluation = COCOeval(

@@ -29,6 +29,9 @@ ACCEPTED = "safetensors, a folder that Paddle 1.x saved, and .pdparams or .pdipa
 SHOWN = 8
 """How many names of a list are shown."""
 
+NOT_NUMPYS = ("BF", "F8", "F4")
+"""How the number types of safetensors begin that numpy alone does not have."""
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -188,13 +191,17 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """
     try:
         with safe_open(path, "numpy") as file:
+            for name in file.keys():  # noqa: SIM118
+                if (kind := file.get_slice(name).get_dtype()).startswith(NOT_NUMPYS):
+                    raise WeightsError(f"{path}: {name} is of type {kind}: save it as float32")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file") from None
+    except WeightsError:
+        raise
     except (SafetensorError, OSError, AttributeError, TypeError, ValueError) as error:
-        if "float" in str(error):  # a number type that numpy lacks
-            raise WeightsError(f"{path}: {error}; save it as float32") from error
+        # AttributeError: a number type that numpy lacks
         raise WeightsError(f"{path} is not a complete safetensors file: {error}") from error
     checksum = metadata.pop(CHECKSUM, None)
     if checksum and checksum != _checksum(arrays, metadata):

@@ -14,6 +14,7 @@ import paddle
 from pruning.init_model import check_unpruned
 from ssd_model import workers
 from ssd_model.data.augment import Augmentation
+from ssd_model.data.copies import digest_of
 from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
 from ssd_model.data.records import Split
@@ -154,7 +155,8 @@ class Workspace:
         digest = hashlib.sha256(json.dumps([self.settings, options]).encode())
         for record in self.trainval.records + self.test.records:
             digest.update(record.image.name.encode())
-            digest.update(bytes([record.validation]))
+            digest.update(digest_of(record.image).encode())
+            digest.update(bytes([record.validation, record.upright]))
             for array in (record.boxes, record.labels, record.difficult):
                 digest.update(array)
         return digest.hexdigest()[:12]

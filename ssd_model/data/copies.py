@@ -18,12 +18,12 @@ def find_copies(known: Iterable[Path], images: Iterable[Path]) -> dict[Path, Pat
         return {}
     of_known = {path: _size(path) for path in known}
     sizes = {*of_known.values()} & {*of_images.values()} - {None}
-    digests = {_digest(path): path for path, size in of_known.items() if size in sizes}
+    digests = {digest_of(path): path for path, size in of_known.items() if size in sizes}
     found = {}
     for path, size in of_images.items():
         same = path if path in of_known else None
         if not same and size in sizes:
-            same = digests.get(_digest(path))
+            same = digests.get(digest_of(path))
         if same:
             found[path] = same
     return found
@@ -37,6 +37,7 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -38,7 +38,8 @@ class KeptImages:
             status = record.image.stat()
         except OSError as error:
             raise DataError(f"{record.image}: no such image file") from error
-        key = record.image, record.upright, size, status.st_mtime_ns, status.st_size
+        changes = status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
+        key = record.image, record.upright, size, *changes
         if key not in self._copies:
             copy = make()
             with self._lock:

@@ -86,8 +86,7 @@ def make_record(
     size = sizes.upright if upright else sizes.stored
     faults = [*_check_size(sizes, size, annotation)]
     odd: dict[str, list[str]] = {EMPTY: [], TURNED: [], CLIPPED: [], TWICE: []}
-    kept: list[tuple[np.ndarray, int, bool]] = []
-    known: set[tuple[str, bytes]] = set()
+    kept: dict[tuple[str, bytes], tuple[np.ndarray, int, bool]] = {}
     for found in annotation.objects:
         box = _normalise(found, size)
         same = found.name, box.tobytes()
@@ -96,11 +95,12 @@ def make_record(
         elif (box[2:] <= box[:2]).any():
             what = f"is empty inside the {size[0]}x{size[1]} image; correct or remove it"
             odd[EMPTY].append(f"{_describe_box(found)} {what}")
-        elif same in known:  # it could never be found: one detection finds one object
+        elif same in kept:  # it could never be found: one detection finds one object
             odd[TWICE].append(f"{_describe_box(found)} is there twice; remove one")
+            # It counts, if either of them does.
+            kept[same] = (*kept[same][:2], kept[same][2] and found.difficult)
         else:
-            known.add(same)
-            kept.append((box, labels[found.name], found.difficult))
+            kept[same] = box, labels[found.name], found.difficult
             if found.is_turned:
                 odd[TURNED].append(f"{_describe_box(found)} is turned inside out")
             if is_far_out(found, size):
@@ -109,9 +109,9 @@ def make_record(
     record = Record(
         image,
         *size,
-        np.array([box for box, _, _ in kept], np.float32).reshape(-1, 4),
-        np.array([label for _, label, _ in kept], np.int64),
-        np.array([difficult for _, _, difficult in kept], bool),
+        np.array([box for box, _, _ in kept.values()], np.float32).reshape(-1, 4),
+        np.array([label for _, label, _ in kept.values()], np.int64),
+        np.array([difficult for _, _, difficult in kept.values()], bool),
         upright=upright,
     )
     return record, faults, odd

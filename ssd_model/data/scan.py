@@ -71,6 +71,8 @@ def _make_split(
     rest = {entry: None for entry in whole if entry not in known}
     others = _open_images(rest, read, []) if any(_unclear(drawn, read)) else {}
     told = _ways(drawn | others, read)
+    if not told and any(_unclear(drawn, read)):
+        told = _ways(_open_others(source, name, read), read)
     _make_records(drawn, told, source.validation, classes, read, faults)
     faults += find_parts_of_images(source.root, name, entries, read)
     wrong = judge_boxes(source.root, name, entries, read)
@@ -86,6 +88,14 @@ def _make_split(
     )
     records = [read.records[entry] for entry in entries if entry in read.records]
     return Split(name, classes, records, notes)
+
+
+def _open_others(source: Source, name: str, read: Read) -> dict[Entry, Sizes]:
+    """Open the images of the folder's other split, which may tell what those of this one do not."""
+    others = _union({split: source.splits[split] for split in SPLITS if split != name})
+    unread = [entry for entry in others if entry not in read.wrong]
+    _read_annotations(source, {name: unread}, read)
+    return _open_images(others, read, [])
 
 
 def _only_there(
@@ -183,7 +193,7 @@ def _make_records(
     """Make the records of a split.
 
     Args:
-        told: what the images of the whole split tell, see `_ways`; it decides for the others.
+        told: what the images of the folder tell, see `_ways`; it decides for the others.
     """
     labels = {name: label for label, name in enumerate(classes, 1)}
     if len(told) != 1:

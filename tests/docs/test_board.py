@@ -7,9 +7,11 @@ import sys
 import numpy as np
 import paddle
 import pytest
+from PIL import Image
 
 from ssd_model.data.folder import read_data
 from ssd_model.data.loader import preprocess
+from ssd_model.data.picture import ORIENTATION_TAG
 from ssd_model.data.scenes import CLASSES, write_scenes
 from ssd_model.export.ncnn_model import export_ncnn, is_installed
 from ssd_model.export.onnx_model import export_onnx
@@ -29,6 +31,11 @@ def board(tmp_path_factory):
     """A folder with the model's files, a photograph, and what Paddle finds in it."""
     folder = tmp_path_factory.mktemp("board")
     record = read_data(write_scenes(folder / "signs", trainval=2, test=1), "test").records[0]
+    # As a phone stores what it took upright
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6
+    stored = record.open().transpose(Image.Transpose.ROTATE_90)
+    stored.save(record.image, exif=exif, quality=95)
     detector = build_detector(len(CLASSES) + 1, is_train=False)
     scope = new_scope(detector)
     load_weights(detector.program, BASELINE, scope, strict=True)

@@ -48,6 +48,11 @@ def test_a_false_alarm_before_the_object():
     assert measure([after], record([BOX])) == pytest.approx(1)
 
 
+def test_what_reaches_beyond_the_edge_is_cut_there_like_the_truth():
+    truth = record([[0, 0.2, 0.5, 1]])
+    assert measure([[[1, 0.9, -0.3, 0.2, 0.5, 1.4]]], truth) == pytest.approx(1)
+
+
 def test_half_of_the_objects():
     """Precision 1 at the recalls 0, 0.01, ... 0.5, 51 of 101, and 0 beyond."""
     assert measure([[[1, 0.9, *BOX]], []], record([BOX]), record([BOX])) == pytest.approx(51 / 101)
@@ -124,16 +129,17 @@ def test_against_pycocotools(tmp_path):
                 near = np.array(box) + rng.normal(0, 1.5, 4)
                 label = category if rng.random() < 0.85 else int(rng.choice([3, 5, 9]))
                 score = float(rng.random())
+                corners = np.array([*near[:2], *(near[:2] + near[2:])])
+                rows.append([[3, 5, 9].index(label) + 1, score, *corners / size])
+                inside = corners.clip(0, size)  # as `detect` writes them
                 results.append(
                     {
                         "image_id": image["id"],
                         "category_id": label,
-                        "bbox": near.tolist(),
+                        "bbox": [*inside[:2], *(inside[2:] - inside[:2])],
                         "score": score,
                     }
                 )
-                corners = [*near[:2], *(near[:2] + near[2:])] / size
-                rows.append([[3, 5, 9].index(label) + 1, score, *corners])
         detections.append(np.array(rows).reshape(-1, 6))
     for name in ("train", "test"):
         write_coco(tmp_path / f"annotations/instances_{name}.json", content)

@@ -6,7 +6,13 @@ import pytest
 
 from ssd_model.programs import build_detector
 from ssd_model.scope import read_tensor
-from ssd_model.weights import WeightsError, load_weights, read_tensors, save_weights
+from ssd_model.weights import (
+    WeightsError,
+    load_weights,
+    read_tensors,
+    save_weights,
+    write_tensors,
+)
 
 SIZE = 96
 
@@ -118,3 +124,30 @@ def test_a_failed_write_leaves_the_old_file(saved, tmp_path, monkeypatch):
         save_weights(program, path, scope)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_numbers_that_would_become_others_are_refused(saved, tmp_path):
+    path, program, scope = saved
+    arrays, _ = read_tensors(path)
+    name = "conv2d_5.w_0"
+    before = read_tensor(scope, name)
+    for array, words in (
+        (
+            np.ones_like(arrays[name], "int8"),
+            r"w_0 holds numbers of type int8: quantised",
+        ),
+        (arrays[name].astype("float64") * 1e60, r"w_0 holds values that are not numbers"),
+    ):
+        write_tensors(tmp_path / "a.safetensors", arrays | {name: array})
+        with pytest.raises(WeightsError, match=words):
+            load_weights(program, tmp_path / "a.safetensors", scope)
+    np.testing.assert_array_equal(read_tensor(scope, name), before)
+
+
+def test_a_number_type_that_is_not_read_is_named(saved, tmp_path):
+    _, program, scope = saved
+    header = b'{"conv2d_5.w_0":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    content = len(header).to_bytes(8, "little") + header + bytes(4)
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"conv2d_5\.w_0 is of type BF16: save it as float32"):
+        load_weights(program, tmp_path / "a.safetensors", scope)

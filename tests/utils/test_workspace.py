@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageOps
 
 from ssd_model.weights import read_tensors, write_tensors
 from tests.helpers.voc_folder import make_voc
@@ -44,6 +45,22 @@ def test_other_weights_in_the_same_file_are_another_run(tmp_path):
     first = key(tmp_path / "best.safetensors")
     assert key(tmp_path / "best.safetensors", bias=1) != first
     assert key(tmp_path / "moved.safetensors") == first
+
+
+def test_another_picture_of_the_same_name_is_another_run(tmp_path):
+    """Its boxes stay, but what was learnt from the old picture says nothing about the new one."""
+    voc = make_voc(tmp_path / "pets")
+    image = sorted((voc / "JPEGImages").iterdir())[0]
+
+    def key() -> str:
+        return Workspace(str(tmp_path), str(voc), "smoke").key
+
+    first, content = key(), image.read_bytes()
+    with Image.open(image) as picture:
+        ImageOps.invert(picture.convert("RGB")).save(image)
+    assert key() != first
+    image.write_bytes(content)
+    assert key() == first
 
 
 def test_options_without_a_use_are_told(scratch):

@@ -117,6 +117,15 @@ def test_where_the_size_does_not_tell_the_other_images_do(voc, capsys, of_b, upr
     assert (told not in capsys.readouterr().out) == is_clear
 
 
+@pytest.mark.parametrize(("of_test", "upright"), [(UPRIGHT, True), (STORED, False)])
+def test_where_a_split_does_not_tell_the_other_one_does(voc, capsys, of_test, upright):
+    add_turned(voc, "a", 3, (HEIGHT, WIDTH))
+    add_turned(voc, "c", 6, of_test)
+    write_set(voc, "test", ["c"])
+    assert read_data(voc, "trainval").records[0].upright == upright
+    assert "though nothing shows" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("word", "expected"), [("True", True), ("false", False), ("Unspecified", False)]
 )

@@ -123,7 +123,9 @@ def test_what_cannot_be_read_is_told_and_borne(photos, model, tmp_path, capsys):
     assert told.startswith("2 images, ") and "3 images cannot be read" in told
     _, listed = tables(output)
     assert sorted(listed["unreadable"]) == ["cut.jpg", "empty.png", "photo.heic"]
-    assert all("not a readable JPEG, PNG, BMP image" in w for w in listed["unreadable"].values())
+    assert all(
+        "not a readable JPEG, PNG, BMP, WEBP image" in w for w in listed["unreadable"].values()
+    )
     assert {image["image"] for image in listed["images"]} == {"one.jpg", "more/two.JPG"}
     assert (output / "more" / "two.JPG").is_file() and not (output / "cut.jpg").exists()
 
