@@ -1,5 +1,6 @@
 """Weights on disk: write safetensors, completely or not at all; read others' formats, too."""
 
+import glob
 import hashlib
 import json
 import re
@@ -124,14 +125,18 @@ def read_weights(path: Path, shapes: Shapes) -> Pretrained:
         arrays, others = read_folder(path, shapes)
         found = rename(arrays, shapes)
         return replace(found, unused=found.unused + others)
-    if path.exists() and not path.is_file():
-        raise WeightsError(f"{path} is neither a file nor a folder")
     if re.match("https?:/", str(path)):
         raise WeightsError(f"{path} is an address: download the file, and name that")
-    if path.suffix.lower() in ARCHIVES and path.exists():
+    if not path.exists():
+        near = sorted(each.name for each in path.parent.glob(f"{glob.escape(path.name)}.*"))
+        hint = f"; there is {_some(near)}" if near else ""
+        raise WeightsError(f"{path}: no such weights file{hint}")
+    if not path.is_file():
+        raise WeightsError(f"{path} is neither a file nor a folder")
+    if path.suffix.lower() in ARCHIVES:
         raise WeightsError(f"{path} is an archive: unpack it, and name the file or folder in it")
     beginning = _beginning(path)
-    if path.exists() and beginning[8:9] != b"{":  # of a safetensors file
+    if beginning[8:9] != b"{":  # of a safetensors file
         if is_pickle(beginning):
             return rename(read_pdparams(path), shapes)
         if beginning[:4] == bytes(4):

@@ -66,7 +66,7 @@ class CocoFolder:
             self.splits = self._make_splits(chosen)
             self.notes["trainval"] += self._left_out()
 
-    def read(self, entry: Entry) -> tuple[Annotation | None, list[str]]:
+    def read(self, entry: Entry) -> tuple[Annotation, list[str]]:
         """Read what is on an image, and its faults."""
         coco = self._data[entry.annotation]
         image, found = coco.imgs[entry.id], coco.imgToAnns[entry.id]
@@ -76,6 +76,10 @@ class CocoFolder:
         objects = tuple(filter(None, objects))
         names = frozenset(found.name for found in objects)
         return Annotation(*sides, objects, names), faults
+
+    def _objects(self, entry: Entry) -> set[tuple]:
+        annotation, _ = self.read(entry)
+        return {(each.name, each.corners, each.difficult) for each in annotation.objects}
 
     def _choose(self, files: list[CocoFile]) -> list[CocoFile]:
         """Choose a file for each set, or a single one from whose images the sets are drawn."""
@@ -136,7 +140,9 @@ class CocoFolder:
         else:
             choice = choose_sets(sets)
             of_choice = [sets[name] for name in choice.trainval]
-            trainval, notes = join_sets(of_choice, lambda entry: entry.image or entry)
+            trainval, notes = join_sets(
+                of_choice, lambda entry: entry.image or entry, self._objects
+            )
             self.notes["trainval"] += notes
             test = sets[choice.test]
             validated = {entry.image: entry for name in choice.validation for entry in sets[name]}

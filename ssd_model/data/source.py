@@ -142,15 +142,29 @@ def draw_test(items: Sequence[Any]) -> tuple[list, list, str]:
 
 
 def join_sets(
-    sets: Iterable[Sequence[Entry]], same: Callable[[Entry], Any]
+    sets: Iterable[Sequence[Entry]],
+    same: Callable[[Entry], Any],
+    objects: Callable[[Entry], Any] = lambda entry: None,
 ) -> tuple[list[Entry], list[Note]]:
-    """Join sets to train on; those that are the same count once, which is noted."""
+    """Join sets to train on; those that are the same count once, which is noted.
+
+    Args:
+        objects: what is on an image; another note says where that differs between the sets.
+    """
     joined: dict[Any, Entry] = {}
-    kind = "images in several sets to train on, counted once: {}"
     notes = []
     for entry in chain(*({same(entry): entry for entry in each}.values() for each in sets)):
-        if joined.setdefault(same(entry), entry) is not entry:
-            notes.append(Note(entry.told, "is in several sets, and counts as in the first", kind))
+        first = joined.setdefault(same(entry), entry)
+        if first is entry:
+            continue
+        what = "is in several sets, and counts as in the first"
+        kind = "images in several sets to train on, counted once: {}"
+        if objects(first) != objects(entry):
+            what = "has other objects in each of its sets; those of the first count"
+            kind = (
+                "images in several sets with other objects in each, of which the first counts: {}"
+            )
+        notes.append(Note(entry.told, what, kind))
     return [*joined.values()], notes
 
 

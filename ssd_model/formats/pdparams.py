@@ -20,6 +20,8 @@ MAX_BYTES = 2_000_000_000
 MAX_STEPS = 1_000_000
 """The limit of instructions; one array takes about forty."""
 TYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
+TORCH = 0x1950A86A20F9469CFC6C
+"""With which PyTorch began its files until version 1.6."""
 NAME_TABLES = ("StructuredToParameterName@@",)
 """Keys that Paddle adds and that hold no parameters."""
 
@@ -234,6 +236,8 @@ def _find(name: str) -> _Name:
 
 def _arrays(loaded: Any) -> dict[str, np.ndarray]:
     """Check a dict, and return its arrays."""
+    if loaded == TORCH:
+        raise WeightsError("it is of PyTorch, which saves other networks under other names")
     if not isinstance(loaded, dict):
         raise WeightsError(f"it is of type {_kind(loaded)}, where a dict of arrays is wanted")
     inner = [name for name, value in loaded.items() if isinstance(value, dict) and _holds(value)]

@@ -151,3 +151,9 @@ def test_a_number_type_that_is_not_read_is_named(saved, tmp_path):
     (tmp_path / "a.safetensors").write_bytes(content)
     with pytest.raises(WeightsError, match=r"conv2d_5\.w_0 is of type BF16: save it as float32"):
         load_weights(program, tmp_path / "a.safetensors", scope)
+
+
+def test_a_name_without_its_suffix(saved):
+    path, program, scope = saved
+    with pytest.raises(WeightsError, match=r"voc: no such weights file; there is voc\.safetensors"):
+        load_weights(program, path.with_suffix(""), scope)

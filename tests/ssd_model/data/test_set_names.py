@@ -1,5 +1,6 @@
 """Which folders, lists and files name a set, and what stands in several."""
 
+import json
 import shutil
 
 import pytest
@@ -37,6 +38,17 @@ def test_an_image_of_train_and_val_counts_once(tmp_path, capsys):
     coco_sets(tmp_path, train="abc", val="cd", test="e")
     assert [stem for stem, _ in validated(tmp_path)] == ["a", "b", "c", "d"]
     told = "images in several sets to train on, counted once: 1 (c.jpg)"
+    assert told in capsys.readouterr().out
+
+
+def test_other_objects_of_an_image_in_each_of_its_sets_are_told(tmp_path, capsys):
+    coco_sets(tmp_path, train="abc", val="cd", test="e")
+    path = tmp_path / "annotations/instances_val.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["bbox"][0] += 3
+    path.write_text(json.dumps(content))
+    read_data(tmp_path, "trainval")
+    told = "images in several sets with other objects in each, of which the first counts: 1 (c.jpg)"
     assert told in capsys.readouterr().out
 
 

@@ -157,6 +157,7 @@ def canary(folder: Path) -> str:
          "compound type"),
         (lambda f: {"a": {"b": np.zeros(2)}, "c": {"d": np.zeros(2)}},
          "'a' is of type dict, .*: save the state_dict"),
+        (lambda f: 0x1950A86A20F9469CFC6C, "it is of PyTorch"),
         (lambda f: {"conv.w_0_moment1_0": np.zeros(2), "LR_Scheduler": {"last_lr": 0.1}},
          "state of an optimizer: name the .pdparams beside it"),
         (lambda f: {3: np.zeros(2)}, "'3' is of type array, where an array with a name"),
