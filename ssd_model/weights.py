@@ -121,10 +121,18 @@ def read_weights(path: Path, shapes: Shapes) -> Pretrained:
         WeightsError: the path is none of these, or is damaged.
     """
     path = Path(path)
-    if path.is_dir():
-        arrays, others = read_folder(path, shapes)
+    arrays, others = _read_arrays(path, shapes)
+    try:
         found = rename(arrays, shapes)
-        return replace(found, unused=found.unused + others)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    return replace(found, unused=found.unused + others)
+
+
+def _read_arrays(path: Path, shapes: Shapes) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Read the arrays of a file or folder under its own names; list a folder's other files."""
+    if path.is_dir():
+        return read_folder(path, shapes)
     if re.match("https?:/", str(path)):
         raise WeightsError(f"{path} is an address: download the file, and name that")
     if not path.exists():
@@ -136,13 +144,13 @@ def read_weights(path: Path, shapes: Shapes) -> Pretrained:
     if path.suffix.lower() in ARCHIVES:
         raise WeightsError(f"{path} is an archive: unpack it, and name the file or folder in it")
     beginning = _beginning(path)
-    if beginning[8:9] != b"{":  # of a safetensors file
-        if is_pickle(beginning):
-            return rename(read_pdparams(path), shapes)
-        if beginning[:4] == bytes(4):
-            return rename(read_combined(path, shapes), shapes)
-        raise WeightsError(f"{path} {_what_else(path, beginning)}. Accepted are {ACCEPTED}")
-    return rename(read_tensors(path)[0], shapes)
+    if beginning[8:9] == b"{":  # of a safetensors file
+        return read_tensors(path)[0], []
+    if is_pickle(beginning):
+        return read_pdparams(path), []
+    if beginning[:4] == bytes(4):
+        return read_combined(path, shapes), []
+    raise WeightsError(f"{path} {_what_else(path, beginning)}. Accepted are {ACCEPTED}")
 
 
 def fill_parameters(
