@@ -240,8 +240,10 @@ def plot_images(
     for i, axes in enumerate(grid.flat):
         axes.axis("off")
         if i < len(images):
-            axes.imshow(images[i])
-            _draw_boxes(axes, boxes[i], images[i].size, classes)
+            image = images[i].copy()
+            image.thumbnail((1000, 1000))  # matplotlib takes seconds for a large photograph
+            axes.imshow(image)
+            _draw_boxes(axes, boxes[i], image.size, classes)
             axes.set_title(titles[i] if titles else "", fontsize=9)
     return figure
 

@@ -76,3 +76,12 @@ def test_no_name_of_a_class_is_translated(name):
         texts = [text.get_text() for text in figure.axes[0].texts]
         texts += [label.get_text() for label in figure.axes[0].get_xticklabels()]
         assert any(name[:3] in text for text in texts)
+
+
+def test_a_large_photograph_is_drawn_small_with_its_box_in_place():
+    photo = Image.new("RGB", (6000, 3000))
+    figure = plot_images([photo], [np.array([[1, 0.9, 0.25, 0.5, 0.75, 1.0]])], ("cat",))
+    axes = figure.axes[0]
+    assert axes.images[0].get_array().shape == (500, 1000, 3) and photo.size == (6000, 3000)
+    (box,) = axes.patches
+    assert (box.get_xy(), box.get_width(), box.get_height()) == ((250, 250), 500, 250)
