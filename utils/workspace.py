@@ -246,6 +246,5 @@ def _digest(path: Path) -> str:
     digest = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(path.rglob("*")):
         if file.is_file():
-            digest.update(f"{file.relative_to(path)} {file.stat().st_size} ".encode())
-            digest.update(file.read_bytes())
+            digest.update(f"{file.relative_to(path)} {digest_of(file)} ".encode())
     return digest.hexdigest()

@@ -8,7 +8,7 @@ from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import LEADS_OUT, check_inside, is_inside, plain, read_lines
 from ssd_model.data.layout import Part
 from ssd_model.data.pairs import Pairs
-from ssd_model.data.source import Entry
+from ssd_model.data.source import SUFFIXES, Entry
 from ssd_model.data.text import listed, shorten
 
 MAX_BYTES = 50_000_000  # of an image set: a million ids
@@ -17,7 +17,7 @@ FLAG = re.compile(r"[ \t]+(-1|0|1)$")
 # CVAT's lists have an id with blanks in quotation marks.
 QUOTED = re.compile(r'^"(.+)"(?=$|[ \t])')
 # A line of the original's lists, and of PaddleDetection's
-PAIR = re.compile(r"(.+?\.(?:jpg|jpeg|jfif|png|bmp|webp))[ \t]+(.+\.xml)", re.IGNORECASE)
+PAIR = re.compile(rf"(.+?(?:{'|'.join(map(re.escape, SUFFIXES))}))[ \t]+(.+\.xml)", re.IGNORECASE)
 
 
 class ListReader:

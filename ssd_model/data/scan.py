@@ -69,9 +69,10 @@ def _make_split(
     drawn = {entry: sizes[entry] for entry in entries if entry in sizes}
     known = {*entries}
     rest = {entry: None for entry in whole if entry not in known}
-    others = _open_images(rest, read, []) if any(_unclear(drawn, read)) else {}
+    unclear = any(_unclear(drawn, read))
+    others = _open_images(rest, read, []) if unclear else {}
     told = _ways(drawn | others, read)
-    if not told and any(_unclear(drawn, read)):
+    if unclear and not told:
         told = _ways(_open_others(source, name, read), read)
     _make_records(drawn, told, source.validation, classes, read, faults)
     faults += find_parts_of_images(source.root, name, entries, read)

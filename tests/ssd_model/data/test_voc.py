@@ -71,61 +71,6 @@ def test_the_size_may_be_missing(voc, size):
     assert read_data(voc, "trainval").records[0].width == WIDTH
 
 
-def test_exif_orientation_gives_the_size(voc):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (HEIGHT, WIDTH)).save(voc / "JPEGImages/a.jpg", exif=exif)
-    record = read_data(voc, "trainval").records[0]
-    assert (record.width, record.height) == (WIDTH, HEIGHT)
-
-
-def test_an_annotation_of_the_stored_image_keeps_it_so(voc):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    stored = Image.new("RGB", (HEIGHT, WIDTH))
-    stored.putpixel((0, 0), (255, 255, 255))
-    (voc / "JPEGImages/a.jpg").unlink()
-    stored.save(voc / "JPEGImages/a.png", exif=exif)
-    write_xml(voc, object_xml("cat", 0, 0, 25, 50), size=(HEIGHT, WIDTH))
-    record = read_data(voc, "trainval").records[0]
-    assert (record.width, record.height, record.upright) == (HEIGHT, WIDTH, False)
-    assert record.boxes.tolist() == [[0, 0, 0.5, 0.5]]
-    assert record.open().getpixel((0, 0)) == (255, 255, 255)
-
-
-def add_turned(voc, stem, orientation, size):
-    """An image of 50x100 pixels as stored; `size` is what its annotation says."""
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.new("RGB", (HEIGHT, WIDTH)).save(voc / f"JPEGImages/{stem}.jpg", exif=exif)
-    box = object_xml("cat", 5, 5, 40, 45)
-    (voc / f"Annotations/{stem}.xml").write_text(annotation_xml(box, size=size))
-
-
-UPRIGHT, STORED = (WIDTH, HEIGHT), (HEIGHT, WIDTH)
-
-
-@pytest.mark.parametrize(
-    ("of_b", "upright", "is_clear"),
-    [(UPRIGHT, True, True), (STORED, False, True), (None, True, False), ((-1, -1), True, False)],
-)
-def test_where_the_size_does_not_tell_the_other_images_do(voc, capsys, of_b, upright, is_clear):
-    add_turned(voc, "a", 3, (HEIGHT, WIDTH))  # half a turn, of the same size
-    add_turned(voc, "b", 6, of_b)
-    assert [record.upright for record in read_data(voc, "trainval").records] == [upright] * 2
-    told = "images of trainval that EXIF turns, read upright, though nothing shows"
-    assert (told not in capsys.readouterr().out) == is_clear
-
-
-@pytest.mark.parametrize(("of_test", "upright"), [(UPRIGHT, True), (STORED, False)])
-def test_where_a_split_does_not_tell_the_other_one_does(voc, capsys, of_test, upright):
-    add_turned(voc, "a", 3, (HEIGHT, WIDTH))
-    add_turned(voc, "c", 6, of_test)
-    write_set(voc, "test", ["c"])
-    assert read_data(voc, "trainval").records[0].upright == upright
-    assert "though nothing shows" not in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("word", "expected"), [("True", True), ("false", False), ("Unspecified", False)]
 )
