@@ -17,6 +17,9 @@ CLIPPED = "clipped at the edge of their image, though they reach far beyond it"
 TWICE = "left out, since their image has the same box again"
 """What happens to boxes that are odd."""
 
+NO_SIZE = frozenset((0, -1))
+"""Widths and heights that mean that no size is given; the -1 is VIA's."""
+
 FAR = 0.1
 """Share of an image's side that a box may reach beyond the edge."""
 
@@ -63,12 +66,20 @@ class Split:
 def drawn_upright(sizes: Sizes, annotation: Annotation) -> bool | None:
     """Whether the boxes were drawn on the upright image, as a viewer shows it, or as stored.
 
-    The annotation's size tells; None if it cannot.
+    The annotation's size tells; without one, boxes that fit only one of the two. None if neither
+    can.
     """
-    given = annotation.width, annotation.height
-    if not sizes.turned or sizes.upright == sizes.stored or given not in sizes[:2]:
+    if not sizes.turned or sizes.upright == sizes.stored:
         return None
-    return given == sizes.upright
+    given = annotation.width, annotation.height
+    if given in sizes[:2]:
+        return given == sizes.upright
+    if not NO_SIZE.issuperset(given):
+        return None
+    upright, stored = (
+        not any(is_far_out(found, size) for found in annotation.objects) for size in sizes[:2]
+    )
+    return None if upright == stored else upright
 
 
 def make_record(
@@ -125,8 +136,7 @@ def is_far_out(found: AnnotatedObject, size: tuple[int, int]) -> bool:
 
 def _check_size(sizes: Sizes, size: tuple[int, int], annotation: Annotation) -> Iterator[str]:
     width, height = annotation.width, annotation.height
-    # 0 means that no size is given, and so does the -1 of VIA.
-    if width not in (0, -1, size[0]) or height not in (0, -1, size[1]):
+    if width not in {*NO_SIZE, size[0]} or height not in {*NO_SIZE, size[1]}:
         found = f"{sizes.upright[0]}x{sizes.upright[1]}"
         if sizes.stored != sizes.upright:
             found += f" upright, {sizes.stored[0]}x{sizes.stored[1]} as stored"

@@ -36,13 +36,13 @@ def test_an_annotation_of_the_stored_image_keeps_it_so(voc):
     assert record.open().getpixel((0, 0)) == (255, 255, 255)
 
 
-def add_turned(voc, stem, orientation, size):
+def add_turned(voc, stem, orientation, size, box=(5, 5, 40, 45)):
     """An image of 50x100 pixels as stored; `size` is what its annotation says."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.new("RGB", (HEIGHT, WIDTH)).save(voc / f"JPEGImages/{stem}.jpg", exif=exif)
-    box = object_xml("cat", 5, 5, 40, 45)
-    (voc / f"Annotations/{stem}.xml").write_text(annotation_xml(box, size=size))
+    one = object_xml("cat", *box)
+    (voc / f"Annotations/{stem}.xml").write_text(annotation_xml(one, size=size))
 
 
 UPRIGHT, STORED = (WIDTH, HEIGHT), (HEIGHT, WIDTH)
@@ -67,3 +67,15 @@ def test_where_a_split_does_not_tell_the_other_one_does(voc, capsys, of_test, up
     write_set(voc, "test", ["c"])
     assert read_data(voc, "trainval").records[0].upright == upright
     assert "though nothing shows" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("box", "upright"), [((5, 5, 90, 45), True), ((5, 5, 40, 90), False), ((5, 5, 54, 45), None)]
+)
+def test_without_a_size_boxes_that_fit_only_one_way_show_it(voc, capsys, box, upright):
+    """54 reaches beyond a side of 50, but by less than a tenth of it: that is no evidence."""
+    add_turned(voc, "a", 3, (HEIGHT, WIDTH))
+    add_turned(voc, "b", 6, None, box)
+    expected = [True if upright is None else upright] * 2
+    assert [record.upright for record in read_data(voc, "trainval").records] == expected
+    assert ("though nothing shows" in capsys.readouterr().out) == (upright is None)
