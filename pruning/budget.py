@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping
-from math import prod
+from math import lcm, prod
 
 import numpy as np
 
 from pruning.dependencies import Dependencies
-from pruning.plan import Plan, PlanError
-from pruning.search import check_target
+from pruning.plan import Plan
+from pruning.search import check_target, out_of_reach
 
 MOST = 0.9
 """The largest share of a layer's channels that may be removed."""
@@ -39,7 +39,7 @@ def budget_plan(
     Args:
         errors: `Elimination.errors` of each filter to cut, by name.
         target_ratio: share of the cost to save, in (0, 1).
-        multiple: each layer loses a multiple of this many channels.
+        multiple: cut layers keep a multiple of this many channels.
 
     Raises:
         PlanError: target_ratio is out of range, or these layers cannot save that much.
@@ -79,10 +79,10 @@ def check_reachable(
             layer.give(shapes)
     most = 1 - _total(shapes, cost) / unpruned
     if most < target_ratio:
-        raise PlanError(
-            f"target_ratio {target_ratio:g} is out of reach: {len(layers)} matched layers, each "
-            f"without {MOST:.0%} of its channels, would save {most:.2f}; match more layers or ask "
-            "for less"
+        raise out_of_reach(
+            target_ratio,
+            most,
+            f"{len(layers)} matched layers, each without {MOST:.0%} of its channels",
         )
 
 
@@ -101,9 +101,20 @@ class _Layer:
     def __init__(self, dependencies: Dependencies, name: str, multiple: int):
         group = dependencies.groups[name]
         self.channels = group.channels
-        self.piece = multiple * max(1, self.channels // PIECES // multiple)
         self.removed = 0
-        self._members = [(m, axis) for m, axis in group.members if m in dependencies.positions]
+        self._block = group.sizes[0]
+        self._multiple = lcm(multiple, self._block)
+        self._members = [
+            (member, axis, size)
+            for (member, axis), size in zip(group.members, group.sizes, strict=True)
+            if member in dependencies.positions
+        ]
+
+    @property
+    def piece(self) -> int:
+        """The channels of the next piece: the first leaves a multiple, the others keep it so."""
+        odd = (self.channels - self.removed) % self._multiple
+        return odd or self._multiple * max(1, self.channels // PIECES // self._multiple)
 
     @property
     def can_give(self) -> bool:
@@ -121,13 +132,13 @@ class _Layer:
     def saves(self, shapes: dict[str, list[int]], cost: Cost) -> float:
         """How much cost removing the next piece saves."""
         saved = 0.0
-        for member, axis in self._members:
+        for member, axis, size in self._members:
             shape = list(shapes[member])
-            shape[axis] -= self.piece
+            shape[axis] -= self.piece // self._block * size
             saved += cost(member, tuple(shapes[member])) - cost(member, tuple(shape))
         return saved
 
     def give(self, shapes: dict[str, list[int]]) -> None:
-        for member, axis in self._members:
-            shapes[member][axis] -= self.piece
+        for member, axis, size in self._members:
+            shapes[member][axis] -= self.piece // self._block * size
         self.removed += self.piece

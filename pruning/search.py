@@ -1,5 +1,6 @@
 """Search for the uniform plan that cuts a given share of the FLOPs."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from pruning.dependencies import Dependencies
@@ -76,10 +77,8 @@ def _search(
 
     most = share(largest_uniform_ratio(dependencies, matched))
     if most < target_ratio - tolerance:
-        raise PlanError(
-            f"target_ratio {target_ratio:g} is out of reach: {len(matched)} matched layers, cut to "
-            f"their last channel, would save {most:.2f} of the FLOPs; match more layers or "
-            "ask for less"
+        raise out_of_reach(
+            target_ratio, most, f"{len(matched)} matched layers, cut to their last channel"
         )
     ratio, got = bisect(share, target_ratio, tolerance)
     return uniform_plan(dependencies, pruned_params, ratio), got
@@ -93,6 +92,19 @@ def check_target(target_ratio: float) -> None:
     """
     if not 0 < target_ratio < 1:
         raise PlanError(f"target_ratio is {target_ratio:g}: it must lie between 0 and 1")
+
+
+def out_of_reach(target_ratio: float, most: float, cut: str) -> PlanError:
+    """The error for a target beyond what a cut saves.
+
+    Args:
+        most: the share that the cut saves; rounded down, so that it can be asked for.
+        cut: what would be cut, and how far.
+    """
+    return PlanError(
+        f"target_ratio {target_ratio:g} is out of reach: {cut}, would save "
+        f"{math.floor(1000 * most) / 1000:g}; match more layers or ask for less"
+    )
 
 
 def largest_uniform_ratio(dependencies: Dependencies, names: Sequence[str]) -> float:

@@ -14,7 +14,7 @@ from paddle.static import Scope
 from pruning.cut import L1_NORM, Criterions, silenced
 from pruning.dependencies import Dependencies
 from pruning.plan import Plan, PlanError
-from pruning.search import bisect, check_target
+from pruning.search import bisect, check_target, out_of_reach
 from ssd_model.files import write_file
 from ssd_model.progress import progress
 from ssd_model.scope import weights_digest
@@ -177,16 +177,16 @@ def check_reach(dependencies: Dependencies, largest: dict[str, float], target_ra
     check_target(target_ratio)
     most = Plan(dependencies, largest).saved
     if most < target_ratio - TOLERANCE:
-        raise PlanError(
-            f"target_ratio {target_ratio:g} is out of reach: {len(largest)} layers, each cut by "
-            f"the largest ratio of its sensitivities ({max(largest.values()):g} at most), would "
-            f"save {most:.3f} of the FLOPs; match more layers, take a smaller delta_rate, or ask "
-            "for less"
+        ratio = f"{max(largest.values()):g} at most, more with a smaller delta_rate"
+        raise out_of_reach(
+            target_ratio,
+            most,
+            f"{len(largest)} layers, each cut by the largest ratio of its sensitivities ({ratio})",
         )
 
 
 def delta_ratios(delta_rate: float, channels: int) -> list[float]:
-    """List the ratios to measure: the multiples of delta_rate below 1.
+    """List the ratios to measure: the multiples of delta_rate below 1, rounded to 0.01.
 
     Args:
         channels: the layer's channels; ratios that would leave it none are skipped.
@@ -200,8 +200,8 @@ def delta_ratios(delta_rate: float, channels: int) -> list[float]:
     ratios = [ratio for ratio in steps if ratio < 1 and round(ratio * channels) < channels]
     if not ratios:
         raise PlanError(
-            f"delta_rate is {delta_rate:g}: cutting that much would leave none of {channels} "
-            "channels"
+            f"delta_rate is {delta_rate:g}: rounded to 0.01, no multiple of it leaves any of "
+            f"{channels} channels"
         )
     return ratios
 

@@ -39,7 +39,6 @@ class Sweep:
         """
         rows = [
             {
-                "target_ratio": target,
                 "channels cut": max(plan.ratios.values()),
                 "FLOPs cut": plan.saved,
                 "FLOPs (M)": plan.flops / 1e6,
@@ -47,9 +46,9 @@ class Sweep:
                 "fewest channels": min(plan.shapes[name][0] for name in plan.ratios),
             }
             | ({"latency (ms), predicted": between(plan.flops, latency)} if latency else {})
-            for target, plan in self.plans.items()
+            for plan in self.plans.values()
         ]
-        return pd.DataFrame(rows).set_index("target_ratio")
+        return pd.DataFrame(rows, pd.Index(self.plans, name="target_ratio"))
 
 
 def sweep(

@@ -3,12 +3,16 @@
 import itertools
 
 import numpy as np
+import paddle
 import pytest
+from paddle.nn import functional as F
 
 from pruning.budget import MOST, budget_plan, flops_cost
 from pruning.dependencies import analyse
 from pruning.plan import Plan, PlanError
 from ssd_model.programs import build_detector
+from tests.helpers.own_networks import build
+from tests.helpers.small_networks import conv, linear, pooled
 
 PATTERN = "conv2d_([0-9]|1[0-9]|2[01]).w_0"
 
@@ -60,14 +64,47 @@ def test_no_other_plan_is_much_better(dependencies, target):
 
 
 def test_neighbours_count(dependencies):
-    """Of two layers that are alike but for the inputs behind them, the one saves more."""
-    errors = {name: curve(dependencies, name) for name in ("conv2d_11.w_0", "conv2d_12.w_0")}
-    cost = flops_cost(dependencies)
-    before = {name: dependencies.shapes[name] for name in dependencies.positions}
-    total = sum(cost(name, shape) for name, shape in before.items())
-    assert total == Plan(dependencies, {}).flops
-    plan = budget_plan(dependencies, errors, 0.05, cost)
-    assert sum(cost(name, plan.shapes[name]) for name in before) == plan.flops
+    """Two layers of one size whose errors grow alike; more is read from the first.
+
+    A channel of conv2d_9 saves 361 * (512 + 9 + 512) multiply-adds: its own, the depthwise filter's
+    and those of conv2d_10. One of conv2d_11 saves 361 * 512 + 100 * (9 + 1024), and 361 * 24 in the
+    heads. Where the error grows with the square, what a layer gives grows with what it saves.
+    """
+    first, second = "conv2d_9.w_0", "conv2d_11.w_0"
+    errors = {name: curve(dependencies, name) for name in (first, second)}
+    plan = budget_plan(dependencies, errors, 0.1, flops_cost(dependencies))
+    saved = 361 * (512 + 9 + 512), 361 * 512 + 100 * (9 + 1024) + 361 * 24
+    assert plan.ratios[first] / plan.ratios[second] == pytest.approx(saved[0] / saved[1], rel=0.05)
+
+
+def grouped(x):
+    """A convolution in 8 groups of 8 filters, of which only whole groups are cut."""
+    return linear(pooled(conv(conv(conv(x, 64), 64, groups=8), 32)))
+
+
+def flattened(x):
+    """Each channel is four inputs of the matrix behind it."""
+    return linear(paddle.flatten(F.max_pool2d(conv(conv(x, 32), 64), 4), 1), 4096)
+
+
+@pytest.mark.parametrize("network", [grouped, flattened])
+@pytest.mark.parametrize("target", [0.2, 0.5])
+def test_what_is_priced_is_what_is_cut(network, target):
+    dependencies = analyse(build(network).evaluation)
+    names = dependencies.masters(dependencies.groups)
+    errors = {name: curve(dependencies, name) for name in names}
+    plan = budget_plan(dependencies, errors, target, flops_cost(dependencies))
+    assert target <= plan.saved < target + 0.1
+
+
+def test_cut_layers_keep_a_multiple_even_of_odd_numbers():
+    """As those of a network that was cut before."""
+    dependencies = analyse(build(lambda x: linear(pooled(conv(conv(x, 45), 90)))).evaluation)
+    names = dependencies.masters(dependencies.groups)
+    errors = {name: curve(dependencies, name) for name in names}
+    plan = budget_plan(dependencies, errors, 0.5, flops_cost(dependencies), multiple=8)
+    kept = [plan.shapes[name][0] for name in plan.ratios]
+    assert all(left % 8 == 0 or left in (45, 90) for left in kept) and kept != [45, 90]
 
 
 def test_a_cost_in_stairs(dependencies):

@@ -48,6 +48,17 @@ def test_where_a_layer_runs_out(dependencies):
     assert labels[len(found.plans)] == f"limit: {found.limit.saved:.2f}"
 
 
+def test_nothing_in_reach_is_an_empty_table(dependencies):
+    found = sweep(dependencies, "conv2d_18.w_0$")
+    assert not found.plans and found.table().empty
+
+
+def test_what_is_said_to_be_the_most_can_be_had(dependencies):
+    [said] = sweep(dependencies, PATTERN, [0.99]).out_of_reach.values()
+    most = float(said.split("would save ")[1].split(";")[0])
+    assert sweep(dependencies, PATTERN, [most]).plans
+
+
 def test_channels_in_multiples(dependencies):
     for plan in sweep(dependencies, PATTERN, channel_multiple=8).plans.values():
         assert all(plan.shapes[name][0] % 8 == 0 for name in plan.ratios)
