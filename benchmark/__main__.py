@@ -1,4 +1,4 @@
-"""Run every measurement in turns; write build/benchmark.json and results/speed.md."""
+"""Run every measurement in turns; write results/speed.json and results/speed.md."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from benchmark.page import ONEDNN, OURS, tables, write_page
 from ssd_model.files import write_json
 from ssd_model.runtime import cores
 from study.machine import machine
-from utils.paths import BUILD, RESULTS, ROOT
+from utils.paths import RESULTS, ROOT
 
 RATIOS = (0.0, 0.2, 0.5)
 PACKAGES = ("paddlepaddle", "paddleslim", "onnxruntime", "openvino", "torch", "numpy")
@@ -41,16 +41,21 @@ def measure(module: str, *arguments: Any, **environment: str) -> dict[str, Any]:
 
 
 def latency(
-    networks: Iterable[Network], engines: Iterable[str], batches: Iterable[int], **turns: int
+    networks: Iterable[Network],
+    engines: Iterable[str],
+    batches: Iterable[int],
+    *,
+    rounds: int,
+    runs: int,
 ) -> list[dict[str, Any]]:
     """Measure median milliseconds per batch, and peak memory, by engine, network and batch."""
     times, peaks = defaultdict(list), {}
-    for _ in range(turns["rounds"]):
+    for _ in range(rounds):
         for network in networks:
             for engine in engines:
                 told = measure(
                     "latency", engine, network.prefix, "--batches", *batches,
-                    "--size", network.image_size, "--runs", turns["runs"],
+                    "--size", network.image_size, "--runs", runs,
                 )  # fmt: skip
                 peaks[engine, network] = told["peak_mb"]
                 for batch, milliseconds in told["milliseconds"].items():
@@ -70,13 +75,13 @@ def latency(
     ]
 
 
-def training(ratios: Iterable[float], **turns: int) -> list[dict[str, Any]]:
+def training(ratios: Iterable[float], rounds: int, runs: int) -> list[dict[str, Any]]:
     """Measure median milliseconds per image of training and evaluation, by framework."""
     told = defaultdict(list)
-    for _ in range(turns["rounds"]):
+    for _ in range(rounds):
         for ratio in ratios:
             for framework in ("paddle", "torch"):
-                one = measure("training", framework, ratio, "--runs", turns["runs"])
+                one = measure("training", framework, ratio, "--runs", runs)
                 told[framework, ratio].append(one)
             # Both frameworks must time the same network and loss, and compute the same.
             ours, theirs = (told[name, ratio][-1]["first_loss"] for name in ("paddle", "torch"))
@@ -143,8 +148,7 @@ def main() -> None:
         "operators": operators(turns["runs"]),
         "planning_seconds": planning(0.5, turns["rounds"]),
     }
-    for path in (BUILD / "benchmark.json", RESULTS / "speed.json"):
-        write_json(path, result)
+    write_json(RESULTS / "speed.json", result)
     write_page(RESULTS, result)
     for name, (columns, *lines) in tables(result).items():
         print(f"\n{name}", pd.DataFrame(lines, columns=columns).to_string(index=False), sep="\n")

@@ -137,7 +137,9 @@ def main() -> None:
     result = {"milliseconds": milliseconds, "first_loss": first_loss}
     if arguments.framework == "paddle":
         loader = _loader()
-        result["wait_share"] = wait_share(steps["train"], loader, 2 * arguments.runs)
+        result["wait_share"] = wait_share(
+            steps["train"], loader, min(2 * arguments.runs, len(loader))
+        )
         start, images = time.perf_counter(), 0
         for batch in feeds(loader):
             images += len(np.array(batch["image"]))

@@ -87,7 +87,8 @@ def read_parameters(notebook: NotebookNode) -> dict[str, object]:
     for cell in notebook.cells:
         if {"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])):
             values |= _values(cell.source)
-    names = ("output", "data_dir", "profile", "seed", "options")
+    # Without the options of training: the weights that they name may be gone since.
+    names = ("output", "data_dir", "profile", "seed")
     return {name: values[name] for name in names if name in values}
 
 

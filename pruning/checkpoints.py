@@ -50,14 +50,18 @@ class RunState:
     finished: bool = False
 
 
-def check_room(folder: Path, program: paddle.static.Program) -> None:
+def check_room(folder: Path, program: paddle.static.Program, keep: str) -> None:
     """See before a long run that its disk can take the checkpoints of a train Program.
+
+    Args:
+        keep: one of `KEEP`.
 
     Raises:
         CheckpointError: it can't.
     """
     one = 4 * sum(abs(prod(v.shape)) for v in program.list_vars() if v.persistable)
-    needed = one * (LAST + 1 - len(_checkpoints(folder)))
+    at_once = LAST + 1 + (keep == "best")  # one is written before another goes
+    needed = one * (at_once - len(_checkpoints(folder)))
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise CheckpointError(

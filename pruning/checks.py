@@ -80,11 +80,11 @@ def check_config(
                     f"{config_file}: criterions names {filter_name!r}, which is not a filter that "
                     "can be cut"
                 )
-            for leader in set(matched) & set(dependencies.groups[filter_name].filters):
-                if leader != filter_name:
+            for master in set(matched) & set(dependencies.groups[filter_name].filters):
+                if master != filter_name:
                     raise ConfigError(
                         f"{config_file}: criterions names {filter_name!r}, which is cut with "
-                        f"{leader!r}: that one's criterion ranks both"
+                        f"{master!r}: that one's criterion ranks both"
                     )
         _check_measured(strategy, name, dependencies, train)
     if config.epoch and not (has_reader and has_loss):

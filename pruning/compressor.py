@@ -159,8 +159,8 @@ class Compressor:
             workers.check_same({**self._common, "epochs": epochs, "strategies": strategies})
             state = self._resume.start(self._config)
             if state.steps:
-                first = state.ratios[-sum(state.steps.values())]
-                self.plan = Plan(self._dependencies, first)
+                ratios = state.ratios[-sum(state.steps.values())]
+                self.plan = Plan(self._dependencies, ratios)
             try:
                 return self._run(state)
             except BaseException:
@@ -218,7 +218,7 @@ class Compressor:
         def measure() -> dict[str, Any]:
             metrics = evaluate(
                 self._executor, self._network.evaluation, self._eval_reader, self._eval_fetch_list,
-                self._eval_feed_list, self._network.scope,
+                self._eval_feed_list, scope=self._network.scope,
             )  # fmt: skip
             seconds = time.monotonic() - started
             at = {"stage": stage, "epoch": state.epoch, "seconds": seconds}

@@ -55,7 +55,7 @@ def cut_positions(plan: Plan, scope: Scope, criterions: Criterions = L1_NORM) ->
 def apply_plan(
     plan: Plan,
     programs: Sequence[paddle.static.Program],
-    scope: "Scope | None" = None,
+    scope: Scope,
     criterions: Criterions = L1_NORM,
 ) -> list[paddle.static.Program]:
     """Prune copies of Programs, and the tensors in their scope.
@@ -76,7 +76,6 @@ def apply_plan(
         ValueError: the scope lacks a parameter in the shape that the plan starts from, or a
             criterion cannot rank it. In either case nothing has been changed.
     """
-    scope = scope or paddle.static.global_scope()
     _check_shapes(plan, scope)
     positions = cut_positions(plan, scope, criterions)
     state = dict(pair for program in programs for pair in optimizer_state(program))

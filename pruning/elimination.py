@@ -21,7 +21,7 @@ COMPACT = 0.8
 
 
 @dataclass(frozen=True)
-class Reader:
+class ReadingLayer:
     """A layer that reads the channels.
 
     Args:
@@ -52,7 +52,7 @@ class Elimination:
         return importance
 
 
-def eliminate(readers: Sequence[Reader], channels: int) -> Elimination:
+def eliminate(readers: Sequence[ReadingLayer], channels: int) -> Elimination:
     """Remove one channel after another, each time the one that costs least.
 
     Args:
@@ -81,7 +81,7 @@ def eliminate(readers: Sequence[Reader], channels: int) -> Elimination:
 class _State:
     """A reader during elimination: the inverse of its Gram matrix, and its refitted weights."""
 
-    def __init__(self, reader: Reader, channels: int):
+    def __init__(self, reader: ReadingLayer, channels: int):
         gram, weight = reader.gram.astype("float64"), reader.weight.astype("float64")
         total = np.einsum("io,ij,jo->", weight, gram, weight, optimize=True)
         self._weight = weight / np.sqrt(max(total, np.finfo("float64").tiny))

@@ -29,7 +29,7 @@ class PatternReport:
     """Names that match although they go on after the match."""
     advice: tuple[str, ...]
     """A sentence for each mistake that this pattern may contain."""
-    led: dict[str, str]
+    masters: dict[str, str]
     """Prunable filters that lose the same channels as an earlier one, and the name of that one."""
 
     @property
@@ -39,7 +39,9 @@ class PatternReport:
 
     def table(self) -> pd.DataFrame:
         """One row for each parameter that `re.match` or `re.search` matches: what happens to it."""
-        fates = {n: f"cut with {self.led[n]}" if n in self.led else "cut" for n in self.prunable}
+        fates = {
+            n: f"cut with {self.masters[n]}" if n in self.masters else "cut" for n in self.prunable
+        }
         fates |= {n: f"refused: {w}" for n, w in self.refused.items()}
         fates |= dict.fromkeys(self.search_only, "not matched, but re.search would take it")
         return pd.DataFrame({"what happens": fates}).rename_axis("parameter")
@@ -47,7 +49,7 @@ class PatternReport:
     def __str__(self) -> str:
         lines = [f"{self.pattern} matches {len(self.prunable) + len(self.refused)} parameters"]
         lines += [f"  cut: {', '.join(self.prunable)}"] if self.prunable else []
-        pairs = [f"{name} with {leader}" for name, leader in self.led.items()]
+        pairs = [f"{name} with {master}" for name, master in self.masters.items()]
         lines += [f"  together: {some(pairs)}"] if pairs else []
         lines += [f"  refused: {names}: {why}" for why, names in self._by_reason().items()]
         lines += [f"  - {sentence}" for sentence in self.advice]
@@ -74,8 +76,8 @@ def explain_pattern(dependencies: Dependencies, pattern: str) -> PatternReport:
     complete = matching(re.fullmatch, pattern, names)
     refused = {name: dependencies.why_not(name) for name in matched}
     prunable = tuple(name for name in dependencies.groups if name in matched)
-    leaders = {dependencies.groups[n].filters: n for n in dependencies.masters(prunable)}
-    leader = {name: leaders[dependencies.groups[name].filters] for name in prunable}
+    by_filters = {dependencies.groups[n].filters: n for n in dependencies.masters(prunable)}
+    masters = {name: by_filters[dependencies.groups[name].filters] for name in prunable}
     report = PatternReport(
         pattern=pattern,
         prunable=prunable,
@@ -84,7 +86,7 @@ def explain_pattern(dependencies: Dependencies, pattern: str) -> PatternReport:
         dot_only=tuple(name for name in matched if name not in strict),
         open_end=tuple(name for name in matched if name not in complete),
         advice=(),
-        led={name: other for name, other in leader.items() if name != other},
+        masters={name: master for name, master in masters.items() if name != master},
     )
     advice = tuple(_advice(report) if matched else near_misses(pattern, names))
     return PatternReport(**(vars(report) | {"advice": advice}))

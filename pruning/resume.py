@@ -60,11 +60,11 @@ class Resume:
         folder = config.checkpoint_path
         found = checkpoints.find(folder, fingerprint) if folder else None
         if found:
-            return self._resume(folder, *found)
+            return self._resume(config, *found)
         self._check_scope()
         if folder:
             checkpoints.clear(folder)
-            checkpoints.check_room(folder, self._network.train)
+            checkpoints.check_room(folder, self._network.train, config.keep)
         # What was cut before is the first of the cuts.
         cut_before = [dict(network.plan.ratios)] if network.plan.ratios else []
         return RunState(
@@ -94,9 +94,9 @@ class Resume:
         left = self._network.digest()
         self._left = left if left != state.fingerprint["start weights"] else None
 
-    def _resume(self, folder, state: RunState, arrays: dict, path) -> RunState:
+    def _resume(self, config, state: RunState, arrays: dict, path) -> RunState:
         if not state.finished:
-            checkpoints.check_room(folder, self._network.train)
+            checkpoints.check_room(config.checkpoint_path, self._network.train, config.keep)
         self._network.restart()
         for ratios in state.ratios:
             self._network.reshape(ratios)

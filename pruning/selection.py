@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pruning.dependencies import Conv, Dependencies
-from pruning.elimination import Elimination, Reader, eliminate
+from pruning.elimination import Elimination, ReadingLayer, eliminate
 from pruning.layer_samples import PlainConv, ScopedProgram, draw_places, first_input, plain_convs
 from ssd_model.progress import progress
 from ssd_model.scope import child_scope, read_tensor
@@ -130,14 +130,14 @@ def _reader(
     dependencies: Dependencies,
     convs: Sequence[PlainConv],
     gram: np.ndarray,
-) -> Reader:
+) -> ReadingLayer:
     """Merge layers that see the same into one reader."""
     weights = []
     for conv in convs:
         weight = read_tensor(network.scope, conv.filter).astype("float64")
         flat = weight.reshape(len(weight), -1).T
         weights.append(flat * _units(network, dependencies.convs[conv.filter], flat, gram))
-    return Reader(gram, np.hstack(weights))
+    return ReadingLayer(gram, np.hstack(weights))
 
 
 def _units(network: ScopedProgram, conv: Conv, weight: np.ndarray, gram: np.ndarray) -> np.ndarray:

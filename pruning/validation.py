@@ -43,7 +43,7 @@ class Validation:
         def metric() -> float:
             network, (reader, feed_list) = self._network, batches()
             values = evaluate(
-                self._executor, network.evaluation, reader, fetch, feed_list, network.scope
+                self._executor, network.evaluation, reader, fetch, feed_list, scope=network.scope
             )
             return values[strategy.metric_name]
 

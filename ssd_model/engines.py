@@ -74,9 +74,6 @@ def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
     config = paddle.inference.Config(f"{prefix}.pdmodel", f"{prefix}.pdiparams")
     if backend == "openvino":
         config.enable_openvino_engine(paddle.inference.PrecisionType.Float32)
-        # Else it keeps a copy of every model in the working folder.
-        cache = tempfile.TemporaryDirectory(prefix="openvino")
-        config.set_optim_cache_dir(cache.name)
     elif backend == "onednn":
         config.enable_mkldnn()
     else:
@@ -84,7 +81,10 @@ def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
     config.set_cpu_math_library_num_threads(runtime.cores())
     config.enable_memory_optim()
     config.disable_glog_info()
-    predictor = paddle.inference.create_predictor(config)
+    # Else OpenVINO keeps a copy of every model in the working folder.
+    with tempfile.TemporaryDirectory(prefix="openvino") as cache:
+        config.set_optim_cache_dir(cache)
+        predictor = paddle.inference.create_predictor(config)
     (image,) = predictor.get_input_names()
 
     def run(batch: np.ndarray) -> list[np.ndarray]:

@@ -22,7 +22,8 @@ def evaluate(
     reader: Reader,
     fetch_list: FetchList,
     feed_list: FeedList | None = None,
-    scope: "Scope | None" = None,
+    *,
+    scope: Scope,
 ) -> dict[str, float | list[float]]:
     """Run a Program over all batches of a reader and return its metrics.
 
@@ -44,7 +45,6 @@ def evaluate(
     maps = [name for _, name in fetch_list if block.has_var(name + ACCUMULATED)]
     plain = [name for _, name in fetch_list if name not in maps]
     fetches = plain + [name + end for name in maps for end in (ACCUMULATED, BY_CLASS)]
-    scope = scope or paddle.static.global_scope()
     for name in maps:
         write_tensor(scope, name + HAS_STATE, np.zeros(1, "int32"))
 
@@ -72,8 +72,7 @@ def detect(
     program: paddle.static.Program,
     reader: Reader,
     detector: Detector,
-    feed_list: FeedList | None = None,
-    scope: "Scope | None" = None,
+    scope: Scope,
 ) -> list[np.ndarray]:
     """Collect what a network detects in each image of a reader.
 
@@ -84,9 +83,9 @@ def detect(
     Returns:
         For each image [K, 6]: label, score, box normalised to 0..1.
     """
-    scope, image = scope or paddle.static.global_scope(), detector.image.name
+    image = detector.image.name
     # Feed the image alone: Paddle warns of any data that leads to no output.
-    batches = ({image: feed[image]} for feed in progress(feeds(reader, feed_list), "detect"))
+    batches = ({image: feed[image]} for feed in progress(feeds(reader), "detect"))
     outputs = [detector.nmsed_out.name, detector.counts.name]
     found: list[np.ndarray] = []
     for _, (rows, counts) in _run(executor, program, batches, outputs, scope):

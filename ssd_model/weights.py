@@ -67,7 +67,7 @@ class LoadReport:
 def save_weights(
     program: paddle.static.Program,
     path: Path,
-    scope: "Scope | None" = None,
+    scope: Scope,
     dtype: str = "float32",
     metadata: dict[str, str] | None = None,
 ) -> None:
@@ -77,7 +77,6 @@ def save_weights(
         dtype: 'float32', or 'float16' for half the size (tensors that would overflow stay float32).
         metadata: texts for the file's header, by name.
     """
-    scope = scope or paddle.static.global_scope()
     arrays = {p.name: read_tensor(scope, p.name) for p in program.all_parameters()}
     if dtype == "float16":
         arrays = {name: _as_float16(array) for name, array in arrays.items()}
@@ -85,7 +84,7 @@ def save_weights(
 
 
 def load_weights(
-    program: paddle.static.Program, path: Path, scope: "Scope | None" = None, strict: bool = False
+    program: paddle.static.Program, path: Path, scope: Scope, strict: bool = False
 ) -> LoadReport:
     """Fill a Program's parameters from a file, by name and shape.
 
@@ -154,14 +153,17 @@ def _read_arrays(path: Path, shapes: Shapes) -> tuple[dict[str, np.ndarray], lis
 
 
 def fill_parameters(
-    program: paddle.static.Program, found: Pretrained, path: Path, scope=None, strict: bool = False
+    program: paddle.static.Program,
+    found: Pretrained,
+    path: Path,
+    scope: Scope,
+    strict: bool = False,
 ) -> LoadReport:
     """Fill a Program's parameters from what `read_weights` returned; see `load_weights`.
 
     Args:
         path: the file or folder that was read, for messages.
     """
-    scope = scope or paddle.static.global_scope()
     arrays, shapes = found.arrays, shapes_of(program)
     fresh = {}
     for name, shape in shapes.items():
@@ -250,12 +252,12 @@ def _as_float16(array: np.ndarray) -> np.ndarray:
 
 
 def _beginning(path: Path) -> bytes:
-    """The first bytes of a file, which show its format; empty if there is no file."""
+    """The first bytes of a file, which show its format."""
     try:
         with path.open("rb") as file:
             return file.read(9)
-    except OSError:
-        return b""  # `read_tensors` reports why
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror})") from error
 
 
 def _what_else(path: Path, beginning: bytes) -> str:

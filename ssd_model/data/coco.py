@@ -225,7 +225,7 @@ class CocoFolder:
             difficult += sum(
                 any(found.get(key) for key in DIFFICULT) for found in coco.anns.values()
             )
-            if used.get(BACKGROUND):
+            if any(names.get(found["category_id"]) == BACKGROUND for found in coco.anns.values()):
                 what = f"a category is named {BACKGROUND!r}, kept for label 0; rename it"
                 self._faults.append(Fault(path, what))
         self.notes["trainval"] += [Note(self.root, told) for told in merged]

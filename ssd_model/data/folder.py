@@ -17,7 +17,7 @@ from ssd_model.data.voc import VocFolder
 SHOWN_FAULTS = 10
 
 
-def read_data(data_dir: str | Path, split: str, limit: int | None = None, seed: int = 0) -> Split:
+def read_data(data_dir: str | Path, split: str, limit: int | None = None) -> Split:
     """Read one split, "trainval" or "test", of a Pascal VOC or COCO folder.
 
     Prints a line for each kind of the split's notes, which say what was tolerated.
@@ -26,7 +26,8 @@ def read_data(data_dir: str | Path, split: str, limit: int | None = None, seed: 
     in the annotations of both splits, sorted. So they do not depend on `limit`.
 
     Args:
-        limit: maximum number of images, drawn with `seed`; every class is included if it fits.
+        limit: maximum number of images, drawn at random, always the same ones; every class is
+            included if it fits.
 
     Raises DataError with the first faults if the folder has any in this split.
     """
@@ -34,7 +35,7 @@ def read_data(data_dir: str | Path, split: str, limit: int | None = None, seed: 
         raise ValueError(f"split is {split!r}, want one of {', '.join(SPLITS)}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}, want at least 1")
-    splits, faults = scan_data(data_dir, (split,), limit, seed)
+    splits, faults = scan_data(data_dir, (split,), limit)
     if faults:
         raise DataError(_describe(data_dir, faults))
     for line in tell(splits[split].notes):
@@ -48,13 +49,13 @@ def find_faults(data_dir: str | Path) -> list[Fault]:
 
 
 def scan_data(
-    data_dir: str | Path, splits: Iterable[str] = SPLITS, limit: int | None = None, seed: int = 0
+    data_dir: str | Path, splits: Iterable[str] = SPLITS, limit: int | None = None
 ) -> tuple[dict[str, Split], list[Fault]]:
     """Return the requested splits without what is faulty, and all their faults."""
     faults: list[Fault] = []
     try:
         source = _open(Path(data_dir), faults)
-        found = scan(source, splits, limit, seed, faults) if source else {}
+        found = scan(source, splits, limit, faults) if source else {}
     except OSError as error:
         # For example, a folder that may not be listed, or a path that is too long
         faults.append(Fault(Path(error.filename or data_dir), f"cannot be read ({error.strerror})"))

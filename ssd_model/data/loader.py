@@ -110,8 +110,8 @@ class DetectionDataset(paddle.io.Dataset):
 class SeededBatches(paddle.io.BatchSampler):
     """Batches of (epoch, index) pairs, in an order that depends on seed and epoch only.
 
-    Call `set_epoch` before each pass; the last, smaller batch comes unless `drop_last`. Several
-    workers share every batch: each image goes to one of them.
+    Call `set_epoch` before each pass; the last batch may be smaller. Several workers share every
+    batch: each image goes to one of them.
     """
 
     def __init__(
@@ -120,10 +120,9 @@ class SeededBatches(paddle.io.BatchSampler):
         batch_size: int,
         *,
         shuffle: bool = False,
-        drop_last: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__(dataset, shuffle=shuffle, batch_size=batch_size, drop_last=drop_last)
+        super().__init__(dataset, shuffle=shuffle, batch_size=batch_size)
         self.count = len(dataset)
         self.seed = seed
         self.epoch = 0
@@ -203,33 +202,34 @@ class FeedLoader(paddle.io.DataLoader):
     """A DataLoader that raises the error of a broken item in the loop that reads it."""
 
     def __iter__(self) -> Iterator[Any]:
-        guard = self.dataset if isinstance(self.dataset, _Guarded) else None
-        if guard:
-            guard.error = None  # of a pass before
+        self.dataset.error = None  # of a pass before
         yield from super().__iter__()
-        if guard and guard.error:
-            raise guard.error
+        if self.dataset.error:
+            raise self.dataset.error
 
     def __reduce__(self) -> tuple:
         inputs = [(v.name, v.shape, convert_dtype(v.dtype)) for v in self.feed_list]
-        own = self.dataset, self.batch_sampler, self.collate_fn, self.num_workers
-        return _in_another_process, (inputs, *own)
+        return _in_another_process, (inputs, self.dataset, self.batch_sampler)
 
 
 def _in_another_process(
-    inputs: list[tuple], dataset: Any, batch_sampler: Any, collate_fn: Any, num_workers: int
+    inputs: list[tuple], dataset: _Guarded, batches: SeededBatches
 ) -> FeedLoader:
     """A copy of a loader, for which Variables must be made: its Program's are not here."""
     with paddle.static.program_guard(paddle.static.Program()):
-        feed_list = [paddle.static.data(*one) for one in inputs]
+        return _feed_loader(dataset, [paddle.static.data(*one) for one in inputs], batches)
+
+
+def _feed_loader(
+    dataset: _Guarded, feed_list: Sequence[paddle.static.Variable], batches: SeededBatches
+) -> FeedLoader:
     return FeedLoader(
         dataset,
-        feed_list=feed_list,
+        feed_list=list(feed_list),
         places=default_place(),
         return_list=False,
-        batch_sampler=batch_sampler,
-        collate_fn=collate_fn,
-        num_workers=num_workers,
+        batch_sampler=batches,
+        collate_fn=collate,
     )
 
 
@@ -240,31 +240,21 @@ def make_loader(
     *,
     augmentation: Augmentation | None = None,
     shuffle: bool = False,
-    drop_last: bool = False,
     seed: int = 0,
     image_size: int = 300,
-    num_workers: int = 0,
-) -> paddle.io.DataLoader:
+) -> FeedLoader:
     """Return a DataLoader whose batches go to `exe.run(program, feed=batch)`.
 
     feed_list: the input Variables of the Program, named as FEED_NAMES and in that order.
-    num_workers: 0 decodes in a thread while the executor computes, else in that many
-    processes. For training call `loader.batch_sampler.set_epoch(epoch)` before each pass.
+    A thread decodes while the executor computes. For training call
+    `loader.batch_sampler.set_epoch(epoch)` before each pass.
 
     Raises ValueError if the names do not fit. Iterating raises DataError if an image cannot be
-    read; with workers it is Paddle's SystemError, and the DataError is printed.
+    read.
     """
     names = tuple(variable.name for variable in feed_list)
     if names != FEED_NAMES:
         raise ValueError(f"feed_list is {names}, want the variables {FEED_NAMES}")
     dataset = DetectionDataset(split, augmentation, seed=seed, image_size=image_size)
-    batches = SeededBatches(dataset, batch_size, shuffle=shuffle, drop_last=drop_last, seed=seed)
-    return FeedLoader(
-        dataset if num_workers else _Guarded(dataset),
-        feed_list=list(feed_list),
-        places=default_place(),
-        return_list=False,
-        batch_sampler=batches,
-        collate_fn=collate,
-        num_workers=num_workers,
-    )
+    batches = SeededBatches(dataset, batch_size, shuffle=shuffle, seed=seed)
+    return _feed_loader(_Guarded(dataset), feed_list, batches)

@@ -56,7 +56,7 @@ def check_shareable(reader: Reader, workers: int) -> dict[str, int | str]:
             f"{workers} workers cannot share a batch of {sampler.batch_size} images equally: "
             f"choose a batch size that {workers} divides"
         )
-    order = {name: str(getattr(sampler, name, None)) for name in ("shuffle", "seed", "drop_last")}
+    order = {name: str(getattr(sampler, name, None)) for name in ("shuffle", "seed")}
     return {"images to train on": sampler.count, "batch size": sampler.batch_size, **order}
 
 

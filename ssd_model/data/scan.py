@@ -16,12 +16,12 @@ from ssd_model.data.source import BACKGROUND, SPLITS, Entry, Source
 
 
 def scan(
-    source: Source, splits: Iterable[str], limit: int | None, seed: int, faults: list[Fault]
+    source: Source, splits: Iterable[str], limit: int | None, faults: list[Fault]
 ) -> dict[str, Split]:
     """Return the requested splits without what is faulty, and add all faults to `faults`.
 
     Args:
-        limit: maximum number of images of each split, drawn with `seed` (see `draw_sample`).
+        limit: maximum number of images of each split (see `draw_sample`).
     """
     asked = {name: source.splits[name] for name in splits}
     read = Read()
@@ -30,7 +30,7 @@ def scan(
     if classes is None:
         classes = _collect_classes(read.annotations, faults)
     chosen = {
-        name: _draw(entries, read, limit, [seed, SPLITS.index(name)])
+        name: _draw(entries, read, limit, [0, SPLITS.index(name)])
         for name, entries in asked.items()
     }
     union = _union(chosen)

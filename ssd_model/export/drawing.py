@@ -43,7 +43,7 @@ def _fit(
     name: str, score: str, size: int, room: int
 ) -> tuple[Sequence[tuple[str, str]], list[ImageFont.FreeTypeFont], list[float]]:
     """The pieces of a label with their fonts and widths; a name without room is shortened."""
-    for kept in range(len(name), 0, -1):
+    for kept in range(max(1, len(name)), 0, -1):
         text = name if kept == len(name) else f"{name[:kept]}…"
         pieces = in_pieces(f"{text} {score}")
         fonts = [ImageFont.truetype(path, size) for _, path in pieces]

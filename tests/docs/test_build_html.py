@@ -46,7 +46,8 @@ def test_parameters_are_shown_once_unless_they_differ(profile, cells):
 def test_the_parameters_are_those_of_the_run():
     usual = ran('profile = "standard"\nseed = 0\ndata_dir = ""', tags=["parameters"])
     injected = ran('profile = "smoke"\ntarget_ratio = 0.5', tags=["injected-parameters"])
-    notebook = new_notebook(cells=[usual, ran("seed = 3"), injected])
+    weights = ran('options = {"pretrained": "gone.safetensors"}', tags=["injected-parameters"])
+    notebook = new_notebook(cells=[usual, ran("seed = 3"), injected, weights])
     assert read_parameters(notebook) == {"data_dir": "", "profile": "smoke", "seed": 0}
 
 

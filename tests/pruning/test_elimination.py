@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pruning.elimination import Reader, eliminate
+from pruning.elimination import ReadingLayer, eliminate
 
 CHANNELS = 8
 
@@ -19,7 +19,7 @@ def readers(block, count=2, seed=0):
     made = []
     for outputs in range(3, 3 + count):
         inputs = rng.normal(size=(6 * size, size)) @ rng.normal(size=(size, size))
-        made.append(Reader(inputs.T @ inputs / len(inputs), rng.normal(size=(size, outputs))))
+        made.append(ReadingLayer(inputs.T @ inputs / len(inputs), rng.normal(size=(size, outputs))))
     return made
 
 
@@ -66,7 +66,7 @@ def test_what_another_channel_can_say_goes_first():
     inputs = rng.normal(size=(500, CHANNELS))
     inputs[:, 5] = inputs[:, 1] + inputs[:, 2]
     gram = inputs.T @ inputs / 500 + 1e-9 * np.eye(CHANNELS)
-    found = eliminate([Reader(gram, rng.normal(size=(CHANNELS, 4)))], CHANNELS)
+    found = eliminate([ReadingLayer(gram, rng.normal(size=(CHANNELS, 4)))], CHANNELS)
     assert found.order[0] in (1, 2, 5)
     assert found.errors[1] < 1e-6 < found.errors[2]
 

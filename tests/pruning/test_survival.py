@@ -1,6 +1,7 @@
 """What a run outlives: kills, damaged checkpoints, a full disk; and who may work where."""
 
 import json
+import math
 import os
 import re
 import resource
@@ -215,6 +216,16 @@ def test_what_cannot_be_kept_is_not_begun(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(CheckpointError, match=r"need \d\d+ MB, but its disk has only 10 MB left"):
         setup.compressor.run()
+
+
+def test_the_best_checkpoint_needs_room_besides_the_last(tmp_path, monkeypatch):
+    program = Setup().train.program
+    one = 4 * sum(abs(math.prod(v.shape)) for v in program.list_vars() if v.persistable)
+    usage = shutil.disk_usage(tmp_path)._replace(free=3 * one)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    checkpoints.check_room(tmp_path, program, "last")
+    with pytest.raises(CheckpointError, match="free some space"):
+        checkpoints.check_room(tmp_path, program, "best")
 
 
 @pytest.fixture

@@ -68,7 +68,6 @@ def test_a_folder_in_use_is_refused_before_workers_start(none_start, config):
         (reader(9, 4), "images to train on: 8 in worker 0, 9 in worker 1"),
         (reader(8, 4, seed=1), "seed: '0' in worker 0, '1' in worker 1"),
         (reader(8, 4, shuffle=True), "shuffle: 'False' in worker 0, 'True' in worker 1"),
-        (reader(8, 4, drop_last=True), "drop_last: 'False' in worker 0, 'True' in worker 1"),
     ],
 )
 def test_workers_with_other_data_are_refused(monkeypatch, other, words):

@@ -115,6 +115,17 @@ def test_files_that_are_not_whole(saved, tmp_path):
         load_weights(program, tmp_path / "nowhere.safetensors", scope)
 
 
+def test_a_file_that_may_not_be_read_is_not_called_empty(saved, monkeypatch):
+    path, program, scope = saved
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(WeightsError, match=r"cannot be read \(Permission denied\)"):
+        load_weights(program, path, scope)
+
+
 def test_a_failed_write_leaves_the_old_file(saved, tmp_path, monkeypatch):
     _, program, scope = saved
     path = tmp_path / "kept.safetensors"

@@ -113,6 +113,11 @@ def test_faults_of_a_file(coco, edit, words):
         assert any(word in fault.what for fault in faults), [str(fault) for fault in faults]
 
 
+def test_only_the_file_with_a_background_is_told(coco):
+    change(coco, lambda c: c["categories"][0].update(name="background"))
+    assert [fault.path.name for fault in find_faults(coco)] == [TRAIN]
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [

@@ -42,8 +42,8 @@ def test_the_whole_split_shows_which_way_up_a_sample_is(tmp_path, capsys, sides,
     add_image(tmp_path, "t", object_xml(*CAT), color=(0, 0, 0))
     write_set(tmp_path, "trainval", stems + [f"x{i}" for i in range(len(sides))])
     write_set(tmp_path, "test", ["t"])
-    for seed in range(4):
-        records = read_data(tmp_path, "trainval", 4, seed).records
+    for limit in range(4, 8):
+        records = read_data(tmp_path, "trainval", limit).records
         half_turned = [record for record in records if not record.image.stem.startswith("x")]
         assert {record.upright for record in half_turned} == {told}
         unclear = "nothing shows that their boxes were drawn so" in capsys.readouterr().out

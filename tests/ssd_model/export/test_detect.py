@@ -214,6 +214,7 @@ def test_boxes_at_the_edges_and_none():
     boxes = np.array([[2, 0.9, 0, 0, 100, 50], [1, 0.8, 99, 49, 100, 50], [1, 0.7, 20, 20, 20, 20]])
     assert draw_boxes(image, boxes, ("a", "b")).size == (100, 50)
     assert draw_boxes(image, boxes[:0], ("a", "b")).tobytes() == image.tobytes()
+    assert draw_boxes(image, boxes, ("", "b")).tobytes() != image.tobytes()
 
 
 def made(*variables: str) -> list[str]:
