@@ -60,6 +60,7 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
                 print(f"{notebook.name} ...", flush=True)
                 execute(notebook, output / "notebooks" / notebook.name, parameters)
                 print(f"{notebook.name} done in {time.monotonic() - started:.0f} s", flush=True)
+        print(f"Next: make html OUTPUT={output} (pages), make detect OUTPUT={output} IMAGES=...")
     except (NotebookError, LockError, OSError) as error:
         print(error)
         return 1

@@ -5,15 +5,7 @@ from ssd_model import runtime
 runtime.prepare()
 
 import pruning.paddleslim_priors  # for paddleslim's own Pruner, to compare with
-from pruning.artifacts import (
-    PrunedRun,
-    find_history,
-    find_pruned,
-    load_pruned,
-    prune_only,
-    save_history,
-    save_pruned,
-)
+from pruning.artifacts import Run, find_run, load_network, prune_only, save_network
 from pruning.compressor import Compressor
 from pruning.config import ConfigError, load_config, load_single_strategy, write_config
 from pruning.criteria import CRITERIA, l1_norm

@@ -1,4 +1,4 @@
-"""The files that a run leaves: the pruned network, how it came about, a control's history."""
+"""The files that a run leaves: its networks, and how each came about."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,31 +11,31 @@ from pruning.dependencies import analyse
 from pruning.history import History
 from pruning.plan import Plan
 from pruning.search import search_uniform_plan
-from ssd_model.files import write_json
 from ssd_model.weights import WeightsError, load_weights, read_tensors, save_weights
 
 
 @dataclass(frozen=True)
-class PrunedRun:
-    """How a saved pruned network came about."""
+class Run:
+    """How a saved network came about."""
 
-    target_ratio: float
-    pruned_params: str
     history: History
+    target_ratio: float | None = None
+    """The share of the FLOPs to cut; None for a control, which is not pruned."""
+    pruned_params: str = ""
 
 
-def save_pruned(path: Path, program: Program, scope: Scope, run: PrunedRun, key: str) -> None:
-    """Write a pruned network's weights and, in the same file, how it came about.
+def save_network(path: Path, program: Program, scope: Scope, run: Run, key: str) -> None:
+    """Write a network's weights and, in the same file, how it came about.
 
     Args:
-        key: the workspace's key, which `find_pruned` compares.
+        key: the workspace's key, which `find_run` compares.
     """
     metadata = {"run": json.dumps(asdict(run)), "key": key}
     save_weights(program, path, scope, metadata=metadata)
 
 
-def find_pruned(path: Path, key: str) -> PrunedRun | None:
-    """Read how a pruned network came about; None if the workspace of this key has none.
+def find_run(path: Path, key: str) -> Run | None:
+    """Read how a network came about; None if the workspace of this key has none.
 
     Raises:
         WeightsError: the file is damaged.
@@ -47,7 +47,7 @@ def find_pruned(path: Path, key: str) -> PrunedRun | None:
         return None
     try:
         run = json.loads(metadata["run"])
-        return PrunedRun(**{**run, "history": History(**run["history"])})
+        return Run(**{**run, "history": History(**run["history"])})
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{path} was not written by this version ({error}): remove it and run notebook 3 again"
@@ -56,7 +56,7 @@ def find_pruned(path: Path, key: str) -> PrunedRun | None:
 
 def prune_only(
     program: Program, scope: Scope, target_ratio: float, pruned_params: str
-) -> tuple[PrunedRun, Program]:
+) -> tuple[Run, Program]:
     """Prune the network of a scope without measuring or fine-tuning it.
 
     Returns:
@@ -76,11 +76,11 @@ def prune_only(
         parameters_before=plan.unpruned.parameters,
         parameters_after=plan.parameters,
     )
-    return PrunedRun(target_ratio, pruned_params, history), program
+    return Run(history, target_ratio, pruned_params), program
 
 
-def load_pruned(path: Path, program: Program, scope: Scope, run: PrunedRun) -> Program:
-    """Load a saved pruned network: its weights into the scope, its eval Program returned.
+def load_network(path: Path, program: Program, scope: Scope, run: Run) -> Program:
+    """Load a saved network: its weights into the scope, its eval Program returned.
 
     Args:
         program: the unpruned eval Program.
@@ -93,25 +93,3 @@ def load_pruned(path: Path, program: Program, scope: Scope, run: PrunedRun) -> P
         (program,) = reshape_programs(Plan(analyse(program), ratios), [program])
     load_weights(program, path, scope, strict=True)
     return program
-
-
-def save_history(path: Path, history: History, key: str) -> None:
-    """Write a history with the key of its workspace."""
-    write_json(path, {"key": key, "history": asdict(history)})
-
-
-def find_history(path: Path, key: str) -> History | None:
-    """Read a history; None if none was measured in the workspace of this key.
-
-    Raises:
-        ValueError: the file was not written by `save_history`.
-    """
-    if not path.exists():
-        return None
-    try:
-        content = json.loads(path.read_bytes())
-        return History(**content["history"]) if content["key"] == key else None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} holds no history ({error}): remove it and measure again"
-        ) from error

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from pruning.artifacts import PrunedRun
+from pruning.artifacts import Run
 from pruning.criteria import CRITERIA, MEASURED
 from pruning.cut import apply_plan
 from pruning.dependencies import analyse
@@ -149,7 +149,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     images = np.stack([preprocess(record.open()) for record in test.records[:3]])
     report = make_report(
         settings,
-        PrunedRun(trial.target_ratio, trial.pattern, history),
+        Run(history, trial.target_ratio, trial.pattern),
         shapes_match=in_scope == plan.shapes,
         outputs_max_abs_difference=_difference(trained, trial_folder(trial) / "heads", images),
     )

@@ -4,7 +4,7 @@ from ssd_model import runtime
 
 runtime.prepare()
 
-from utils.baseline import advice, train_baseline
+from utils.baseline import train_baseline, warn_if_weak
 from utils.diagrams import plot_group, plot_network
 from utils.explorer import explore
 from utils.missing_names import explain_missing_names
@@ -22,7 +22,7 @@ from utils.plots import (
     plot_sensitivities,
     plot_truth,
 )
-from utils.report import summary_table, write_report
+from utils.report import compare_cuts, summary_table, write_report
 from utils.training import fine_tune, start_scope
 from utils.workspace import Workspace
 

@@ -9,6 +9,7 @@ closing cycle trains on the validation split as well, since small sets have no i
 
 import json
 import math
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -107,21 +108,24 @@ def _save(work: Workspace, trained: Trained, path: Path) -> None:
     save_weights(trained.evaluation.program, path, trained.scope, "float16", metadata)
 
 
-def advice(map_baseline: float, classes: int, images: int) -> str:
-    """What to do about a weak baseline; empty for one that is worth pruning.
-
-    Args:
-        map_baseline: on the test images.
-        classes, images: of the training data.
-    """
+def warn_if_weak(map_baseline: float, work: Workspace) -> None:
+    """Say so if a baseline is hardly worth pruning, and what to do."""
     if not map_baseline < WEAK:
-        return ""
-    return (
+        return
+    images = counted(len(work.trainval.records), "image")
+    if work.profile.name == "smoke":
+        what = f"smoke trains on {images} only, to try everything out: run PROFILE=standard."
+    else:
+        what = (
+            "Train it longer (MINUTES=90), start from weights of a similar task (PRETRAINED=...), "
+            "look for wrong boxes (make check-data), or label more: there are "
+            f"{images} for {counted(len(work.classes), 'class')}."
+        )
+    told = (
         f"The baseline is weak: mAP {map_baseline:.2f}, below {WEAK:g}. What pruning costs such a "
-        "network says little about a good one. Train it longer (MINUTES=90), start from weights of "
-        "a similar task (PRETRAINED=...), look for wrong boxes (make check-data), or label more: "
-        f"there are {counted(images, 'image')} for {counted(classes, 'class')}."
+        f"network says little about a good one. {what}"
     )
+    print(textwrap.fill(told, 100))
 
 
 def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> tuple[Trained, float]:
@@ -208,7 +212,7 @@ def _scaled(epochs: list[int], factor: float) -> list[int]:
     return np.diff(ends).clip(1).astype(int).tolist()
 
 
-def seconds_an_image(work: Workspace, image_size: int, batches: int = 7, timed: int = 4) -> float:
+def seconds_an_image(work: Workspace, image_size: int) -> float:
     """Seconds that an image takes in training here, measured on the last of a few batches."""
     training = build_detector(work.class_num, True, one_cycle(1e-6, 10), image_size)
     kernels.use_onednn(training.program)
@@ -225,8 +229,8 @@ def seconds_an_image(work: Workspace, image_size: int, batches: int = 7, timed: 
     # the first batches of each, while the loader fills its queue beside them.
     for _ in range(2):
         times = [time.perf_counter()]
-        for feed in islice(feeds(loader), batches):
+        for feed in islice(feeds(loader), 7):
             executor.run(training.program, feed=feed, fetch_list=[training.loss], scope=scope)
             times.append(time.perf_counter())
     empty_scope(scope)
-    return float(np.median(np.diff(times)[-timed:])) / min(size, len(work.training.records))
+    return float(np.median(np.diff(times)[-4:])) / min(size, len(work.training.records))

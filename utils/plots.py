@@ -252,7 +252,8 @@ def _draw_boxes(
     axes: Axes, boxes: np.ndarray, size: tuple[int, int], classes: Sequence[str]
 ) -> None:
     width, height = size
-    for label, score, *corners in boxes:
+    # The best last, on top of the others.
+    for label, score, *corners in boxes[np.argsort(boxes[:, 1], kind="stable")]:
         left, top, right, bottom = np.array(corners) * np.tile(size, 2)
         colour = BOX_COLOURS(int(label) % 10)
         axes.add_patch(

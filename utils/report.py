@@ -1,11 +1,12 @@
-"""Write the report of a run: every number that the workbook measured, in one file."""
+"""Write the report of a run, every number that the workbook measured; compare several."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from pruning.artifacts import PrunedRun
+from pruning.artifacts import Run
 from pruning.history import STAGES, History
 from ssd_model.files import write_json
 from utils.workspace import Workspace
@@ -13,7 +14,7 @@ from utils.workspace import Workspace
 
 def make_report(
     settings: dict[str, Any],
-    run: PrunedRun,
+    run: Run,
     control: History | None = None,
     *,
     file_bytes: tuple[int, int] | None = None,
@@ -55,12 +56,39 @@ def make_report(
 
 
 def write_report(
-    work: Workspace, run: PrunedRun, control: History | None, **measured: Any
+    work: Workspace, run: Run, control: History | None, **measured: Any
 ) -> dict[str, Any]:
-    """Write `work.report_file`, and return its content; see `make_report`."""
+    """Write `work.report_file`, and return its content; see `make_report`.
+
+    If the network was fine-tuned, a copy joins those of other cuts, see `compare_cuts`.
+    """
     report = make_report(work.settings, run, control, **measured)
     write_json(work.report_file, report)
+    if report["map_finetuned"] is not None:
+        write_json(work.reports / f"{work.key}-{report['flops_after']}.json", report)
     return report
+
+
+def compare_cuts(work: Workspace) -> pd.DataFrame:
+    """Compare all cuts that runs have made in this folder, with the same data, seed and options.
+
+    A row for each cut that was fine-tuned, the smallest first. Milliseconds were measured at
+    different times; 'of unpruned' compares them with the unpruned network's of the same time.
+    """
+    reports = [json.loads(path.read_bytes()) for path in work.reports.glob(f"{work.key}-*.json")]
+    rows = [
+        {
+            "target_ratio": report["target_ratio"],
+            "million multiply-adds": report["flops_after"] / 1e6,
+            "latency, ms": report["latency_ms_after"],
+            "of unpruned": report["latency_ms_after"] / report["latency_ms_before"],
+            "mAP": report["map_finetuned"],
+            "control": report["map_control"],
+            "COCO mAP": report["map_coco_finetuned"],
+        }
+        for report in sorted(reports, key=lambda report: -report["flops_after"])
+    ]
+    return pd.DataFrame(rows).set_index("target_ratio").round(3)
 
 
 def summary_table(report: dict[str, Any]) -> pd.DataFrame:

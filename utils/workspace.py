@@ -71,8 +71,9 @@ class Workspace:
         self.data_dir = self._scenes if self.drawn else ROOT / Path(data_dir).expanduser()
         self.config_file = self.output / "compress.yaml"
         self.pruned_file = self.output / "pruned.safetensors"
-        self.control_file = self.output / "control.json"
+        self.control_file = self.output / "control.safetensors"
         self.report_file = self.output / "report.json"
+        self.reports = self.output / "reports"
         if self.options.pretrained:
             detector = build_detector(2, is_train=False)
             scope = new_scope(detector)
@@ -82,12 +83,17 @@ class Workspace:
     def __str__(self) -> str:
         said = asdict(self.options)
         idle = [name for name in ("minutes", "epochs", "learning_rate") if said[name]]
-        used = not self.drawn or self.options.pretrained or not idle
-        note = f"\n{', '.join(idle)} not used: the baseline of the road signs is trained already"
+        why = "the baseline of the road signs is trained already"
+        if not self.drawn or self.options.pretrained:
+            idle = (
+                ["learning_rate"] if said["learning_rate"] and self.profile.name == "full" else []
+            )
+            why = "the profile full has the original's"
+        note = f"\n{', '.join(idle)} not used: {why}"
         return (
             f"profile {self.profile.name}: {counted(len(self.trainval.records), 'image')} to train "
             f"on, {len(self.test.records):,} to test on, {counted(len(self.classes), 'class')}, "
-            f"from {relative(self.data_dir)}{'' if used else note}"
+            f"from {relative(self.data_dir)}{note if idle else ''}"
         )
 
     @cached_property
@@ -173,6 +179,8 @@ class Workspace:
             "profile": self.profile.name,
             "data": relative(self.data_dir),
             "classes": list(self.classes),
+            "images_trained": len(self.trainval.records),
+            "images_tested": len(self.test.records),
             "seed": self.seed,
         }
 

@@ -42,6 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{counted(len(classes), 'class')}: {', '.join(classes)}")
     for split in splits.values():
         print(_summarise(split))
+    print(
+        f"objects, and sides of boxes in pixels of the network's {INPUT_SIZE}x{INPUT_SIZE} input:"
+    )
     print(class_table(splits).to_string())
     return 0
 

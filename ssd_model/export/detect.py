@@ -245,7 +245,9 @@ def _prefix(model: Path) -> Path:
         DetectError: it is a folder, or another file.
     """
     if model.is_dir():
-        names = [path.stem for path in sorted(model.glob(f"*{FILES[0]}"))]
+        names = [
+            path.name.removesuffix(DESCRIPTION) for path in sorted(model.glob(f"*{DESCRIPTION}"))
+        ]
         what = f"name a model in it: {listed(names)}" if names else "it holds no model"
         raise DetectError(f"{model} is a folder; {what}")
     ends = (*FILES, DESCRIPTION, ".onnx")

@@ -19,11 +19,12 @@ from tests.helpers.voc_folder import add_image, object_xml, write_set
 from utils.paths import ROOT
 
 KEYS = [
-    "profile", "data", "classes", "seed", "target_ratio", "pruned_params", "channel_ratio",
-    "flops_before", "flops_after", "parameters_before", "parameters_after", "file_bytes_before",
-    "file_bytes_after", "map_baseline", "map_pruned", "map_reconstructed", "map_finetuned",
-    "map_control", "map_coco_finetuned", "map_coco_control", "ap_by_class",
-    "latency_ms_before", "latency_ms_after", "shapes_match", "outputs_max_abs_difference",
+    "profile", "data", "classes", "images_trained", "images_tested", "seed", "target_ratio",
+    "pruned_params", "channel_ratio", "flops_before", "flops_after", "parameters_before",
+    "parameters_after", "file_bytes_before", "file_bytes_after", "map_baseline", "map_pruned",
+    "map_reconstructed", "map_finetuned", "map_control", "map_coco_finetuned", "map_coco_control",
+    "ap_by_class", "latency_ms_before", "latency_ms_after", "shapes_match",
+    "outputs_max_abs_difference",
 ]  # fmt: skip
 
 
@@ -141,12 +142,27 @@ def test_their_own_voc_folder(tmp_path):
     assert report["classes"] == ["<b>$\\bad$</b>", "cat", "dog"]
     assert set(report["ap_by_class"]["<b>$\\bad$</b>"].values()) == {None}
     assert report["data"] == str(data)
-    executed = (output / "notebooks" / "03_compress.ipynb").read_text()
+    executed = (output / "notebooks" / "02_write_config.ipynb").read_text()
     assert "187 parameters loaded, 12 start fresh" in executed
     for path in NOTEBOOKS:
         cells = nbformat.read(output / "notebooks" / path.name, as_version=4).cells
         outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
         assert not any("<b>$" in "".join(output.get("text/html", "")) for output in outputs)
+
+    # Another cut in the same folder: baseline and control are used again, and both cuts compared.
+    (output / "compress.yaml").unlink()
+    for notebook in ("03", "04"):
+        arguments = "--target-ratio", "0.4", "--only", notebook
+        done = run("--data-dir", str(data), "--output", str(output), *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(output.glob("baseline-*"))) == 1 and len(list(output.glob("reports/*"))) == 2
+    told = outputs_of(output / "notebooks" / "03_compress.ipynb")
+    assert sum(f"control: {output}/control.safetensors" in text for text in told) == 1
+    again = json.loads((output / "report.json").read_text())
+    assert again["map_control"] == report["map_control"]
+    assert again["flops_after"] < report["flops_after"]
+    shown = "".join((output / "notebooks" / "04_save_and_verify.ipynb").read_text())
+    assert "of unpruned" in shown and f"{report['flops_after'] / 1e6:.3f}" in shown
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from pruning.artifacts import PrunedRun, find_pruned, load_pruned, save_pruned
+from pruning.artifacts import Run, find_run, load_network, save_network
 from pruning.cut import apply_plan, reshape_programs
 from pruning.dependencies import analyse, optimizer_state
 from pruning.init_model import check_unpruned, load_init_model, plan_of_shapes, plan_of_weights
@@ -200,11 +200,11 @@ def test_a_compressor_prunes_a_pruned_network_once_more(started, dependencies, p
     assert history.flops_after == planned.flops < 0.8 * history.flops_before
     assert {name: array.shape for name, array in weights(setup).items()} == planned.shapes
     # What it leaves in a file is found again from the unpruned network.
-    run = PrunedRun(0.2, PATTERN, history)
+    run = Run(history, 0.2, PATTERN)
     file = tmp_path / "twice.safetensors"
-    save_pruned(file, setup.compressor.eval_graph.program, setup.scope, run, "key")
+    save_network(file, setup.compressor.eval_graph.program, setup.scope, run, "key")
     scope = new_scope(setup.eval)
-    program = load_pruned(file, setup.eval.program, scope, find_pruned(file, "key"))
+    program = load_network(file, setup.eval.program, scope, find_run(file, "key"))
     assert shapes_of(program) == planned.shapes
 
 

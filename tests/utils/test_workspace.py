@@ -69,3 +69,7 @@ def test_options_without_a_use_are_told(scratch):
     assert told == [
         "minutes, learning_rate not used: the baseline of the road signs is trained already"
     ]
+    make_voc(scratch / "mine", ["a", "b"], ["t"])
+    full = Workspace(str(scratch), str(scratch / "mine"), "full", options=said)
+    told = str(full).splitlines()[1:]
+    assert told == ["learning_rate not used: the profile full has the original's"]
