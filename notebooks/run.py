@@ -8,6 +8,7 @@ the kernels alone: it would take a third of a GB here, too.
 import argparse
 import os
 import re
+import shlex
 import sys
 import tempfile
 import time
@@ -60,7 +61,10 @@ def run(parameters: dict[str, Any], only: str = "") -> int:
                 print(f"{notebook.name} ...", flush=True)
                 execute(notebook, output / "notebooks" / notebook.name, parameters)
                 print(f"{notebook.name} done in {time.monotonic() - started:.0f} s", flush=True)
-        print(f"Next: make html OUTPUT={output} (pages), make detect OUTPUT={output} IMAGES=...")
+        if not only:
+            where = shlex.quote(parameters["output"])
+            print(f'Next: "make html OUTPUT={where}" builds the pages; "make detect OUTPUT={where}')
+            print('IMAGES=..." draws what the pruned network finds in your photographs.')
     except (NotebookError, LockError, OSError) as error:
         print(error)
         return 1

@@ -22,6 +22,8 @@ class Run:
     target_ratio: float | None = None
     """The share of the FLOPs to cut; None for a control, which is not pruned."""
     pruned_params: str = ""
+    cut_by: str = ""
+    """The strategy and the criterion."""
 
 
 def save_network(path: Path, program: Program, scope: Scope, run: Run, key: str) -> None:
@@ -76,7 +78,7 @@ def prune_only(
         parameters_before=plan.unpruned.parameters,
         parameters_after=plan.parameters,
     )
-    return Run(history, target_ratio, pruned_params), program
+    return Run(history, target_ratio, pruned_params, "UniformPruneStrategy, l1_norm"), program
 
 
 def load_network(path: Path, program: Program, scope: Scope, run: Run) -> Program:

@@ -103,7 +103,7 @@ def out_of_reach(target_ratio: float, most: float, cut: str) -> PlanError:
     """
     return PlanError(
         f"target_ratio {target_ratio:g} is out of reach: {cut}, would save "
-        f"{math.floor(1000 * most) / 1000:g}; match more layers or ask for less"
+        f"{math.floor(1000 * most) / 1000:g} of the work; match more layers or ask for less"
     )
 
 

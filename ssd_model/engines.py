@@ -81,7 +81,7 @@ def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
     config.set_cpu_math_library_num_threads(runtime.cores())
     config.enable_memory_optim()
     config.disable_glog_info()
-    # Else OpenVINO keeps a copy of every model in the working folder.
+    # Else OpenVINO keeps a copy of every model in the working folder; the others keep none.
     with tempfile.TemporaryDirectory(prefix="openvino") as cache:
         config.set_optim_cache_dir(cache)
         predictor = paddle.inference.create_predictor(config)

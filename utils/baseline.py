@@ -109,12 +109,19 @@ def _save(work: Workspace, trained: Trained, path: Path) -> None:
 
 
 def warn_if_weak(map_baseline: float, work: Workspace) -> None:
-    """Say so if a baseline is hardly worth pruning, and what to do."""
+    """Say so if a baseline is hardly worth pruning, and what to do.
+
+    Args:
+        map_baseline: on the test images.
+    """
     if not map_baseline < WEAK:
         return
     images = counted(len(work.trainval.records), "image")
     if work.profile.name == "smoke":
-        what = f"smoke trains on {images} only, to try everything out: run PROFILE=standard."
+        what = (
+            f"The profile smoke trains on only {images}, to try everything out: "
+            "use PROFILE=standard."
+        )
     else:
         what = (
             "Train it longer (MINUTES=90), start from weights of a similar task (PRETRAINED=...), "

@@ -25,7 +25,7 @@ def make_report(
     """Collect all numbers of a run; what was not measured is null.
 
     Args:
-        settings: the run's `Workspace.settings`; 'classes' are names without the background.
+        settings: what was run; 'classes' are names without the background.
         control: the history of the unpruned network, fine-tuned for just as long.
         file_bytes, latency_ms: values before and after pruning.
     """
@@ -62,10 +62,16 @@ def write_report(
 
     If the network was fine-tuned, a copy joins those of other cuts, see `compare_cuts`.
     """
-    report = make_report(work.settings, run, control, **measured)
+    about = {
+        "images_trained": len(work.trainval.records),
+        "images_tested": len(work.test.records),
+        "cut_by": run.cut_by,
+    }
+    report = make_report(work.settings | about, run, control, **measured)
     write_json(work.report_file, report)
     if report["map_finetuned"] is not None:
-        write_json(work.reports / f"{work.key}-{report['flops_after']}.json", report)
+        cut = f"{run.target_ratio:g}-{run.cut_by.replace(', ', '-')}-{report['flops_after']}"
+        write_json(work.reports / f"{work.key}-{cut}.json", report)
     return report
 
 
@@ -76,19 +82,20 @@ def compare_cuts(work: Workspace) -> pd.DataFrame:
     different times; 'of unpruned' compares them with the unpruned network's of the same time.
     """
     reports = [json.loads(path.read_bytes()) for path in work.reports.glob(f"{work.key}-*.json")]
+    reports.sort(key=lambda report: -report["flops_after"])
     rows = [
         {
-            "target_ratio": report["target_ratio"],
+            "cut by": report["cut_by"],
             "million multiply-adds": report["flops_after"] / 1e6,
             "latency, ms": report["latency_ms_after"],
             "of unpruned": report["latency_ms_after"] / report["latency_ms_before"],
             "mAP": report["map_finetuned"],
-            "control": report["map_control"],
-            "COCO mAP": report["map_coco_finetuned"],
+            "mAP, control": report["map_control"],
         }
-        for report in sorted(reports, key=lambda report: -report["flops_after"])
+        for report in reports
     ]
-    return pd.DataFrame(rows).set_index("target_ratio").round(3)
+    targets = [report["target_ratio"] for report in reports]
+    return pd.DataFrame(rows, pd.Index(targets, name="target_ratio")).round(3)
 
 
 def summary_table(report: dict[str, Any]) -> pd.DataFrame:

@@ -81,19 +81,18 @@ class Workspace:
             empty_scope(scope)
 
     def __str__(self) -> str:
-        said = asdict(self.options)
-        idle = [name for name in ("minutes", "epochs", "learning_rate") if said[name]]
-        why = "the baseline of the road signs is trained already"
-        if not self.drawn or self.options.pretrained:
-            idle = (
-                ["learning_rate"] if said["learning_rate"] and self.profile.name == "full" else []
-            )
-            why = "the profile full has the original's"
-        note = f"\n{', '.join(idle)} not used: {why}"
+        names, why = (), ""
+        if self.drawn and not self.options.pretrained:
+            names = "minutes", "epochs", "learning_rate"
+            why = "the baseline of the road signs is trained already"
+        elif self.profile.name == "full":
+            names, why = ("learning_rate",), "the profile full has the original's"
+        idle = [name for name in names if getattr(self.options, name)]
+        note = f"\n{', '.join(idle)} not used: {why}" if idle else ""
         return (
             f"profile {self.profile.name}: {counted(len(self.trainval.records), 'image')} to train "
             f"on, {len(self.test.records):,} to test on, {counted(len(self.classes), 'class')}, "
-            f"from {relative(self.data_dir)}{note if idle else ''}"
+            f"from {relative(self.data_dir)}{note}"
         )
 
     @cached_property
@@ -179,8 +178,6 @@ class Workspace:
             "profile": self.profile.name,
             "data": relative(self.data_dir),
             "classes": list(self.classes),
-            "images_trained": len(self.trainval.records),
-            "images_tested": len(self.test.records),
             "seed": self.seed,
         }
 

@@ -66,8 +66,8 @@ class Split:
 def drawn_upright(sizes: Sizes, annotation: Annotation) -> bool | None:
     """Whether the boxes were drawn on the upright image, as a viewer shows it, or as stored.
 
-    The annotation's size tells; without one, boxes that fit only one of the two. None if neither
-    can.
+    The annotation's size decides; without one, boxes that fit only one of the two do. None if
+    neither settles it.
     """
     if not sizes.turned or sizes.upright == sizes.stored:
         return None

@@ -44,7 +44,7 @@ def _fit(
 ) -> tuple[Sequence[tuple[str, str]], list[ImageFont.FreeTypeFont], list[float]]:
     """The pieces of a label with their fonts and widths; a name without room is shortened."""
     for kept in range(max(1, len(name)), 0, -1):
-        text = name if kept == len(name) else f"{name[:kept]}…"
+        text = name if kept >= len(name) else f"{name[:kept]}…"
         pieces = in_pieces(f"{text} {score}")
         fonts = [ImageFont.truetype(path, size) for _, path in pieces]
         widths = [font.getlength(text) for (text, _), font in zip(pieces, fonts, strict=True)]

@@ -9,22 +9,24 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from docs.lab import write_sources
 from notebooks import run as runner
 from notebooks.run import NOTEBOOKS
+from ssd_model.weights import read_tensors, read_weights
 from tests.helpers.notebook_runs import outputs_of, run
 from tests.helpers.voc_folder import add_image, object_xml, write_set
-from utils.paths import ROOT
+from utils.paths import BASELINE, ROOT
 
 KEYS = [
-    "profile", "data", "classes", "images_trained", "images_tested", "seed", "target_ratio",
-    "pruned_params", "channel_ratio", "flops_before", "flops_after", "parameters_before",
-    "parameters_after", "file_bytes_before", "file_bytes_after", "map_baseline", "map_pruned",
-    "map_reconstructed", "map_finetuned", "map_control", "map_coco_finetuned", "map_coco_control",
-    "ap_by_class", "latency_ms_before", "latency_ms_after", "shapes_match",
-    "outputs_max_abs_difference",
+    "profile", "data", "classes", "seed", "images_trained", "images_tested", "cut_by",
+    "target_ratio", "pruned_params", "channel_ratio", "flops_before", "flops_after",
+    "parameters_before", "parameters_after", "file_bytes_before", "file_bytes_after",
+    "map_baseline", "map_pruned", "map_reconstructed", "map_finetuned", "map_control",
+    "map_coco_finetuned", "map_coco_control", "ap_by_class", "latency_ms_before",
+    "latency_ms_after", "shapes_match", "outputs_max_abs_difference",
 ]  # fmt: skip
 
 
@@ -100,10 +102,21 @@ def test_the_report_of_the_drawn_scenes(finished):
     for key in ("map_baseline", "map_pruned", "map_reconstructed", "map_finetuned", "map_control"):
         assert 0 <= report[key] <= 1
     assert report["map_baseline"] > 0.5
+    assert report["cut_by"] == "UniformPruneStrategy, reconstruction"
     # Ten overlaps, of which a half is the loosest
     assert 0 < report["map_coco_finetuned"] < report["map_finetuned"]
     assert 0 < report["map_coco_control"] < report["map_control"]
     assert list(report["ap_by_class"]) == report["classes"]
+
+
+def test_the_unpruned_network_that_is_saved_is_the_control(finished):
+    control, _ = read_tensors(finished / "control.safetensors")
+    shapes = {name: array.shape for name, array in control.items()}
+    saved = read_weights(finished / "models" / "unpruned.pdiparams", shapes).arrays
+    baseline = read_weights(BASELINE, shapes).arrays
+    for name, array in control.items():
+        np.testing.assert_array_equal(saved[name], array, err_msg=name)
+        assert not np.array_equal(baseline[name], array), name
 
 
 def test_executed_copies_show_their_outputs(finished):
@@ -151,18 +164,23 @@ def test_their_own_voc_folder(tmp_path):
 
     # Another cut in the same folder: baseline and control are used again, and both cuts compared.
     (output / "compress.yaml").unlink()
+    (baseline,) = output.glob("baseline-*")
+    trained = baseline.stat().st_mtime_ns
     for notebook in ("03", "04"):
         arguments = "--target-ratio", "0.4", "--only", notebook
         done = run("--data-dir", str(data), "--output", str(output), *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list(output.glob("baseline-*"))) == 1 and len(list(output.glob("reports/*"))) == 2
+    assert baseline.stat().st_mtime_ns == trained
     told = outputs_of(output / "notebooks" / "03_compress.ipynb")
     assert sum(f"control: {output}/control.safetensors" in text for text in told) == 1
     again = json.loads((output / "report.json").read_text())
     assert again["map_control"] == report["map_control"]
     assert again["flops_after"] < report["flops_after"]
-    shown = "".join((output / "notebooks" / "04_save_and_verify.ipynb").read_text())
-    assert "of unpruned" in shown and f"{report['flops_after'] / 1e6:.3f}" in shown
+    cells = nbformat.read(output / "notebooks" / "04_save_and_verify.ipynb", as_version=4).cells
+    (cuts,) = [
+        cell.outputs[0].data["text/html"] for cell in cells if cell.source == "compare_cuts(work)"
+    ]
+    assert all(f"{each['flops_after'] / 1e6:.3f}" in cuts for each in (report, again))
 
 
 @pytest.fixture(scope="module")

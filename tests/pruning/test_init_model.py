@@ -7,6 +7,7 @@ import pytest
 from pruning.artifacts import Run, find_run, load_network, save_network
 from pruning.cut import apply_plan, reshape_programs
 from pruning.dependencies import analyse, optimizer_state
+from pruning.history import History
 from pruning.init_model import check_unpruned, load_init_model, plan_of_shapes, plan_of_weights
 from pruning.plan import Plan, PlanError, uniform_plan
 from ssd_model.programs import build_detector, new_scope
@@ -206,6 +207,18 @@ def test_a_compressor_prunes_a_pruned_network_once_more(started, dependencies, p
     scope = new_scope(setup.eval)
     program = load_network(file, setup.eval.program, scope, find_run(file, "key"))
     assert shapes_of(program) == planned.shapes
+
+
+def test_a_control_is_saved_and_found_again(tmp_path):
+    setup, file = Setup(), tmp_path / "control.safetensors"
+    plan = Plan(analyse(setup.eval.program), {})
+    history = History([], [], plan.flops, plan.flops, plan.parameters, plan.parameters)
+    save_network(file, setup.eval.program, setup.scope, Run(history), "key")
+    scope, found = new_scope(setup.eval), find_run(file, "key")
+    assert found == Run(history) and find_run(file, "another") is None
+    assert load_network(file, setup.eval.program, scope, found) is setup.eval.program
+    name = "conv2d_1.w_0"
+    np.testing.assert_array_equal(read_tensor(scope, name), read_tensor(setup.scope, name))
 
 
 def test_a_run_from_a_pruned_network_resumes(started):

@@ -202,11 +202,8 @@ def test_a_limit_that_does_not_bite_changes_nothing():
 
 def test_the_sample_of_a_folder_is_always_the_same(tmp_path):
     make_voc(tmp_path, [f"{i:03}" for i in range(60)], ["t"])
-    first, again = (
-        [record.image.stem for record in read_data(tmp_path, "trainval", 10).records]
-        for _ in range(2)
-    )
-    assert first == again == sorted(first) != [f"{i:03}" for i in range(10)]
+    stems = [record.image.stem for record in read_data(tmp_path, "trainval", 10).records]
+    assert stems == ["004", "008", "016", "020", "027", "034", "042", "051", "052", "057"]
 
 
 def test_difficult_and_empty_objects_do_not_stand_for_their_class(tmp_path):
