@@ -109,8 +109,8 @@ const planning = (() => {
       throw new PlanError(
         words(
           "target_ratio {target} is out of reach: {number} matched layers, cut to their last " +
-            "channel, would save {most} of the FLOPs; match more layers or ask for less",
-          { target, number: names.length, most: most.toFixed(2) },
+            "channel, would save {most} of the work; match more layers or ask for less",
+          { target, number: names.length, most: Math.floor(1000 * most) / 1000 },
         ),
       );
     }

@@ -179,7 +179,7 @@ def test_ratios_of_a_delta():
     for delta in (0, 0.001, 1):
         with pytest.raises(ValueError, match="delta_rate"):
             delta_ratios(delta, 64)
-    with pytest.raises(ValueError, match="none of 2 channels"):
+    with pytest.raises(ValueError, match="no multiple of it leaves any of 2 channels"):
         delta_ratios(0.9, 2)
 
 

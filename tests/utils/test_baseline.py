@@ -102,7 +102,7 @@ def cats(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("profile", "words"), [("smoke", "run PROFILE=standard"), ("standard", "6 images for 1 class")]
+    ("profile", "words"), [("smoke", "use PROFILE=standard"), ("standard", "6 images for 1 class")]
 )
 def test_a_weak_baseline_is_called_weak(cats, capsys, profile, words):
     work = Workspace(str(cats.output), str(cats.data_dir), profile)
