@@ -85,12 +85,12 @@ def compare_cuts(work: Workspace) -> pd.DataFrame:
     reports.sort(key=lambda report: -report["flops_after"])
     rows = [
         {
-            "cut by": report["cut_by"],
-            "million multiply-adds": report["flops_after"] / 1e6,
+            "FLOPs (M)": report["flops_after"] / 1e6,
             "latency, ms": report["latency_ms_after"],
             "of unpruned": report["latency_ms_after"] / report["latency_ms_before"],
             "mAP": report["map_finetuned"],
             "mAP, control": report["map_control"],
+            "cut by": report["cut_by"],
         }
         for report in reports
     ]
