@@ -5,6 +5,8 @@ import numpy as np
 from ssd_model.boxes import iou
 
 AP_VERSIONS = ("11point", "integral")
+VOC_2007 = {"overlap_threshold": 0.5, "evaluate_difficult": False, "ap_version": "11point"}
+"""The settings of the mAP that this project reports, those of the VOC 2007 challenge."""
 
 
 def mean_of_classes(ap: np.ndarray) -> float:
@@ -50,11 +52,12 @@ class AveragePrecision:
 
     def reset(self) -> None:
         """Forget everything seen so far."""
-        self._positives = np.zeros(self.class_num, int)
+        self._positives = np.zeros((0, self.class_num), int)  # a row for each image
         # All detections of each class so far, the best score first. They are ranked as they come,
         # since the accumulated value is needed after every batch.
         self._scores = [np.empty(0) for _ in range(self.class_num)]
         self._hits = [np.empty(0, bool) for _ in range(self.class_num)]
+        self._images = [np.empty(0, int) for _ in range(self.class_num)]
 
     def update(self, detections: np.ndarray, counts: np.ndarray, label: np.ndarray) -> None:
         """Add a batch.
@@ -70,36 +73,50 @@ class AveragePrecision:
             ValueError: the shapes do not match, or a class is outside 0..class_num - 1.
         """
         self._check(detections, counts, label)
-        judged = [np.empty((0, 3))]
+        judged, positives, first = [np.empty((0, 4))], [], len(self._positives)
         for found, truth in zip(np.split(detections, np.cumsum(counts)[:-1]), label, strict=True):
             truth = truth[truth[:, 0] >= 0]
             difficult = truth[:, 1] > 0 if truth.shape[1] == 6 else np.zeros(len(truth), bool)
             counted = truth if self.evaluate_difficult else truth[~difficult]
             classes = counted[:, 0].astype(int)
-            self._positives += np.bincount(classes, minlength=self.class_num)
-            judged.append(self._judge(found[found[:, 0] >= 0], truth, difficult))
-        classes, scores, hits = np.concatenate(judged).T
+            rows = self._judge(found[found[:, 0] >= 0], truth, difficult)
+            judged.append(np.insert(rows, 3, first + len(positives), axis=1))
+            positives.append(np.bincount(classes, minlength=self.class_num))
+        self._positives = np.concatenate([self._positives, positives])
+        classes, scores, hits, images = np.concatenate(judged).T
         for c in np.unique(classes).astype(int):
             mine = classes == c
-            self._rank(c, scores[mine], hits[mine] > 0)
+            self._rank(c, scores[mine], hits[mine] > 0, images[mine].astype(int))
 
     def merge(self, other: "AveragePrecision") -> None:
         """Add what another instance with the same settings has seen."""
-        self._positives += other._positives
+        first = len(self._positives)
+        self._positives = np.concatenate([self._positives, other._positives])
         for c in range(self.class_num):
-            self._rank(c, other._scores[c], other._hits[c])
+            self._rank(c, other._scores[c], other._hits[c], first + other._images[c])
 
-    def ap_by_class(self) -> np.ndarray:
-        """AP of each class, [class_num] in 0..1; nan for the background and unseen classes."""
+    def ap_by_class(self, times: np.ndarray | None = None) -> np.ndarray:
+        """AP of each class, [class_num] in 0..1; nan for the background and unseen classes.
+
+        Args:
+            times: [N] int, how often each image counts, in the order of their arrival; by default
+                once.
+        """
+        times = np.ones(len(self._positives), int) if times is None else times
+        positives = times @ self._positives
         ap = np.full(self.class_num, np.nan)
         for c in range(self.class_num):
-            if c != self.background_label and self._positives[c] > 0:
-                ap[c] = self._average_precision(c)
+            if c != self.background_label and positives[c] > 0:
+                ap[c] = self._average_precision(c, times[self._images[c]], positives[c])
         return ap
 
-    def value(self) -> float:
-        """mAP: the mean over the classes that have ground truth; 0 if none has."""
-        return mean_of_classes(self.ap_by_class())
+    def value(self, times: np.ndarray | None = None) -> float:
+        """mAP: the mean over the classes that have ground truth; 0 if none has.
+
+        Args:
+            times: see `ap_by_class`.
+        """
+        return mean_of_classes(self.ap_by_class(times))
 
     def _check(self, detections: np.ndarray, counts: np.ndarray, label: np.ndarray) -> None:
         if counts.sum() != len(detections) or len(counts) != len(label):
@@ -131,7 +148,7 @@ class AveragePrecision:
         judged[candidates[np.unique(best[candidates], return_index=True)[1]], 2] = 1
         return judged if self.evaluate_difficult else judged[~(matched & difficult[best])]
 
-    def _rank(self, c: int, scores: np.ndarray, hits: np.ndarray) -> None:
+    def _rank(self, c: int, scores: np.ndarray, hits: np.ndarray, images: np.ndarray) -> None:
         """Merge new detections of a class into those so far; equal scores stay in order of arrival.
 
         The operator's sort was stable, too.
@@ -139,15 +156,18 @@ class AveragePrecision:
         scores, hits = np.append(self._scores[c], scores), np.append(self._hits[c], hits)
         order = np.argsort(-scores, kind="stable")
         self._scores[c], self._hits[c] = scores[order], hits[order]
+        self._images[c] = np.append(self._images[c], images)[order]
 
-    def _average_precision(self, c: int) -> float:
-        if not len(self._hits[c]):
+    def _average_precision(self, c: int, times: np.ndarray, positives: int) -> float:
+        """AP of a class with so many objects; each detection counts so many times."""
+        hits, times = self._hits[c][times > 0], times[times > 0]
+        if not len(hits):
             return 0.0
-        found = np.cumsum(self._hits[c])
-        precision = found / np.arange(1, len(found) + 1)
+        found = np.cumsum(hits * times)
+        precision = found / np.cumsum(times)
         # The operator (detection_map_op.h of Paddle 1.x) compared a float32 recall with a double,
         # so that 7 of 10 is below 0.7.
-        recall = (found / self._positives[c]).astype("float32").astype("float64")
+        recall = (found / positives).astype("float32").astype("float64")
         if self.ap_version == "integral":
             return float((precision * np.diff(recall, prepend=0)).sum())
         # The envelope of VOC 2007 (Everingham et al., 2010, 4.2): at each recall, the best

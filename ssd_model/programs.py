@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import paddle
 from paddle.static import Program, Variable
 
+from ssd_model.average_precision import VOC_2007
 from ssd_model.detection_map import detection_label, detection_map
 from ssd_model.detection_output import detection_counts, detection_output
 from ssd_model.distillation import distillation_loss, feature_loss
@@ -111,10 +112,7 @@ def build_detector(
                 location, confidence, prior_box, prior_box_var, nms_threshold=0.45
             )
             label = detection_label(gt_label, gt_box, gt_difficult)
-            map_var = detection_map(
-                nmsed_out, label, class_num,
-                overlap_threshold=0.5, evaluate_difficult=False, ap_version="11point",
-            )  # fmt: skip
+            map_var = detection_map(nmsed_out, label, class_num, **VOC_2007)
             _use_running_statistics(program)
             return Detector(*built, map=map_var, nmsed_out=nmsed_out)
         loss = ssd_loss(location, confidence, gt_box, gt_label, prior_box, prior_box_var)

@@ -19,6 +19,7 @@ def make_report(
     *,
     file_bytes: tuple[int, int] | None = None,
     latency_ms: tuple[float, float] | None = None,
+    map_difference_range: tuple[float, float] | None = None,
     shapes_match: bool,
     outputs_max_abs_difference: float,
 ) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def make_report(
         settings: what was run; 'classes' are names without the background.
         control: the history of the unpruned network, fine-tuned for just as long.
         file_bytes, latency_ms: values before and after pruning.
+        map_difference_range: of mAP finetuned - control, see `ssd_model.bootstrap`.
     """
     history = run.history
     # If layers are cut by different ratios, there is no common one.
@@ -45,6 +47,7 @@ def make_report(
         "file_bytes_after": file_bytes[1] if file_bytes else None,
         **{f"map_{stage}": history.value("map", stage) for stage in STAGES},
         "map_control": control.value("map", "finetuned") if control else None,
+        "map_difference_range": map_difference_range,
         "map_coco_finetuned": history.value("map_coco", "finetuned"),
         "map_coco_control": control.value("map_coco", "finetuned") if control else None,
         "ap_by_class": _ap_by_class(settings["classes"], history, control),
@@ -80,6 +83,7 @@ def compare_cuts(work: Workspace) -> pd.DataFrame:
 
     A row for each cut that was fine-tuned, the smallest first. Milliseconds were measured at
     different times; 'of unpruned' compares them with the unpruned network's of the same time.
+    'mAP - control' has the range that chance in the test images leaves.
     """
     reports = [json.loads(path.read_bytes()) for path in work.reports.glob(f"{work.key}-*.json")]
     reports.sort(key=lambda report: -report["flops_after"])
@@ -89,7 +93,7 @@ def compare_cuts(work: Workspace) -> pd.DataFrame:
             "latency, ms": report["latency_ms_after"],
             "of unpruned": report["latency_ms_after"] / report["latency_ms_before"],
             "mAP": report["map_finetuned"],
-            "mAP, control": report["map_control"],
+            "mAP - control": _difference(report),
             "cut by": report["cut_by"],
         }
         for report in reports
@@ -117,6 +121,14 @@ def summary_table(report: dict[str, Any]) -> pd.DataFrame:
     table["difference"] = table["after"] - table["before"]
     table["ratio"] = table["after"] / table["before"]
     return table.round(3)
+
+
+def _difference(report: dict[str, Any]) -> str:
+    if report["map_control"] is None:
+        return ""
+    difference = f"{report['map_finetuned'] - report['map_control']:+.3f}"
+    bounds = report.get("map_difference_range")  # earlier reports have none
+    return f"{difference} ({bounds[0]:+.3f} to {bounds[1]:+.3f})" if bounds else difference
 
 
 def _ap_by_class(

@@ -25,8 +25,8 @@ KEYS = [
     "target_ratio", "pruned_params", "channel_ratio", "flops_before", "flops_after",
     "parameters_before", "parameters_after", "file_bytes_before", "file_bytes_after",
     "map_baseline", "map_pruned", "map_reconstructed", "map_finetuned", "map_control",
-    "map_coco_finetuned", "map_coco_control", "ap_by_class", "latency_ms_before",
-    "latency_ms_after", "shapes_match", "outputs_max_abs_difference",
+    "map_difference_range", "map_coco_finetuned", "map_coco_control", "ap_by_class",
+    "latency_ms_before", "latency_ms_after", "shapes_match", "outputs_max_abs_difference",
 ]  # fmt: skip
 
 
@@ -102,6 +102,8 @@ def test_the_report_of_the_drawn_scenes(finished):
     for key in ("map_baseline", "map_pruned", "map_reconstructed", "map_finetuned", "map_control"):
         assert 0 <= report[key] <= 1
     assert report["map_baseline"] > 0.5
+    low, high = report["map_difference_range"]
+    assert low <= report["map_finetuned"] - report["map_control"] <= high
     assert report["cut_by"] == "UniformPruneStrategy, reconstruction"
     # Ten overlaps, of which a half is the loosest
     assert 0 < report["map_coco_finetuned"] < report["map_finetuned"]

@@ -1,11 +1,14 @@
 """What a network finds in all images of a reader."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import paddle
 
-from ssd_model.evaluation import detect
+from ssd_model.bootstrap import map_of
+from ssd_model.data.records import Record
+from ssd_model.evaluation import detect, evaluate
 from ssd_model.programs import build_detector, new_scope
 from tests.helpers.small_run import BATCHES, SIZE
 
@@ -26,3 +29,20 @@ def test_detections_of_each_image():
     for one, other in zip(found, expected, strict=True):
         assert one.shape == other.shape and len(one)
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_map_of_detections_is_that_of_the_program():
+    detector = build_detector(3, False, image_size=SIZE)
+    scope, executor = new_scope(detector), paddle.static.Executor(paddle.CPUPlace())
+    arguments = executor, detector.program, BATCHES
+    inside = evaluate(*arguments, [("map", detector.map.name)], scope=scope)
+    records = [
+        Record(Path("a.jpg"), SIZE, SIZE, boxes, labels, difficult > 0)
+        for batch in BATCHES
+        for boxes, labels, difficult in zip(
+            batch["gt_box"], batch["gt_label"], batch["gt_difficult"], strict=True
+        )
+    ]
+    metric = map_of(detect(*arguments, detector, scope=scope), records)
+    assert metric.value() > 0
+    np.testing.assert_allclose(metric.ap_by_class(), inside["map_by_class"], atol=1e-6)

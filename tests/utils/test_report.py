@@ -6,7 +6,12 @@ from tests.helpers.voc_folder import make_voc
 from utils.report import compare_cuts, write_report
 from utils.workspace import Workspace
 
-MEASURED = {"shapes_match": True, "outputs_max_abs_difference": 0.0}
+MEASURED = {
+    "latency_ms": (8.0, 6.0),
+    "map_difference_range": (-0.25, 0.125),
+    "shapes_match": True,
+    "outputs_max_abs_difference": 0.0,
+}
 
 
 def history(flops: int, value: float | None) -> History:
@@ -26,11 +31,12 @@ def test_cuts_are_compared(tmp_path):
         (0.9, 10_000_000, None, "A, l1_norm"),  # not fine-tuned
     ):
         run = Run(history(flops, value), ratio, "conv2d_1.w_0", cut_by)
-        write_report(work, run, control, latency_ms=(8.0, 6.0), **MEASURED)
+        write_report(work, run, control, **MEASURED)
     table = compare_cuts(work)
     assert list(table.index) == [0.2, 0.5, 0.5]
     assert sorted(table["mAP"]) == [0.5, 0.625, 0.688]
-    assert set(table["mAP, control"]) == {0.75} and set(table["of unpruned"]) == {0.75}
+    assert set(table["of unpruned"]) == {0.75}
+    assert table["mAP - control"][0.2] == "-0.062 (-0.250 to +0.125)"
     # Other data, other rows
     other = Workspace(str(tmp_path / "out"), str(make_voc(tmp_path / "more", ["x"])), "smoke")
     assert compare_cuts(other).empty
