@@ -4,6 +4,7 @@ from ssd_model import runtime
 
 runtime.prepare()
 
+from ssd_model.bootstrap import map_difference_range
 from utils.baseline import train_baseline, warn_if_weak
 from utils.diagrams import plot_group, plot_network
 from utils.explorer import explore
