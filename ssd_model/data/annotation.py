@@ -109,7 +109,11 @@ def _read_root(root: Element) -> tuple[Annotation, list[str]]:
     if len(elements) > MAX_OBJECTS:
         faults.append(too_many(len(elements)))
         elements = elements[:MAX_OBJECTS]
-    objects = [_read_object(i, element, faults) for i, element in enumerate(elements, 1)]
+    objects = [
+        _read_object(i, element, faults)
+        for i, element in enumerate(elements, 1)
+        if len(element) or _text(element)  # some tools write <object/> where there is nothing
+    ]
     texts = (class_name(element.findtext("name") or "") for element in elements)
     names = frozenset(text for text in texts if text and not why_no_class(text))
     return Annotation(width, height, tuple(filter(None, objects)), names), faults

@@ -104,7 +104,9 @@ class CocoFolder:
             if not isinstance(choice, Choice):
                 what = f"no annotations of a {choice} set, as instances_{choice}.json; write them"
                 one = known[0].path
-                if one.parent != self.root and one.parent.name.lower() != "annotations":
+                if nameless:
+                    what += f", or if it is {listed(nameless)}, rename that"
+                elif one.parent != self.root and one.parent.name.lower() != "annotations":
                     what += or_draw(choice, f"give {one.parent.name} itself as the folder")
                 elif len(known) == 1:
                     what += or_draw("test", f"rename {one.name} so that it names no set")

@@ -39,6 +39,8 @@ def read_coco_file(path: Path, faults: list[Fault]) -> tuple[dict[str, list[dict
         for i, item in enumerate(content[key]):
             if key == "categories" and _is_item(item, name):
                 item[name] = str(item[name])  # it may be a number
+            if key == "images" and _is_item(item, "coco_url"):
+                item.setdefault(name, item["coco_url"])  # LVIS has only that
             if _is_item(item, id_) and isinstance(item.get(name), str):
                 item[id_] = _plain_id(item[id_])
                 dataset[key].append(item)

@@ -28,17 +28,23 @@ class CocoImages:
     ) -> Iterator[tuple[Path | None, Fault | None]]:
         """Yield for each name its image, or a fault."""
         way = self._choose_way(file, names)
-        for name in names:
-            if found := self._look_on(name, *way) if way else self._anywhere(file, name):
+        every = [self._look_on(n, *way) if way else self._anywhere(file, n) for n in names]
+        places = [way[1]] if way else file.images
+        where = ", ".join(str(path.relative_to(self._root.parent)) for path in places)
+        for name, found in zip(names, every, strict=True):
+            if found:
                 wanted = way[1] / _shortened(name, way[0]) if way else self._root / name
                 yield take_only(self._root, found, wanted)
             elif other := next(self._unread(file, name), None):
                 yield None, Fault(other, NOT_READ)
+            elif len(names) > 1 and not any(every):  # the same fault for each counts once
+                one = shorten(next(iter(names)))
+                what = f"none of its {len(names):,} images, as {one!r}, is in {where}"
+                what += "; copy them there"
+                yield None, Fault(file.path, what)
             else:
-                places = [way[1]] if way else file.images
-                where = ", ".join(str(path.relative_to(self._root.parent)) for path in places)
-                where = f"{where}, as others of this file" if way else f"the folders {where}"
-                yield None, Fault(file.path, f"no image {shorten(name)!r} in {where}")
+                others = ", as others of this file" if way else ""
+                yield None, Fault(file.path, f"no image {shorten(name)!r} in {where}{others}")
 
     def unlisted(self, listed: Collection[Path]) -> list[Path]:
         """The images of the data folder that are not among those listed."""

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import Finder, check_inside, find_folder, is_hidden
 from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets, set_of_folder
+from ssd_model.data.text import listed
 
 IMAGES = ("JPEGImages", "images")
 ANNOTATIONS = ("Annotations",)
@@ -166,15 +167,23 @@ def find_missing(root: Path, faults: list[Fault]) -> None:
         if find_folder(folder, *IMAGES) or find_folder(folder, *ANNOTATIONS)
     ]
     for folder in folders:
-        images, annotations = _image_folder(folder), find_folder(folder, *ANNOTATIONS)
-        if not images:
-            faults.append(Fault(folder / IMAGES[0], f"no such folder; {FORMS}"))
+        annotations = find_folder(folder, *ANNOTATIONS, *ALSO_ANNOTATIONS)
+        if not _image_folder(folder):
+            faults.append(_no_folder(folder, IMAGES[0], "images", SUFFIXES))
         if not annotations:
-            faults.append(Fault(folder / ANNOTATIONS[0], f"no such folder; {FORMS}"))
+            faults.append(_no_folder(folder, ANNOTATIONS[0], ".xml files", (".xml",)))
         elif not _all_xml(annotations):
             faults.append(Fault(annotations, f"no .xml file is in it; {FORMS}"))
     if not faults:
         faults.append(Fault(root, f"no VOC or COCO data here; {FORMS}"))
+
+
+def _no_folder(parent: Path, name: str, what: str, suffixes: tuple[str, ...]) -> Fault:
+    """The fault that a folder is missing; it says where in `parent` such files are instead."""
+    folders = sorted(path for path in parent.iterdir() if path.is_dir())
+    holding = [path.name for path in folders if Finder(suffixes).all(path)]
+    hint = f"but {what} are in {listed(holding)}: put them into it" if holding else FORMS
+    return Fault(parent / name, f"no such folder{', ' if holding else '; '}{hint}")
 
 
 def check_parts(root: Path, parts: list[Part], faults: list[Fault]) -> None:
@@ -267,7 +276,10 @@ def _set_parts(parent: Path) -> list[Part]:
     )
     # Other names count only where they say what to train and to test on.
     is_wide = not isinstance(choose_sets(exact), Choice) and isinstance(choose_sets(wide), Choice)
-    return [
-        Part(path, _image_folder(path) or path, _annotation_folder(path) or path, set=name)
-        for name, path in (wide if is_wide else exact).items()
-    ]
+    parts = []
+    for name, path in (wide if is_wide else exact).items():
+        years = [*_years(path), *_years(path / "VOCdevkit")]
+        home = years[0] if len(years) == 1 else path  # of an archive that was unpacked there
+        images, annotations = _image_folder(home) or home, _annotation_folder(home) or home
+        parts.append(Part(path, images, annotations, set=name))
+    return parts

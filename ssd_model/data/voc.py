@@ -105,7 +105,7 @@ class VocFolder:
             self._parts = parts
         looked_at = {folder for part in parts for folder in part.lists}
         unread = {*unread_lists(self.root)} - looked_at
-        self._tell_unread(unread, f"put them into {parts[0].folder}")
+        self._tell_unread(unread, f"put them into {parts[0].folder}, if each line names an image")
         return []
 
     def _tell_unread(self, folders: Iterable[Path], why: str) -> None:

@@ -30,6 +30,15 @@ def test_many_notes_make_one_line_a_kind(tmp_path):
     ]
 
 
+def test_an_object_without_anything_in_it_is_none(tmp_path):
+    add_image(tmp_path, "a", "<object/>", object_xml(*CAT), "<object>\n</object>")
+    add_image(tmp_path, "b", "<object/>")
+    write_set(tmp_path, "trainval", "ab")
+    write_set(tmp_path, "test", "a")
+    counts = [len(record.boxes) for record in read_data(tmp_path, "trainval").records]
+    assert counts == [1, 0]
+
+
 # Tags
 
 BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"

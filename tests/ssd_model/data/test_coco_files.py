@@ -4,9 +4,7 @@ import pytest
 
 from ssd_model.data.folder import read_data
 from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
-from tests.helpers.voc_folder import (
-    only_fault,
-)
+from tests.helpers.voc_folder import names, only_fault
 
 
 def test_images_that_no_coco_file_lists_are_told_wherever_they_are(tmp_path, capsys):
@@ -42,6 +40,23 @@ def test_names_of_coco_files(tmp_path, name):
     add_images(tmp_path / "images", "abcde")
     write_coco(tmp_path / "annotations" / name, coco_content("abcde"))
     assert len(read_data(tmp_path, "trainval").records) == 4
+
+
+def test_a_file_that_may_be_of_the_missing_set_is_named(tmp_path):
+    coco = make_coco(tmp_path)
+    (coco / "annotations/instances_train2017.json").rename(coco / "annotations/minitrain.json")
+    words = "no annotations of a train set", "or if it is annotations/minitrain.json, rename that"
+    only_fault(coco, coco.name, *words)
+
+
+def test_an_address_counts_where_no_file_is_named(tmp_path):
+    """As in LVIS."""
+    content = coco_content("abcde")
+    for image in content["images"]:
+        image["coco_url"] = f"http://images.cocodataset.org/train2017/{image.pop('file_name')}"
+    add_images(tmp_path / "train2017", "abcde")
+    write_coco(tmp_path / "lvis_v1.json", content)
+    assert sorted(names(tmp_path, "trainval") + names(tmp_path, "test")) == [*"abcde"]
 
 
 def test_a_folder_of_coco_files_without_images_is_not_suggested(tmp_path):

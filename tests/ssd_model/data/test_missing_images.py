@@ -36,6 +36,13 @@ def test_a_missing_coco_image_is_not_taken_from_a_less_likely_folder(tmp_path):
     assert "train2017, as others of this file" in fault.what
 
 
+def test_a_coco_file_without_its_images_has_one_fault(tmp_path):
+    """As CVAT exports it, unless images are asked for."""
+    write_coco(tmp_path / "annotations/instances_default.json", coco_content("abcdef"))
+    words = f"none of its 6 images, as 'a.jpg', is in {tmp_path.name}; copy them there"
+    only_fault(tmp_path, "instances_default.json", words)
+
+
 def test_names_that_are_whole_go_before_those_without_their_folder(tmp_path):
     """As in folders that are numbered alike, whose train folder is divided by two files."""
     for name in ("train", "test"):

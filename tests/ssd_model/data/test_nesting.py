@@ -45,6 +45,8 @@ def test_without_lists(tmp_path, images, annotations):
         ("{}/images", "{}/images"),
         ("{0}/{0}/JPEGImages", "{0}/{0}/Annotations"),
         ("{}/cat", "{}/cat/To_PASCAL_XML"),  # Open Images, as OIDv4 converts it
+        # The two archives of VOC2007, each unpacked into a folder of its own
+        ("{}/VOCdevkit/VOC2007/JPEGImages", "{}/VOCdevkit/VOC2007/Annotations"),
     ],
 )
 def test_in_the_folder_of_a_set(tmp_path, images, annotations):

@@ -247,3 +247,26 @@ def test_missing_part(voc, part):
 def test_no_data(tmp_path):
     only_fault(tmp_path, tmp_path.name, "no VOC or COCO data", "accepted are")
     only_fault(tmp_path / "nowhere", "nowhere", "no such folder")
+
+
+def test_a_missing_folder_is_told_with_those_that_may_be_meant(voc):
+    """As in DIOR."""
+    (voc / "JPEGImages").rename(voc / "JPEGImages-all")
+    only_fault(voc, "JPEGImages", "but images are in JPEGImages-all: put them into it")
+    (voc / "JPEGImages-all").rename(voc / "JPEGImages")
+    (voc / "Annotations").rename(voc / "lable")
+    only_fault(voc, "Annotations", "but .xml files are in lable: put them into it")
+
+
+def test_annotations_without_a_suffix(voc):
+    """As in Stanford Dogs."""
+    (voc / "Annotations").rename(voc / "Annotation")
+    for path in (voc / "Annotation").iterdir():
+        path.rename(path.with_suffix(""))
+    only_fault(voc, "Annotation", "no .xml file is in it")
+
+
+def test_the_two_archives_of_voc_2007_side_by_side(tmp_path):
+    for name in ("VOCtest_06-Nov-2007", "VOCtrainval_06-Nov-2007"):
+        make_voc(tmp_path / name / "VOCdevkit/VOC2007")
+    only_fault(tmp_path, tmp_path.name, "or put all of their VOCdevkit folders into one")
