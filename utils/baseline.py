@@ -1,10 +1,10 @@
 """Train a baseline on data that the shipped weights do not know, until it is worth pruning.
 
 One cycle of the learning rate after another: small images first, since most of what is learnt
-does not need 300 pixels, then the network's own size, until a cycle no longer gains. How long a
-cycle is counts in images seen, not in epochs, so that a small set is gone through more often. What
-counts is mAP on a validation split, which is neither trained nor tested on. When all is chosen, a
-closing cycle trains on the validation split as well, since small sets have no images to spare.
+does not need 300 pixels, and more of them are seen in the same time. How long a cycle is counts in
+images seen, not in epochs, so that a small set is gone through more often. The best epoch is kept,
+by mAP on a validation split, which is neither trained nor tested on. Then a closing cycle, at the
+network's own size, trains on that split, too, since small sets have no images to spare.
 """
 
 import json
@@ -35,8 +35,6 @@ from utils.workspace import Workspace
 
 WEAK = 0.5
 """Below this mAP a baseline is hardly worth pruning."""
-GAIN = 0.005
-"""A cycle that gains less mAP than this on the validation split is the last."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,8 @@ class _Shape:
 
 SHAPES = (
     _Shape(160, 11_000, 2e-3),
-    _Shape(300, 9_000, 2e-3),
-    _Shape(300, 5_000, 1e-3),
-    _Shape(300, 5_000, 1e-3, closing=True),
+    _Shape(224, 20_000, 2e-3),
+    _Shape(300, 6_000, 1e-3, closing=True),
 )
 EVALUATION = 1 / 3
 """Time to evaluate an image, as a share of the time to train on it."""
@@ -80,16 +77,12 @@ def train_baseline(work: Workspace) -> None:
     folder = work.checkpoints / "baseline"
     cycles = list(_cycles(work, folder))
     start, best, result = work.pretrained, -1.0, folder / "best.safetensors"
-    for i, cycle in enumerate(cycle for cycle in cycles if not cycle.closing):
+    for cycle in (cycle for cycle in cycles if not cycle.closing):
         trained, value = _train(work, cycle, folder / cycle.name, start)
-        gained, best = value - best, max(value, best)
-        if gained > 0:
+        if value > best:
             _save(work, trained, result)
-            start = result
+            start, best = result, value
         empty_scope(trained.scope)
-        if i and gained < GAIN:
-            print(f"{cycle.name} gained {gained:+.3f}: no further cycle of this kind")
-            break
     images = counted(len(work.validation.records), "image")
     print(f"the best: mAP {best:.3f} on {images} of validation")
     for cycle in (cycle for cycle in cycles if cycle.closing):
@@ -168,7 +161,7 @@ def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
         passes = ", ".join(f"{c.epochs} at {c.image_size} px" for c in cycles)
         later = 2 * work.epochs * len(work.trainval.records) * seconds[300] / 60
         print(
-            f"training a baseline on {counted(len(work.training.records), 'image')}: up to "
+            f"training a baseline on {counted(len(work.training.records), 'image')}: "
             f"{sum(c.epochs for c in cycles)} epochs ({passes}), which take about "
             f"{math.ceil(minutes)} min here. Fine-tuning the pruned network and the control then "
             f"takes about {math.ceil(later)} min. Shorter or longer: MINUTES=, EPOCHS="
@@ -189,7 +182,7 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
     if work.profile.name == "smoke":
         shapes = [replace(shape, images_seen=images) for shape in (SHAPES[0], SHAPES[-1])]
     elif work.profile.name == "full":  # the original's, whatever the data
-        shapes = [replace(SHAPES[1], images_seen=images * ORIGINAL_EPOCHS)]
+        shapes = [_Shape(300, images * ORIGINAL_EPOCHS, SHAPES[-1].peak_rate)]
     sets = [images + validated * shape.closing for shape in shapes]
     epochs = [max(1, round(s.images_seen / n)) for s, n in zip(shapes, sets, strict=True)]
     if options.epochs:

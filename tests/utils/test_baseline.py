@@ -13,7 +13,7 @@ from utils.baseline import plan_cycles, train_baseline, warn_if_weak
 from utils.profiles import BASELINE_IMAGES, BASELINE_MINUTES, PROFILES, Options
 from utils.workspace import Workspace
 
-SECONDS = {160: 0.03, 300: 0.1}
+SECONDS = {160: 0.03, 224: 0.06, 300: 0.1}
 
 
 def work(images: int, profile: str = "standard", validated: int = 0, **options):
@@ -27,11 +27,11 @@ def work(images: int, profile: str = "standard", validated: int = 0, **options):
 def test_a_small_set_is_passed_over_more_often():
     small, minutes = plan_cycles(work(200, validated=50), SECONDS)
     large, _ = plan_cycles(work(800, validated=200), SECONDS)
-    assert [(c.image_size, c.epochs) for c in small] == [(160, 55), (300, 45), (300, 25), (300, 20)]
-    assert [c.epochs for c in large] == [14, 11, 6, 5]
-    assert [c.closing for c in small] == [False, False, False, True]
+    assert [(c.image_size, c.epochs) for c in small] == [(160, 55), (224, 100), (300, 24)]
+    assert [c.epochs for c in large] == [14, 25, 6]
+    assert [c.closing for c in small] == [False, False, True]
     # 200 images, in the end 250, and a third of the time for each of the 50 of validation
-    seconds = 55 * (200 + 50 / 3) * 0.03 + (70 * (200 + 50 / 3) + 20 * (250 + 50 / 3)) * 0.1
+    seconds = (55 * 0.03 + 100 * 0.06) * (200 + 50 / 3) + 24 * (250 + 50 / 3) * 0.1
     assert minutes == pytest.approx(seconds / 60)
 
 
