@@ -102,12 +102,14 @@ class AveragePrecision:
             times: [N] int, how often each image counts, in the order of their arrival; by default
                 once.
         """
-        times = np.ones(len(self._positives), int) if times is None else times
-        positives = times @ self._positives
+        positives = self._positives.sum(axis=0) if times is None else times @ self._positives
         ap = np.full(self.class_num, np.nan)
         for c in range(self.class_num):
             if c != self.background_label and positives[c] > 0:
-                ap[c] = self._average_precision(c, times[self._images[c]], positives[c])
+                hits = self._hits[c]
+                if times is not None:
+                    hits = np.repeat(hits, times[self._images[c]])
+                ap[c] = self._average_precision(hits, positives[c])
         return ap
 
     def value(self, times: np.ndarray | None = None) -> float:
@@ -158,13 +160,12 @@ class AveragePrecision:
         self._scores[c], self._hits[c] = scores[order], hits[order]
         self._images[c] = np.append(self._images[c], images)[order]
 
-    def _average_precision(self, c: int, times: np.ndarray, positives: int) -> float:
-        """AP of a class with so many objects; each detection counts so many times."""
-        hits, times = self._hits[c][times > 0], times[times > 0]
+    def _average_precision(self, hits: np.ndarray, positives: int) -> float:
+        """AP of a class with so many objects, from the ranked detections: which are right."""
         if not len(hits):
             return 0.0
-        found = np.cumsum(hits * times)
-        precision = found / np.cumsum(times)
+        found = np.cumsum(hits)
+        precision = found / np.arange(1, len(found) + 1)
         # The operator (detection_map_op.h of Paddle 1.x) compared a float32 recall with a double,
         # so that 7 of 10 is below 0.7.
         recall = (found / positives).astype("float32").astype("float64")

@@ -37,7 +37,7 @@ def map_difference_range(
 
     Draws as many of the images, with replacement, measures both networks on these, and repeats
     that. The two bounds enclose 95 of 100 differences (Efron, 1979: Bootstrap methods). Chance in
-    training is not in it.
+    training is not in it; with fewer than about thirty images the range is too narrow.
 
     Args:
         before, after: what two networks detect, see `map_of`.

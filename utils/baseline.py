@@ -1,8 +1,8 @@
-"""Train a baseline on data that the shipped weights do not know, until it is worth pruning.
+"""Train a baseline on data that the shipped weights do not know.
 
 One cycle of the learning rate after another: small images first, since most of what is learnt
-does not need 300 pixels, and more of them are seen in the same time. How long a cycle is counts in
-images seen, not in epochs, so that a small set is gone through more often. The best epoch is kept,
+does not need 300 pixels, and more small ones fit into the same time. How long a cycle is counts
+in images seen, not in epochs, so that a small set is gone through more often. The best epoch is kept,
 by mAP on a validation split, which is neither trained nor tested on. Then a closing cycle, at the
 network's own size, trains on that split, too, since small sets have no images to spare.
 """
@@ -171,14 +171,15 @@ def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
 
 
 def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle], float]:
-    """The cycles of a baseline, and the minutes that they take at most.
+    """The cycles of a baseline, and the minutes that they take.
 
     Args:
         work: its options set `epochs` (of all cycles), `minutes`, `batch_size`, `learning_rate`.
         seconds: of an image in training, by image size.
     """
     options, images = work.options, len(work.training.records)
-    validated, shapes = len(work.validation.records), SHAPES
+    validated, tested = len(work.validation.records), len(work.test.records)
+    shapes = SHAPES
     if work.profile.name == "smoke":
         shapes = [replace(shape, images_seen=images) for shape in (SHAPES[0], SHAPES[-1])]
     elif work.profile.name == "full":  # the original's, whatever the data
@@ -188,7 +189,7 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
     if options.epochs:
         epochs = _scaled(epochs, options.epochs / sum(epochs))
     costs = [
-        (n + EVALUATION * validated) * seconds[shape.image_size]
+        (n + EVALUATION * (tested if shape.closing else validated)) * seconds[shape.image_size]
         for shape, n in zip(shapes, sets, strict=True)
     ]
     if options.minutes:

@@ -105,7 +105,7 @@ class CocoFolder:
                 what = f"no annotations of a {choice} set, as instances_{choice}.json; write them"
                 one = known[0].path
                 if nameless:
-                    what += f", or if it is {listed(nameless)}, rename that"
+                    what += f", or, if {listed(nameless)} is that file, rename it"
                 elif one.parent != self.root and one.parent.name.lower() != "annotations":
                     what += or_draw(choice, f"give {one.parent.name} itself as the folder")
                 elif len(known) == 1:

@@ -39,7 +39,7 @@ class CocoImages:
                 yield None, Fault(other, NOT_READ)
             elif len(names) > 1 and not any(every):  # the same fault for each counts once
                 one = shorten(next(iter(names)))
-                what = f"none of its {len(names):,} images, as {one!r}, is in {where}"
+                what = f"none of its {len(names):,} images, such as {one!r}, is in {where}"
                 what += "; copy them there"
                 yield None, Fault(file.path, what)
             else:

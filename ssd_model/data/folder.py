@@ -83,7 +83,7 @@ def _open(root: Path, faults: list[Fault]) -> Source | None:
         if len(below) > 1:
             what = "name one, or put all in one, or make them folders train and test"
         if len(below) > 1 and all((path / "VOCdevkit").is_dir() for path in below):
-            what = "name one, or put all of their VOCdevkit folders into one"  # as VOC2007's two
+            what = "name one, or merge their VOCdevkit folders into one"  # as VOC2007's two
         faults[:] = [Fault(root, f"no data in this folder itself, but in {names}: {what}")]
     return None
 

@@ -181,6 +181,7 @@ def find_missing(root: Path, faults: list[Fault]) -> None:
 def _no_folder(parent: Path, name: str, what: str, suffixes: tuple[str, ...]) -> Fault:
     """The fault that a folder is missing; it says where in `parent` such files are instead."""
     folders = sorted(path for path in parent.iterdir() if path.is_dir())
+    folders = [path for path in folders if not path.name.startswith("Segmentation")]  # masks
     holding = [path.name for path in folders if Finder(suffixes).all(path)]
     hint = f"but {what} are in {listed(holding)}: put them into it" if holding else FORMS
     return Fault(parent / name, f"no such folder{', ' if holding else '; '}{hint}")

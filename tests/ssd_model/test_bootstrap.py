@@ -37,7 +37,9 @@ def photographs():
     return records, *networks
 
 
-def test_an_image_that_counts_twice_is_one_that_comes_twice(photographs):
+@pytest.mark.parametrize("version", ["11point", "integral"])
+def test_an_image_that_counts_twice_is_one_that_comes_twice(photographs, version, monkeypatch):
+    monkeypatch.setitem(VOC_2007, "ap_version", version)
     records, found, _ = photographs
     times = np.array([2, 0, 1, 3, 0, 1, 1, 0, 2, 1, 1, 0])
     repeated = np.repeat(np.arange(len(records)), times)
@@ -45,6 +47,7 @@ def test_an_image_that_counts_twice_is_one_that_comes_twice(photographs):
     metric = map_of(found, records)
     np.testing.assert_array_equal(metric.ap_by_class(times), expected.ap_by_class())
     assert metric.value(times) == expected.value() != metric.value()
+    assert metric.value(np.ones(len(records), int)) == metric.value()
 
 
 def test_merged_sets_keep_their_images_apart(photographs):

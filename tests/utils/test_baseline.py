@@ -19,7 +19,7 @@ SECONDS = {160: 0.03, 224: 0.06, 300: 0.1}
 def work(images: int, profile: str = "standard", validated: int = 0, **options):
     splits = {
         name: SimpleNamespace(records=[None] * count)
-        for name, count in (("training", images), ("validation", validated))
+        for name, count in (("training", images), ("validation", validated), ("test", 40))
     }
     return SimpleNamespace(**splits, profile=PROFILES[profile], options=Options(**options))
 
@@ -30,8 +30,9 @@ def test_a_small_set_is_passed_over_more_often():
     assert [(c.image_size, c.epochs) for c in small] == [(160, 55), (224, 100), (300, 24)]
     assert [c.epochs for c in large] == [14, 25, 6]
     assert [c.closing for c in small] == [False, False, True]
-    # 200 images, in the end 250, and a third of the time for each of the 50 of validation
-    seconds = (55 * 0.03 + 100 * 0.06) * (200 + 50 / 3) + 24 * (250 + 50 / 3) * 0.1
+    # 200 images, in the end 250, and a third of the time for each of the 50 of validation, in the
+    # end of the 40 to test on
+    seconds = (55 * 0.03 + 100 * 0.06) * (200 + 50 / 3) + 24 * (250 + 40 / 3) * 0.1
     assert minutes == pytest.approx(seconds / 60)
 
 

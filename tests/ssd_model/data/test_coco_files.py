@@ -45,7 +45,10 @@ def test_names_of_coco_files(tmp_path, name):
 def test_a_file_that_may_be_of_the_missing_set_is_named(tmp_path):
     coco = make_coco(tmp_path)
     (coco / "annotations/instances_train2017.json").rename(coco / "annotations/minitrain.json")
-    words = "no annotations of a train set", "or if it is annotations/minitrain.json, rename that"
+    words = (
+        "no annotations of a train set",
+        "or, if annotations/minitrain.json is that file, rename it",
+    )
     only_fault(coco, coco.name, *words)
 
 

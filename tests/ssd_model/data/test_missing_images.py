@@ -39,7 +39,7 @@ def test_a_missing_coco_image_is_not_taken_from_a_less_likely_folder(tmp_path):
 def test_a_coco_file_without_its_images_has_one_fault(tmp_path):
     """As CVAT exports it, unless images are asked for."""
     write_coco(tmp_path / "annotations/instances_default.json", coco_content("abcdef"))
-    words = f"none of its 6 images, as 'a.jpg', is in {tmp_path.name}; copy them there"
+    words = f"none of its 6 images, such as 'a.jpg', is in {tmp_path.name}; copy them there"
     only_fault(tmp_path, "instances_default.json", words)
 
 

@@ -269,4 +269,4 @@ def test_annotations_without_a_suffix(voc):
 def test_the_two_archives_of_voc_2007_side_by_side(tmp_path):
     for name in ("VOCtest_06-Nov-2007", "VOCtrainval_06-Nov-2007"):
         make_voc(tmp_path / name / "VOCdevkit/VOC2007")
-    only_fault(tmp_path, tmp_path.name, "or put all of their VOCdevkit folders into one")
+    only_fault(tmp_path, tmp_path.name, "or merge their VOCdevkit folders into one")
