@@ -1,8 +1,8 @@
 """Train a baseline on data that the shipped weights do not know.
 
 One cycle of the learning rate after another: small images first, since most of what is learnt
-does not need 300 pixels, and more small ones fit into the same time. How long a cycle is counts
-in images seen, not in epochs, so that a small set is gone through more often. The best epoch is kept,
+does not need 300 pixels, and more small ones fit into the same time. How long a cycle is counts in
+images seen, not in epochs, so that a small set is gone through more often. The best epoch is kept,
 by mAP on a validation split, which is neither trained nor tested on. Then a closing cycle, at the
 network's own size, trains on that split, too, since small sets have no images to spare.
 """
