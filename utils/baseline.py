@@ -11,7 +11,7 @@ import json
 import math
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -156,7 +156,8 @@ def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
     """The schedule, decided now or when this training began."""
     file = folder / "schedule.json"
     if not file.exists():
-        seconds = {shape.image_size: seconds_an_image(work, shape.image_size) for shape in SHAPES}
+        sizes = {300, *(shape.image_size for shape in _shapes(work))}  # 300 is fine-tuning's
+        seconds = {size: seconds_an_image(work, size) for size in sorted(sizes)}
         cycles, minutes = plan_cycles(work, seconds)
         passes = ", ".join(f"{c.epochs} at {c.image_size} px" for c in cycles)
         later = 2 * work.epochs * len(work.trainval.records) * seconds[300] / 60
@@ -177,13 +178,8 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
         work: its options set `epochs` (of all cycles), `minutes`, `batch_size`, `learning_rate`.
         seconds: of an image in training, by image size.
     """
-    options, images = work.options, len(work.training.records)
+    options, images, shapes = work.options, len(work.training.records), _shapes(work)
     validated, tested = len(work.validation.records), len(work.test.records)
-    shapes = SHAPES
-    if work.profile.name == "smoke":
-        shapes = [replace(shape, images_seen=images) for shape in (SHAPES[0], SHAPES[-1])]
-    elif work.profile.name == "full":  # the original's, whatever the data
-        shapes = [_Shape(300, images * ORIGINAL_EPOCHS, SHAPES[-1].peak_rate)]
     sets = [images + validated * shape.closing for shape in shapes]
     epochs = [max(1, round(s.images_seen / n)) for s, n in zip(shapes, sets, strict=True)]
     if options.epochs:
@@ -205,6 +201,16 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
         for i, (shape, count) in enumerate(zip(shapes, epochs, strict=True), start=1)
     ]
     return cycles, float(np.dot(epochs, costs)) / 60
+
+
+def _shapes(work: Workspace) -> Sequence[_Shape]:
+    """The shapes of a baseline's cycles in this profile."""
+    images = len(work.training.records)
+    if work.profile.name == "smoke":
+        return [replace(shape, images_seen=images) for shape in (SHAPES[0], SHAPES[-1])]
+    if work.profile.name == "full":  # the original's, whatever the data
+        return [_Shape(300, images * ORIGINAL_EPOCHS, SHAPES[-1].peak_rate)]
+    return SHAPES
 
 
 def _scaled(epochs: list[int], factor: float) -> list[int]:
