@@ -31,7 +31,7 @@ from ssd_model.programs import build_detector, new_scope
 from ssd_model.scope import empty_scope, write_tensor
 from ssd_model.weights import save_weights
 from utils.training import Trained, fine_tune, train
-from utils.workspace import Workspace
+from utils.workspace import MAX_SEED, Workspace
 
 WEAK = 0.5
 """Below this mAP a baseline is hardly worth pruning."""
@@ -47,6 +47,9 @@ class Cycle:
     peak_rate: float
     closing: bool = False
     """On all images to train on, the validation split among them; the last epoch counts."""
+    seed: int = 0
+    """Of order and augmentation. Were it the same for all, each would see the same views of the
+    images again, epoch by epoch, and so would fine-tuning: the network learns them by heart."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +78,15 @@ def train_baseline(work: Workspace) -> None:
     beside the checkpoints: a machine that is busier tomorrow does not change it.
     """
     folder = work.checkpoints / "baseline"
-    cycles = list(_cycles(work, folder))
-    start, best, result = work.pretrained, -1.0, folder / "best.safetensors"
-    for cycle in (cycle for cycle in cycles if not cycle.closing):
-        trained, value = _train(work, cycle, folder / cycle.name, start)
-        if value > best:
-            _save(work, trained, result)
-            start, best = result, value
-        empty_scope(trained.scope)
-    images = counted(len(work.validation.records), "image")
-    print(f"the best: mAP {best:.3f} on {images} of validation")
-    for cycle in (cycle for cycle in cycles if cycle.closing):
-        print("last cycle: trained on all images, validation too; the test mAP decides nothing")
-        name = str((folder / cycle.name).relative_to(work.checkpoints))
-        trained = fine_tune(work, name, cycle.epochs, result, cycle.peak_rate)
-        result = folder / "closed.safetensors"
+    result = work.pretrained
+    for cycle in _cycles(work, folder):
+        if cycle.closing:
+            print("last cycle: trained on all images, validation too; the test mAP decides nothing")
+            name = str((folder / cycle.name).relative_to(work.checkpoints))
+            trained = fine_tune(work, name, cycle.epochs, result, cycle.peak_rate, cycle.seed)
+        else:
+            trained = _train(work, cycle, folder / cycle.name, result)
+        result = folder / f"{cycle.name}.safetensors"
         _save(work, trained, result)
         empty_scope(trained.scope)
     work.baseline.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +125,7 @@ def warn_if_weak(map_baseline: float, work: Workspace) -> None:
     print(textwrap.fill(told, 100))
 
 
-def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> tuple[Trained, float]:
+def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> Trained:
     """One cycle; the scope then holds its best epoch, by the validation split."""
     trained = train(
         work.training,
@@ -140,7 +137,7 @@ def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> tuple[Tr
         batch_size=work.profile.batch_size,
         start=start,
         image_size=cycle.image_size,
-        seed=work.seed,
+        seed=cycle.seed,
         keep="best",
         conv_rate=work.profile.conv_rate,
     )
@@ -148,8 +145,12 @@ def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> tuple[Tr
     for name in (p.name for p in trained.evaluation.program.all_parameters()):
         write_tensor(trained.scope, name, arrays[name])
     value = max(row["map"] for row in trained.history.rows if row["epoch"] == epoch)
-    print(f"{cycle.name}: best after epoch {epoch} of {cycle.epochs}, validation mAP {value:.3f}")
-    return trained, value
+    images = counted(len(work.validation.records), "image")
+    print(
+        f"{cycle.name}: best after epoch {epoch} of {cycle.epochs}, "
+        f"mAP {value:.3f} on {images} of validation"
+    )
+    return trained
 
 
 def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
@@ -197,6 +198,7 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
             count,
             options.learning_rate or shape.peak_rate,
             shape.closing,
+            int(np.random.SeedSequence([work.seed, i]).generate_state(1)[0]) % MAX_SEED,
         )
         for i, (shape, count) in enumerate(zip(shapes, epochs, strict=True), start=1)
     ]

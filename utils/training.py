@@ -90,12 +90,18 @@ def train(
 
 
 def fine_tune(
-    work: Workspace, name: str, epochs: int, start: Path, peak_rate: float = FINE_TUNE_RATE
+    work: Workspace,
+    name: str,
+    epochs: int,
+    start: Path,
+    peak_rate: float = FINE_TUNE_RATE,
+    seed: int | None = None,
 ) -> Trained:
     """Train a network further on all images to train on; its last epoch counts.
 
     Args:
         name: of the folder for its checkpoints.
+        seed: of order and augmentation; the run's if it is None.
     """
     return train(
         work.trainval,
@@ -106,7 +112,7 @@ def fine_tune(
         augmentation=work.augmentation,
         batch_size=work.profile.batch_size,
         start=start,
-        seed=work.seed,
+        seed=work.seed if seed is None else seed,
         conv_rate=work.profile.conv_rate,
     )
 

@@ -16,12 +16,14 @@ from utils.workspace import Workspace
 SECONDS = {160: 0.03, 224: 0.06, 300: 0.1}
 
 
-def work(images: int, profile: str = "standard", validated: int = 0, **options):
+def work(images: int, profile: str = "standard", validated: int = 0, seed: int = 0, **options):
     splits = {
         name: SimpleNamespace(records=[None] * count)
         for name, count in (("training", images), ("validation", validated), ("test", 40))
     }
-    return SimpleNamespace(**splits, profile=PROFILES[profile], options=Options(**options))
+    return SimpleNamespace(
+        **splits, profile=PROFILES[profile], options=Options(**options), seed=seed
+    )
 
 
 def test_a_small_set_is_passed_over_more_often():
@@ -44,6 +46,13 @@ def test_a_baseline_sees_as_many_images_as_the_options_reckon_with():
     assert Options(epochs=usual // 2).length(250) == pytest.approx(0.5)
     assert Options(minutes=2 * BASELINE_MINUTES).length(250) == 2
     assert Options().length(250) == 1
+
+
+def test_no_training_sees_the_views_of_another():
+    """Views depend on the seed, the epoch and the image; fine-tuning has the run's own seed."""
+    seeds = [c.seed for seed in (0, 1) for c in plan_cycles(work(250, seed=seed), SECONDS)[0]]
+    assert len({0, 1, *seeds}) == 8
+    assert seeds[:3] == [c.seed for c in plan_cycles(work(800), SECONDS)[0]]
 
 
 def test_minutes_and_epochs_shorten_and_lengthen():
@@ -85,6 +94,11 @@ def test_full_is_one_cycle_of_the_originals_length():
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} is .* number above 0"):
         Options(**options)
+
+
+def test_mirror_is_yes_or_no():
+    with pytest.raises(ValueError, match="mirror is 'no': it must be True or False"):
+        Options(mirror="no")
 
 
 def test_either_minutes_or_epochs():
@@ -135,7 +149,7 @@ def test_the_best_epoch_is_saved_and_training_is_resumed(cats, monkeypatch, caps
     train_baseline(cats)
     told = capsys.readouterr().out
     assert "training a baseline on 5 images" in told and "MINUTES=" in told
-    assert told.index("the best: mAP") < told.index("last cycle: trained on all images")
+    assert told.index("best after epoch 1 of 1") < told.index("last cycle: trained on all images")
     arrays, metadata = read_tensors(cats.baseline)
     assert json.loads(metadata["classes"]) == ["cat"]
     assert arrays["conv2d_0.w_0"].shape == (32, 3, 3, 3)
