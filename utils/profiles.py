@@ -64,6 +64,8 @@ class Options:
     """Peak of the learning rate while a baseline is trained."""
     pretrained: str | None = None
     """Weights that a baseline starts from; the shipped ones otherwise."""
+    mirror: bool | None = None
+    """Whether half of the images to train on are mirrored; None: one's own are, road signs not."""
 
     def length(self, images: int) -> float:
         """How long training shall take, as a multiple of what is usual for so many images."""
@@ -75,6 +77,10 @@ class Options:
         for name, value in vars(self).items():
             kind = int if name in ("epochs", "batch_size") else int | float
             if name == "pretrained" or value is None:
+                continue
+            if name == "mirror":
+                if not isinstance(value, bool):
+                    raise ValueError(f"mirror is {value!r}: it must be True or False")
                 continue
             if not isinstance(value, kind) or not 0 < value < math.inf:
                 whole = "whole" if kind is int else "finite"

@@ -115,6 +115,16 @@ def test_make_hands_the_pattern_on_as_it_is():
     assert words[words.index("--target-ratio") + 1] == "0.5"
 
 
+def test_make_hands_yes_and_no_on(monkeypatch):
+    done = make("-n", "run-notebooks", "MIRROR=no")
+    words = shlex.split(done.stdout.replace("\\\n", "").splitlines()[-1])
+    ran = []
+    monkeypatch.setattr(runner, "run", lambda parameters, only: ran.append(parameters))
+    monkeypatch.setattr("sys.argv", words[words.index("notebooks.run") :])
+    runner.main()
+    assert ran[0]["options"] == {"mirror": False}
+
+
 def test_make_knows_where_home_is():
     shown = make("-n", "run-notebooks", "OUTPUT=~/mine", "DATA_DIR=~/two  blanks").stdout
     assert f"'{Path.home()}/mine'" in shown and "~" not in shown

@@ -6,8 +6,10 @@ from dataclasses import fields
 import numpy as np
 import paddle
 import pytest
+from PIL import Image
 
 from notebooks import run as runner
+from ssd_model.data.augment import Augmentation
 from ssd_model.network import mobilenet_ssd
 from ssd_model.optimizers import ORIGINAL_CONV_RATE, original
 from ssd_model.scope import read_tensor, write_tensor
@@ -15,7 +17,7 @@ from tests.helpers import golden_values as golden
 from utils.paths import BASELINE
 from utils.profiles import PROFILES, Options
 from utils.training import fine_tune
-from utils.workspace import Workspace
+from utils.workspace import OWN_AUGMENTATION, Workspace
 
 TRAINING = json.loads((golden.FOLDER / "training.json").read_text())
 # The operators that start a parameter with random numbers, and what those depend on
@@ -29,11 +31,35 @@ def test_make_run_notebooks_takes_these_profiles_and_options():
 
 
 @pytest.mark.parametrize(
-    ("data_dir", "profile", "zoomed"),
-    [("photographs", "standard", 0), ("photographs", "full", 0.5), ("", "standard", 0.5)],
+    ("data_dir", "profile", "zoomed_out"),
+    [("photographs", "standard", 1.5), ("photographs", "full", 4), ("", "standard", 2)],
 )
-def test_only_photographs_are_not_zoomed_out(tmp_path, data_dir, profile, zoomed):
-    assert Workspace(str(tmp_path), data_dir, profile).augmentation.expand_prob == zoomed
+def test_how_far_is_zoomed_out(tmp_path, data_dir, profile, zoomed_out):
+    assert Workspace(str(tmp_path), data_dir, profile).augmentation.expand_max == zoomed_out
+
+
+def test_a_short_training_sees_objects_about_as_large_as_they_are():
+    image, side = Image.new("RGB", (64, 64)), 0.35
+    nine_in_ten = {}
+    for name, augmentation in (("own", OWN_AUGMENTATION), ("original", Augmentation())):
+        seen = []
+        for seed in range(300):
+            rng = np.random.default_rng(seed)
+            low = rng.uniform(0, 1 - side, 2)
+            box = np.concatenate([low, low + side])[None]
+            _, boxes, *_ = augmentation(image, box, np.array([1]), np.array([False]), rng)
+            seen.append(np.sqrt((boxes[0, 2:] - boxes[0, :2]).prod()) / side)
+        assert np.median(seen) == pytest.approx(1, abs=0.1)
+        nine_in_ten[name] = np.percentile(seen, [5, 95])
+    assert nine_in_ten["own"][0] > 0.7 and nine_in_ten["own"][1] < 1.9
+    assert nine_in_ten["original"][0] < 0.35 and nine_in_ten["original"][1] > 2.2
+
+
+@pytest.mark.parametrize(("data_dir", "usual"), [("photographs", 0.5), ("", 0)])
+def test_mirrored_or_not(tmp_path, data_dir, usual):
+    for mirror, expected in ((None, usual), (False, 0), (True, 0.5)):
+        work = Workspace(str(tmp_path), data_dir, options={"mirror": mirror})
+        assert work.augmentation.flip_prob == expected
 
 
 @pytest.fixture
