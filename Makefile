@@ -12,7 +12,7 @@ EPOCHS ?=
 BATCH_SIZE ?=
 LEARNING_RATE ?=
 PRETRAINED ?=
-MIRROR ?=
+FLIP ?=
 IMAGES ?=
 MODEL ?=
 THRESHOLD ?= 0.5
@@ -40,10 +40,10 @@ option = $(if $(value $2),$1 $(call quoted,$2))
 output = $(if $(value OUTPUT),$(call quoted,OUTPUT),build)
 TRAINING = $(call option,--minutes,MINUTES) $(call option,--epochs,EPOCHS) \
   $(call option,--batch-size,BATCH_SIZE) $(call option,--learning-rate,LEARNING_RATE) \
-  $(call option,--pretrained,PRETRAINED) $(call option,--mirror,MIRROR)
+  $(call option,--pretrained,PRETRAINED) $(call option,--flip,FLIP)
 # A misspelt variable on the command line would have no effect, and nobody would notice.
 VARIABLES := DATA_DIR PROFILE TARGET_RATIO PRUNED_PARAMS SEED OUTPUT MINUTES EPOCHS BATCH_SIZE \
-  LEARNING_RATE PRETRAINED MIRROR IMAGES MODEL THRESHOLD PORT LOCALE PLACE WORKERS VENV PYTHON
+  LEARNING_RATE PRETRAINED FLIP IMAGES MODEL THRESHOLD PORT LOCALE PLACE WORKERS VENV PYTHON
 said := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 $(foreach name,$(filter-out $(VARIABLES),$(said)),$(warning $(name) is not a variable of this Makefile: see the table in README.md))
 READY := $(VENV)/.ready
@@ -80,7 +80,7 @@ check-data: $(READY) ## list all faults of a data folder: DATA_DIR=...
 	@test -n $(call quoted,DATA_DIR) || { echo "say which folder: make check-data DATA_DIR=..."; exit 2; }
 	$(BIN)/python -m ssd_model.data.check $(call quoted,DATA_DIR)
 
-run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT= MINUTES= EPOCHS= BATCH_SIZE= LEARNING_RATE= PRETRAINED= MIRROR=yes|no PLACE=cpu WORKERS=
+run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT= MINUTES= EPOCHS= BATCH_SIZE= LEARNING_RATE= PRETRAINED= FLIP=yes|no PLACE=cpu WORKERS=
 	$(BIN)/python -m notebooks.run --profile $(call quoted,PROFILE) --target-ratio $(call quoted,TARGET_RATIO) \
 	  --seed $(call quoted,SEED) --output $(output) $(call option,--data-dir,DATA_DIR) $(TRAINING) \
 	  $(call option,--pruned-params,PRUNED_PARAMS)

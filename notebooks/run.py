@@ -28,7 +28,7 @@ from ssd_model.lock import LockError, lock
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 PROFILES = ("smoke", "standard", "full")
-OPTIONS = ("minutes", "epochs", "batch_size", "learning_rate", "pretrained", "mirror")
+OPTIONS = ("minutes", "epochs", "batch_size", "learning_rate", "pretrained", "flip")
 """Arguments that are fields of `utils.profiles.Options`."""
 YES_NO = {"yes": True, "no": False}
 
@@ -161,7 +161,7 @@ def main() -> int:
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float, help="peak, while a baseline is trained")
     parser.add_argument("--pretrained", help="weights that a baseline starts from")
-    parser.add_argument("--mirror", choices=YES_NO, help="mirror half of the images to train on")
+    parser.add_argument("--flip", choices=YES_NO, help="images left to right, in training")
     parser.add_argument("--only", default="", help="run only notebooks with this in their name")
     arguments = vars(parser.parse_args())
     only = arguments.pop("only")
@@ -170,7 +170,7 @@ def main() -> int:
             # The kernels run in another folder.
             arguments[name] = str(Path(arguments[name]).expanduser().resolve())
     arguments["output"] = str(Path(arguments["output"]).expanduser())
-    arguments["mirror"] = YES_NO.get(arguments["mirror"])
+    arguments["flip"] = YES_NO.get(arguments["flip"])
     said = {name: arguments.pop(name) for name in OPTIONS}
     options = {name: value for name, value in said.items() if value is not None}
     parameters = {name: value for name, value in arguments.items() if value is not None}

@@ -2,9 +2,10 @@
 
 One cycle of the learning rate after another: small images first, since most of what is learnt
 does not need 300 pixels, and more small ones fit into the same time. How long a cycle is counts in
-images seen, not in epochs, so that a small set is gone through more often. The best epoch is kept,
-by mAP on a validation split, which is neither trained nor tested on. Then a closing cycle, at the
-network's own size, trains on that split, too, since small sets have no images to spare.
+images seen, not in epochs, so that a small set is gone through more often. Each cycle keeps its
+best epoch, by mAP on a validation split, which is neither trained nor tested on, and the next goes
+on from it. Then a closing cycle, at the network's own size, trains on that split, too, since small
+sets have no images to spare.
 """
 
 import json
@@ -45,11 +46,11 @@ class Cycle:
     image_size: int
     epochs: int
     peak_rate: float
+    seed: int
+    """Of order, augmentation and fresh weights. Were it the same for all, each cycle, and then
+    fine-tuning, would show the same views of the images again, to be learnt by heart."""
     closing: bool = False
     """On all images to train on, the validation split among them; the last epoch counts."""
-    seed: int = 0
-    """Of order and augmentation. Were it the same for all, each would see the same views of the
-    images again, epoch by epoch, and so would fine-tuning: the network learns them by heart."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def train_baseline(work: Workspace) -> None:
     for cycle in _cycles(work, folder):
         if cycle.closing:
             print("last cycle: trained on all images, validation too; the test mAP decides nothing")
-            name = str((folder / cycle.name).relative_to(work.checkpoints))
+            name = f"{folder.name}/{cycle.name}"
             trained = fine_tune(work, name, cycle.epochs, result, cycle.peak_rate, cycle.seed)
         else:
             trained = _train(work, cycle, folder / cycle.name, result)
@@ -197,8 +198,8 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
             shape.image_size,
             count,
             options.learning_rate or shape.peak_rate,
-            shape.closing,
             int(np.random.SeedSequence([work.seed, i]).generate_state(1)[0]) % MAX_SEED,
+            shape.closing,
         )
         for i, (shape, count) in enumerate(zip(shapes, epochs, strict=True), start=1)
     ]

@@ -64,8 +64,9 @@ class Options:
     """Peak of the learning rate while a baseline is trained."""
     pretrained: str | None = None
     """Weights that a baseline starts from; the shipped ones otherwise."""
-    mirror: bool | None = None
-    """Whether half of the images to train on are mirrored; None: one's own are, road signs not."""
+    flip: bool | None = None
+    """Whether half of the images are flipped left to right in training; by default one's own data
+    are, the drawn signs are not."""
 
     def length(self, images: int) -> float:
         """How long training shall take, as a multiple of what is usual for so many images."""
@@ -76,15 +77,13 @@ class Options:
     def __post_init__(self):
         for name, value in vars(self).items():
             kind = int if name in ("epochs", "batch_size") else int | float
-            if name == "pretrained" or value is None:
-                continue
-            if name == "mirror":
-                if not isinstance(value, bool):
-                    raise ValueError(f"mirror is {value!r}: it must be True or False")
+            if name in ("pretrained", "flip") or value is None:
                 continue
             if not isinstance(value, kind) or not 0 < value < math.inf:
                 whole = "whole" if kind is int else "finite"
                 raise ValueError(f"{name} is {value!r}: it must be a {whole} number above 0")
+        if not isinstance(self.flip, bool | None):
+            raise ValueError(f"flip is {self.flip!r}: it must be True or False")
         if self.minutes and self.epochs:
             raise ValueError("minutes and epochs both say how long to train: give one of them")
 

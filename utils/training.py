@@ -101,7 +101,7 @@ def fine_tune(
 
     Args:
         name: of the folder for its checkpoints.
-        seed: of order and augmentation; the run's if it is None.
+        seed: of order, augmentation and fresh weights; by default the run's.
     """
     return train(
         work.trainval,

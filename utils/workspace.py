@@ -26,10 +26,10 @@ from ssd_model.weights import read_tensors
 from utils.paths import BASELINE, ROOT, relative
 from utils.profiles import FINE_TUNE_IMAGES, FINE_TUNE_RATE, PROFILES, Options, Profile
 
-# Road signs are not mirrored, since no sign says 07; and distant ones are small enough already.
+# Drawn signs are not flipped, since no sign says 07; and distant ones are small enough already.
 SIGNS_AUGMENTATION = Augmentation(flip_prob=0, expand_max=2)
-# Zooms in and out about as much, so that objects are about as large as in the images to test on. A
-# short training learns no other sizes as well.
+# Most objects are then nearly as large as in the images to test on; a short training would not
+# learn other sizes as well.
 OWN_AUGMENTATION = Augmentation(expand_max=1.5, min_scale=0.5)
 EVAL_BATCH = 8
 MAX_SEED = 10**9  # Paddle adds to a seed, and keeps it in 32 bits
@@ -157,7 +157,7 @@ class Workspace:
     @cached_property
     def key(self) -> str:
         """A short hash of the run and its data, for files that other runs must not reuse."""
-        options = asdict(self.options)
+        options = {**asdict(self.options), "flip": asdict(self.augmentation)}
         if self.options.pretrained:  # what is in it, wherever it lies
             options["pretrained"] = _digest(self.pretrained)
         digest = hashlib.sha256(json.dumps([self.settings, options]).encode())
@@ -201,11 +201,11 @@ class Workspace:
 
     @property
     def augmentation(self) -> Augmentation:
-        """The original's with `full`, one that changes sizes less in a shorter training."""
-        usual = Augmentation() if self.profile.name == "full" else OWN_AUGMENTATION
-        usual = SIGNS_AUGMENTATION if self.drawn else usual
-        mirror = self.options.mirror
-        return usual if mirror is None else replace(usual, flip_prob=0.5 if mirror else 0)
+        """That of the drawn signs or of one's own data; with `full`, these have the original's."""
+        full, flip = self.profile.name == "full", self.options.flip
+        own = Augmentation() if full else OWN_AUGMENTATION
+        usual = SIGNS_AUGMENTATION if self.drawn else own
+        return usual if flip is None else replace(usual, flip_prob=0.5 if flip else 0)
 
     def optimizer(
         self, epochs: int, peak_rate: float = FINE_TUNE_RATE

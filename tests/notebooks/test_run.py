@@ -44,6 +44,7 @@ def test_the_projects_own_notebooks_are_not_overwritten(output, capsys):
     [
         *[("--target-ratio", said, "is not a share of the FLOPs") for said in ("0", "nan", "0,2")],
         ("--pruned-params", "(conv", "'(conv' is not a regular expression: missing )"),
+        ("--flip", "true", "invalid choice: 'true'"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_runs(monkeypatch, capsys, name, value, words):
@@ -115,14 +116,17 @@ def test_make_hands_the_pattern_on_as_it_is():
     assert words[words.index("--target-ratio") + 1] == "0.5"
 
 
-def test_make_hands_yes_and_no_on(monkeypatch):
-    done = make("-n", "run-notebooks", "MIRROR=no")
+@pytest.mark.parametrize(
+    ("said", "options"), [("yes", {"flip": True}), ("no", {"flip": False}), ("", None)]
+)
+def test_make_hands_yes_and_no_on(monkeypatch, said, options):
+    done = make("-n", "run-notebooks", f"FLIP={said}")
     words = shlex.split(done.stdout.replace("\\\n", "").splitlines()[-1])
     ran = []
     monkeypatch.setattr(runner, "run", lambda parameters, only: ran.append(parameters))
     monkeypatch.setattr("sys.argv", words[words.index("notebooks.run") :])
     runner.main()
-    assert ran[0]["options"] == {"mirror": False}
+    assert ran[0].get("options") == options
 
 
 def test_make_knows_where_home_is():

@@ -96,9 +96,9 @@ def test_options_out_of_range_are_refused(options):
         Options(**options)
 
 
-def test_mirror_is_yes_or_no():
-    with pytest.raises(ValueError, match="mirror is 'no': it must be True or False"):
-        Options(mirror="no")
+def test_flip_is_true_or_false():
+    with pytest.raises(ValueError, match="flip is 'no': it must be True or False"):
+        Options(flip="no")
 
 
 def test_either_minutes_or_epochs():
@@ -145,7 +145,7 @@ def test_the_folders_own_val_list_is_the_validation_split(cats):
     assert [record.image.stem for record in again.training.records] == ["00", "02", "03", "05"]
 
 
-def test_the_best_epoch_is_saved_and_training_is_resumed(cats, monkeypatch, capsys):
+def test_a_baseline_is_saved_and_resumed(cats, monkeypatch, capsys):
     train_baseline(cats)
     told = capsys.readouterr().out
     assert "training a baseline on 5 images" in told and "MINUTES=" in told
@@ -161,6 +161,34 @@ def test_the_best_epoch_is_saved_and_training_is_resumed(cats, monkeypatch, caps
     for name, array in arrays.items():
         np.testing.assert_array_equal(again[name], array, err_msg=name)
     assert "this run is complete" in capsys.readouterr().out
+
+
+def test_each_cycle_goes_on_from_the_one_before(cats, monkeypatch):
+    """With views of its own, whatever the validation mAP of smaller images was."""
+    cats.profile, ran = PROFILES["standard"], []
+    monkeypatch.setattr(baseline, "seconds_an_image", lambda work, size: SECONDS[size])
+    monkeypatch.setattr(baseline, "_save", lambda work, trained, path: path.write_bytes(b"saved"))
+    monkeypatch.setattr(baseline, "empty_scope", lambda scope: None)
+
+    def ran_with(seed, start, folder):
+        ran.append((seed, start))
+        folder.mkdir(parents=True, exist_ok=True)
+        return SimpleNamespace(scope=None)
+
+    folder = cats.checkpoints
+    monkeypatch.setattr(
+        baseline, "_train", lambda _, cycle, path, start: ran_with(cycle.seed, start, path)
+    )
+    monkeypatch.setattr(
+        baseline,
+        "fine_tune",
+        lambda _, name, epochs, start, rate, seed: ran_with(seed, start, folder / name),
+    )
+    train_baseline(cats)
+    cycles, _ = plan_cycles(cats, SECONDS)
+    assert [seed for seed, _ in ran] == [cycle.seed for cycle in cycles]
+    files = [folder / "baseline" / f"{cycle.name}.safetensors" for cycle in cycles]
+    assert [start for _, start in ran] == [cats.pretrained, *files[:-1]]
 
 
 def test_weights_that_no_baseline_can_start_from_are_refused_first(tmp_path):

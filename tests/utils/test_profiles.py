@@ -32,14 +32,18 @@ def test_make_run_notebooks_takes_these_profiles_and_options():
 
 @pytest.mark.parametrize(
     ("data_dir", "profile", "zoomed_out"),
-    [("photographs", "standard", 1.5), ("photographs", "full", 4), ("", "standard", 2)],
+    [
+        *[("photographs", "standard", 1.5), ("photographs", "full", 4)],
+        *[("", "standard", 2), ("", "full", 2)],
+    ],
 )
 def test_how_far_is_zoomed_out(tmp_path, data_dir, profile, zoomed_out):
     assert Workspace(str(tmp_path), data_dir, profile).augmentation.expand_max == zoomed_out
 
 
-def test_a_short_training_sees_objects_about_as_large_as_they_are():
-    image, side = Image.new("RGB", (64, 64)), 0.35
+@pytest.mark.parametrize("side", [0.1, 0.35])
+def test_a_short_training_sees_objects_about_as_large_as_they_are(side):
+    image = Image.new("RGB", (64, 64))
     nine_in_ten = {}
     for name, augmentation in (("own", OWN_AUGMENTATION), ("original", Augmentation())):
         seen = []
@@ -49,16 +53,15 @@ def test_a_short_training_sees_objects_about_as_large_as_they_are():
             box = np.concatenate([low, low + side])[None]
             _, boxes, *_ = augmentation(image, box, np.array([1]), np.array([False]), rng)
             seen.append(np.sqrt((boxes[0, 2:] - boxes[0, :2]).prod()) / side)
-        assert np.median(seen) == pytest.approx(1, abs=0.1)
         nine_in_ten[name] = np.percentile(seen, [5, 95])
-    assert nine_in_ten["own"][0] > 0.7 and nine_in_ten["own"][1] < 1.9
-    assert nine_in_ten["original"][0] < 0.35 and nine_in_ten["original"][1] > 2.2
+    assert nine_in_ten["own"][0] > 0.6 and nine_in_ten["own"][1] < 1.9
+    assert nine_in_ten["original"][1] > 5 * nine_in_ten["original"][0]
 
 
 @pytest.mark.parametrize(("data_dir", "usual"), [("photographs", 0.5), ("", 0)])
-def test_mirrored_or_not(tmp_path, data_dir, usual):
-    for mirror, expected in ((None, usual), (False, 0), (True, 0.5)):
-        work = Workspace(str(tmp_path), data_dir, options={"mirror": mirror})
+def test_flipped_or_not(tmp_path, data_dir, usual):
+    for flip, expected in ((None, usual), (False, 0), (True, 0.5)):
+        work = Workspace(str(tmp_path), data_dir, options={"flip": flip})
         assert work.augmentation.flip_prob == expected
 
 

@@ -47,6 +47,15 @@ def test_other_weights_in_the_same_file_are_another_run(tmp_path):
     assert key(tmp_path / "moved.safetensors") == first
 
 
+def test_what_is_the_default_anyway_is_no_other_run(tmp_path):
+    voc = make_voc(tmp_path / "pets")
+    usual, yes, no = (
+        Workspace(str(tmp_path), str(voc), "smoke", options=options).key
+        for options in ({}, {"flip": True}, {"flip": False})
+    )
+    assert usual == yes != no
+
+
 def test_another_picture_of_the_same_name_is_another_run(tmp_path):
     """Its boxes stay, but what was learnt from the old picture says nothing about the new one."""
     voc = make_voc(tmp_path / "pets")
