@@ -140,13 +140,13 @@ def plot_history(compressed: History, control: History) -> Figure:
     for row in compressed.rows:
         if row["stage"] in ("pruned", "reconstructed"):
             place = (row["epoch"], row["map"])
-            axes.annotate(row["stage"], place, (6, -3), textcoords="offset points", va="top")
+            axes.annotate(row["stage"], place, (6, -6), textcoords="offset points", va="top")
     axes.xaxis.get_major_locator().set_params(integer=True)
     # As near as the values are to each other: most of the difference is in the third digit.
     axes.set(xlabel="epochs of fine-tuning", ylabel="mAP on the test images")
     axes.margins(y=0.1)
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))  # never on a curve
     return figure
 
 
