@@ -12,8 +12,9 @@ import paddle
 
 from ssd_model.optimizers import ORIGINAL_CONV_RATE, one_cycle, original
 
-FINE_TUNE_RATE = 4e-4
-"""Peak learning rate after a cut: a trained network needs smaller steps than a new one."""
+FINE_TUNE_RATE, OWN_FINE_TUNE_RATE = 4e-4, 1e-3
+"""Peak learning rate after a cut: for the drawn signs' network, which was trained for hours, and
+for one trained on own data in less, where larger steps still gain more."""
 RECONSTRUCT_IMAGES = 160
 """Images that a pruned network is reconstructed on."""
 FINE_TUNE_IMAGES = 6000

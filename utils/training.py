@@ -17,7 +17,6 @@ from ssd_model.place import default_place
 from ssd_model.programs import Detector, Lesson, build_detector, new_scope
 from ssd_model.teacher import taught_by
 from ssd_model.weights import load_weights
-from utils.profiles import FINE_TUNE_RATE
 from utils.workspace import Workspace
 
 
@@ -94,13 +93,14 @@ def fine_tune(
     name: str,
     epochs: int,
     start: Path,
-    peak_rate: float = FINE_TUNE_RATE,
+    peak_rate: float | None = None,
     seed: int | None = None,
 ) -> Trained:
     """Train a network further on all images to train on; its last epoch counts.
 
     Args:
         name: of the folder for its checkpoints.
+        peak_rate: highest learning rate; by default as after a cut.
         seed: of order, augmentation and fresh weights; by default the run's.
     """
     return train(

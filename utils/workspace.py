@@ -24,7 +24,14 @@ from ssd_model.programs import Detector, build_detector, new_scope
 from ssd_model.scope import empty_scope
 from ssd_model.weights import read_tensors
 from utils.paths import BASELINE, ROOT, relative
-from utils.profiles import FINE_TUNE_IMAGES, FINE_TUNE_RATE, PROFILES, Options, Profile
+from utils.profiles import (
+    FINE_TUNE_IMAGES,
+    FINE_TUNE_RATE,
+    OWN_FINE_TUNE_RATE,
+    PROFILES,
+    Options,
+    Profile,
+)
 
 # Drawn signs are not flipped, since no sign says 07; and distant ones are small enough already.
 SIGNS_AUGMENTATION = Augmentation(flip_prob=0, expand_max=2)
@@ -207,11 +214,10 @@ class Workspace:
         usual = SIGNS_AUGMENTATION if self.drawn else own
         return usual if flip is None else replace(usual, flip_prob=0.5 if flip else 0)
 
-    def optimizer(
-        self, epochs: int, peak_rate: float = FINE_TUNE_RATE
-    ) -> paddle.optimizer.Optimizer:
-        """Make the optimizer for this many epochs on these data."""
-        return self.profile.optimizer(len(self.trainval.records), epochs, peak_rate)
+    def optimizer(self, epochs: int, peak_rate: float | None = None) -> paddle.optimizer.Optimizer:
+        """Make the optimizer for this many epochs on these data; by default, to fine-tune."""
+        rate = peak_rate or (FINE_TUNE_RATE if self.drawn else OWN_FINE_TUNE_RATE)
+        return self.profile.optimizer(len(self.trainval.records), epochs, rate)
 
     def train_loader(self, detector: Detector) -> paddle.io.DataLoader:
         """Load augmented batches, shuffled anew each epoch, for the Program's feed list."""

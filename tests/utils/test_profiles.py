@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import paddle
@@ -56,6 +57,21 @@ def test_a_short_training_sees_objects_about_as_large_as_they_are(side):
         nine_in_ten[name] = np.percentile(seen, [5, 95])
     assert nine_in_ten["own"][0] > 0.6 and nine_in_ten["own"][1] < 1.9
     assert nine_in_ten["original"][1] > 5 * nine_in_ten["original"][0]
+
+
+@pytest.mark.parametrize(("data_dir", "rate"), [("photographs", 1e-3), ("", 4e-4)])
+def test_how_fast_is_fine_tuned(tmp_path, data_dir, rate):
+    work = Workspace(str(tmp_path), data_dir)
+    work.trainval = SimpleNamespace(records=[None] * 100)
+    for peak_rate, expected in ((None, rate), (2e-3, 2e-3)):
+        schedule = work.optimizer(2, peak_rate)._learning_rate
+        assert max(_rates(schedule, 26)) == pytest.approx(expected, rel=0.01)
+
+
+def _rates(schedule, steps):
+    for _ in range(steps):
+        yield schedule.get_lr()
+        schedule.step()
 
 
 @pytest.mark.parametrize(("data_dir", "usual"), [("photographs", 0.5), ("", 0)])
