@@ -1,5 +1,6 @@
-"""Write files completely or not at all."""
+"""Write files completely or not at all, and tell what is in them."""
 
+import hashlib
 import json
 import math
 import os
@@ -38,6 +39,18 @@ def write_json(path: Path, content: Any) -> None:
     """Write JSON; nan and infinity become null."""
     text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
     write_file(path, text.encode())
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file, or of all files in a folder with their names."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            digest.update(f"{file.relative_to(path)} {digest_of(file)} ".encode())
+    return digest.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

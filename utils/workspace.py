@@ -14,12 +14,12 @@ import paddle
 from pruning.init_model import check_unpruned
 from ssd_model import workers
 from ssd_model.data.augment import Augmentation
-from ssd_model.data.copies import digest_of
 from ssd_model.data.folder import read_data
 from ssd_model.data.loader import make_loader
 from ssd_model.data.records import Split
 from ssd_model.data.scenes import write_scenes
 from ssd_model.data.text import counted
+from ssd_model.files import digest_of
 from ssd_model.programs import Detector, build_detector, new_scope
 from ssd_model.scope import empty_scope
 from ssd_model.weights import read_tensors
@@ -166,7 +166,7 @@ class Workspace:
         """A short hash of the run and its data, for files that other runs must not reuse."""
         options = {**asdict(self.options), "flip": asdict(self.augmentation)}
         if self.options.pretrained:  # what is in it, wherever it lies
-            options["pretrained"] = _digest(self.pretrained)
+            options["pretrained"] = digest_of(self.pretrained)
         digest = hashlib.sha256(json.dumps([self.settings, options]).encode())
         for record in self.trainval.records + self.test.records:
             digest.update(record.image.name.encode())
@@ -251,12 +251,3 @@ class Workspace:
                 print("drawing the road-sign scenes; this takes up to a minute, once")
             write_scenes(self.data_dir, **(few if self.profile.name == "smoke" else {}))
         return read_data(self.data_dir, split, limit)
-
-
-def _digest(path: Path) -> str:
-    """The SHA-256 of a file, or of all files in a folder with their names."""
-    digest = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(path.rglob("*")):
-        if file.is_file():
-            digest.update(f"{file.relative_to(path)} {digest_of(file)} ".encode())
-    return digest.hexdigest()

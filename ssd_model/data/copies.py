@@ -1,11 +1,11 @@
 """Find images that two sets have in common, be it as copies under another name."""
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from ssd_model.data.faults import DataError
 from ssd_model.data.files import check_regular
+from ssd_model.files import digest_of
 
 
 def find_copies(known: Iterable[Path], images: Iterable[Path]) -> dict[Path, Path]:
@@ -35,9 +35,3 @@ def _size(path: Path) -> int | None:
         return check_regular(path)
     except (OSError, DataError):
         return None
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
