@@ -1,11 +1,11 @@
 """Train a baseline on data that the shipped weights do not know.
 
 One cycle of the learning rate after another: small images first, since most of what is learnt
-does not need 300 pixels, and more small ones fit into the same time. How long a cycle is counts in
-images seen, not in epochs, so that a small set is gone through more often. Each cycle keeps its
-best epoch, by mAP on a validation split, which is neither trained nor tested on, and the next goes
-on from it. Then a closing cycle, at the network's own size, trains on that split, too, since small
-sets have no images to spare. A longer one, for less at 224 pixels, was no better on drawn cards.
+does not need 300 pixels, and more small ones fit into the same time; they are shown from nearer
+by. How long a cycle is counts in images seen, not in epochs, so that a small set is gone through
+more often. Each cycle keeps its best epoch, by mAP on a validation split, which is neither trained
+nor tested on, and the next goes on from it. Then a closing cycle, at the network's own size, trains
+on that split, too, since small sets have no images to spare.
 """
 
 import json
@@ -134,7 +134,7 @@ def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> Trained:
         work.profile.optimizer(len(work.training.records), cycle.epochs, cycle.peak_rate),
         cycle.epochs,
         folder,
-        augmentation=work.augmentation,
+        augmentation=work.nearer_views if cycle.image_size < 300 else work.augmentation,
         batch_size=work.profile.batch_size,
         start=start,
         image_size=cycle.image_size,

@@ -38,6 +38,7 @@ SIGNS_AUGMENTATION = Augmentation(flip_prob=0, expand_max=2)
 # Most objects are then nearly as large as in the images to test on; a short training would not
 # learn other sizes as well.
 OWN_AUGMENTATION = Augmentation(expand_max=1.5, min_scale=0.5)
+NEARER = {"expand_prob": 0, "min_scale": 0.3}
 EVAL_BATCH = 8
 MAX_SEED = 10**9  # Paddle adds to a seed, and keeps it in 32 bits
 VALIDATION_SHARE = 0.15
@@ -164,7 +165,8 @@ class Workspace:
     @cached_property
     def key(self) -> str:
         """A short hash of the run and its data, for files that other runs must not reuse."""
-        options = {**asdict(self.options), "flip": asdict(self.augmentation)}
+        views = [asdict(views) for views in (self.augmentation, self.nearer_views)]
+        options = {**asdict(self.options), "flip": views}
         if self.options.pretrained:  # what is in it, wherever it lies
             options["pretrained"] = digest_of(self.pretrained)
         digest = hashlib.sha256(json.dumps([self.settings, options]).encode())
@@ -213,6 +215,12 @@ class Workspace:
         own = Augmentation() if full else OWN_AUGMENTATION
         usual = SIGNS_AUGMENTATION if self.drawn else own
         return usual if flip is None else replace(usual, flip_prob=0.5 if flip else 0)
+
+    @property
+    def nearer_views(self) -> Augmentation:
+        """The augmentation of images smaller than the network's own: it only zooms in, so that
+        objects have about as many pixels as at 300 (Touvron et al. 2019, arXiv:1906.06423)."""
+        return replace(self.augmentation, **NEARER)
 
     def optimizer(self, epochs: int, peak_rate: float | None = None) -> paddle.optimizer.Optimizer:
         """Make the optimizer for this many epochs on these data; by default, to fine-tune."""

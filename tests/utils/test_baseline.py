@@ -191,6 +191,24 @@ def test_each_cycle_goes_on_from_the_one_before(cats, monkeypatch):
     assert [start for _, start in ran] == [cats.pretrained, *files[:-1]]
 
 
+@pytest.mark.parametrize(("profile", "nearer"), [("standard", {160, 224}), ("full", set())])
+def test_only_small_images_are_seen_from_nearer_by(cats, monkeypatch, profile, nearer):
+    work, views = Workspace(str(cats.output), str(cats.data_dir), profile), {}
+
+    def begin(*_, augmentation, image_size=300, **__):
+        views[image_size] = augmentation
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(baseline, "train", begin)
+    monkeypatch.setattr("utils.training.train", begin)
+    for cycle in plan_cycles(work, SECONDS)[0]:
+        monkeypatch.setattr(baseline, "_cycles", lambda *_, cycle=cycle: [cycle])
+        with pytest.raises(KeyboardInterrupt):
+            train_baseline(work)
+    assert views.pop(300) == work.augmentation
+    assert set(views) == nearer and all(v == work.nearer_views for v in views.values())
+
+
 def test_weights_that_no_baseline_can_start_from_are_refused_first(tmp_path):
     (tmp_path / "weights.pdparams").write_bytes(b"\x80\x02cos\nsystem\n.")
     for name, words in (("weights.pdparams", "it names os.system"), ("nowhere", "no such weights")):

@@ -44,19 +44,30 @@ def test_how_far_is_zoomed_out(tmp_path, data_dir, profile, zoomed_out):
 
 @pytest.mark.parametrize("side", [0.1, 0.35])
 def test_a_short_training_sees_objects_about_as_large_as_they_are(side):
-    image = Image.new("RGB", (64, 64))
-    nine_in_ten = {}
-    for name, augmentation in (("own", OWN_AUGMENTATION), ("original", Augmentation())):
-        seen = []
-        for seed in range(300):
-            rng = np.random.default_rng(seed)
-            low = rng.uniform(0, 1 - side, 2)
-            box = np.concatenate([low, low + side])[None]
-            _, boxes, *_ = augmentation(image, box, np.array([1]), np.array([False]), rng)
-            seen.append(np.sqrt((boxes[0, 2:] - boxes[0, :2]).prod()) / side)
-        nine_in_ten[name] = np.percentile(seen, [5, 95])
-    assert nine_in_ten["own"][0] > 0.6 and nine_in_ten["own"][1] < 1.9
-    assert nine_in_ten["original"][1] > 5 * nine_in_ten["original"][0]
+    own = np.percentile(_magnified(OWN_AUGMENTATION, side), [5, 95])
+    original = np.percentile(_magnified(Augmentation(), side), [5, 95])
+    assert own[0] > 0.6 and own[1] < 1.9
+    assert original[1] > 5 * original[0]
+
+
+@pytest.mark.parametrize("side", [0.2, 0.35])
+def test_at_224_pixels_objects_are_about_as_large_as_at_300(tmp_path, side):
+    seen = _magnified(Workspace(str(tmp_path), "photographs").nearer_views, side)
+    # A crop may cut a little off.
+    assert np.percentile(seen, 5) > 0.95
+    assert 224 * np.exp(np.log(seen).mean()) == pytest.approx(300, rel=0.1)
+
+
+def _magnified(augmentation, side):
+    """How many times as large an object is seen in some views."""
+    image, seen = Image.new("RGB", (64, 64)), []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        low = rng.uniform(0, 1 - side, 2)
+        box = np.concatenate([low, low + side])[None]
+        _, boxes, *_ = augmentation(image, box, np.array([1]), np.array([False]), rng)
+        seen.append(np.sqrt((boxes[0, 2:] - boxes[0, :2]).prod()) / side)
+    return seen
 
 
 @pytest.mark.parametrize(("data_dir", "rate"), [("photographs", 1e-3), ("", 4e-4)])
