@@ -165,7 +165,7 @@ class Workspace:
     @cached_property
     def key(self) -> str:
         """A short hash of the run and its data, for files that other runs must not reuse."""
-        views = [asdict(views) for views in (self.augmentation, self.nearer_views)]
+        views = [asdict(kind) for kind in (self.augmentation, self.nearer_views)]
         options = {**asdict(self.options), "flip": views}
         if self.options.pretrained:  # what is in it, wherever it lies
             options["pretrained"] = digest_of(self.pretrained)
