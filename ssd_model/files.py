@@ -42,8 +42,12 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def digest_of(path: Path) -> str:
-    """The SHA-256 of a file, or of all files in a folder with their names."""
-    if path.is_file():
+    """The SHA-256 of a file, or of all files in a folder with their names.
+
+    Raises:
+        OSError: there is no such path, or it may not be read.
+    """
+    if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()

@@ -38,7 +38,6 @@ SIGNS_AUGMENTATION = Augmentation(flip_prob=0, expand_max=2)
 # Most objects are then nearly as large as in the images to test on; a short training would not
 # learn other sizes as well.
 OWN_AUGMENTATION = Augmentation(expand_max=1.5, min_scale=0.5)
-NEARER = {"expand_prob": 0, "min_scale": 0.3}
 EVAL_BATCH = 8
 MAX_SEED = 10**9  # Paddle adds to a seed, and keeps it in 32 bits
 VALIDATION_SHARE = 0.15
@@ -220,7 +219,7 @@ class Workspace:
     def nearer_views(self) -> Augmentation:
         """The augmentation of images smaller than the network's own: it only zooms in, so that
         objects have about as many pixels as at 300 (Touvron et al. 2019, arXiv:1906.06423)."""
-        return replace(self.augmentation, **NEARER)
+        return replace(self.augmentation, expand_prob=0, min_scale=0.3)
 
     def optimizer(self, epochs: int, peak_rate: float | None = None) -> paddle.optimizer.Optimizer:
         """Make the optimizer for this many epochs on these data; by default, to fine-tune."""

@@ -22,6 +22,11 @@ def test_a_file_by_its_bytes(saved):
     assert digest_of(saved / "conv1_weights") == hashlib.sha256(b"1").hexdigest()
 
 
+def test_what_is_not_there_is_not_like_an_empty_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="gone"):
+        digest_of(tmp_path / "gone")
+
+
 def test_a_folder_by_its_files_and_their_names(saved, tmp_path):
     first = digest_of(saved)
     assert digest_of(shutil.copytree(saved, tmp_path / "moved")) == first
