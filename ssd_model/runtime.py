@@ -47,6 +47,8 @@ def _set_environment() -> None:
         "OMP_NUM_THREADS": str(cores()),
         # Keep Paddle's start-up notices out of the notebooks; its warnings and errors stay.
         "GLOG_minloglevel": "1",
+        # Where workers meet: libuv's server aborts a process that is ending when another one ends.
+        "FLAGS_tcp_store_using_libuv": "0",
         # ONNX Runtime reports to its maker what it runs, unless it is told not to before it starts.
         "ORT_DISABLE_TELEMETRY": "1",
     }

@@ -242,6 +242,46 @@ def test_the_last_words_of_a_worker_that_was_started_are_shown(tmp_path, said, e
     assert str(error.value).endswith(end)
 
 
+ENDING = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.strdup.restype = ctypes.c_void_p
+for function, argument in (libc.getchar, None), (libc.perror, libc.strdup(b"cleared")):
+    libc.__cxa_atexit(function, ctypes.c_void_p(argument), None)  # the last is called first
+import utils, time
+from ssd_model import workers
+with workers.together():
+    pass
+time.sleep(60 * workers.rank())
+"""
+"""Worker 0 ends at once, and waits when all of it has been cleared away but its threads."""
+
+
+def test_the_end_of_another_does_not_break_a_worker_that_is_ending():
+    environment = os.environ | {
+        "PADDLE_TRAINERS_NUM": "2",
+        "PADDLE_TRAINER_ENDPOINTS": f"127.0.0.1:{star.free_port()},127.0.0.1:{star.free_port()}",
+    }
+    first, second = (
+        subprocess.Popen(
+            [sys.executable, "-c", ENDING],
+            cwd=ROOT,
+            env=environment | {"PADDLE_TRAINER_ID": str(rank)},
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    )
+    assert any(line.startswith("cleared") for line in first.stderr)
+    second.kill()
+    second.communicate()
+    time.sleep(0.5)  # for its thread that serves the store
+    assert first.poll() is None
+    first.communicate()
+    assert first.returncode == 0
+
+
 @pytest.fixture
 def hosts():
     try:
