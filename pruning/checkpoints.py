@@ -109,8 +109,13 @@ def save(
 
 
 def best_epoch(state: RunState, metric: str) -> int | None:
-    """The epoch after which a metric was highest, the first of equal ones; None without any."""
-    rows = [row for row in state.history if row["epoch"] > 0]
+    """The epoch after which a metric was highest, the first of equal ones; None without any.
+
+    What was measured before the last cut was another network, and does not count.
+    """
+    stages = [row["stage"] for row in state.history]
+    cut = len(stages) - stages[::-1].index("pruned") if "pruned" in stages else 0
+    rows = [row for row in state.history[cut:] if row["stage"] == "finetuned"]
     return max(rows, key=lambda row: row[metric])["epoch"] if rows else None
 
 

@@ -35,8 +35,8 @@ class CompressConfig(Record):
     """Evaluate every this many epochs, and after the last."""
     checkpoint_path: FilePath | None = None
     keep: Literal[KEEP] = "last"
-    """Which checkpoints to keep: the 'last' two; those and the one with the 'best' first metric;
-    or 'all'. The original had no such key and kept all."""
+    """Which checkpoints to keep: the 'last' two; those and the one with the 'best' first metric
+    since the last cut; or 'all'. The original had no such key and kept all."""
     init_model: FilePath | None = None
     """A file or folder of weights to start from, see `ssd_model.weights.read_weights`. What fits is
     taken; a pruned network's weights set the shapes. Without it, training starts from the scope."""

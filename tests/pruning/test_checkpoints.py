@@ -77,7 +77,10 @@ def test_the_best_checkpoint_needs_room_besides_the_last(tmp_path, monkeypatch):
 
 
 def rows(*values: float) -> list[dict]:
-    return [{"epoch": i, "map": value, "stage": "finetuned"} for i, value in enumerate(values)]
+    return [
+        {"epoch": i, "map": value, "stage": "finetuned" if i else "baseline"}
+        for i, value in enumerate(values)
+    ]
 
 
 def kept(folder: Path, keep: str) -> list[int]:
@@ -98,3 +101,11 @@ def test_which_checkpoints_stay(tmp_path):
     assert checkpoints.read_best(tmp_path / "best", "map")[1] == 2
     with pytest.raises(CheckpointError, match="no checkpoint of a best epoch"):
         checkpoints.read_best(tmp_path / "last", "map")
+
+
+def test_a_network_from_before_the_last_cut_is_not_the_best():
+    stages = ["baseline", "finetuned", "pruned", "reconstructed", "finetuned", "finetuned"]
+    measured = zip(stages, (0, 1, 1, 1, 2, 3), (0.8, 0.9, 0.1, 0.7, 0.6, 0.5), strict=True)
+    history = [{"stage": stage, "epoch": epoch, "map": value} for stage, epoch, value in measured]
+    best = [checkpoints.best_epoch(RunState({}, history=history[:n]), "map") for n in range(1, 7)]
+    assert best == [None, 1, None, None, 2, 2]
