@@ -65,7 +65,7 @@ class Annotation:
 
 
 def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
-    """Read a VOC XML file, its tags in any case.
+    """Read a VOC XML file, its tags in any case and namespace.
 
     Returns the annotation (None if the file cannot be read at all) and a sentence for each fault.
     DTDs, entities and external references are refused.
@@ -82,10 +82,10 @@ def read_annotation(path: Path) -> tuple[Annotation | None, list[str]]:
         return None, [f"cannot be read ({error.strerror})"]
     except (ParseError, ValueError, LookupError) as error:
         return None, [f"not well-formed XML ({error}); save it as UTF-8 or export it again"]
-    if root.tag.lower() != "annotation":
-        return None, [f"the root element is <{shorten(root.tag)}>, want <annotation>"]
     for element in root.iter():
-        element.tag = element.tag.lower()
+        element.tag = element.tag.rpartition("}")[2].lower()
+    if root.tag != "annotation":
+        return None, [f"the root element is <{shorten(root.tag)}>, want <annotation>"]
     return _read_root(root)
 
 
@@ -112,7 +112,8 @@ def _read_root(root: Element) -> tuple[Annotation, list[str]]:
     objects = [
         _read_object(i, element, faults)
         for i, element in enumerate(elements, 1)
-        if len(element) or _text(element)  # some tools write <object/> where there is nothing
+        # Some tools write <object/> where there is nothing.
+        if len(element) or _text(element) or element.attrib
     ]
     texts = (class_name(element.findtext("name") or "") for element in elements)
     names = frozenset(text for text in texts if text and not why_no_class(text))
@@ -133,6 +134,8 @@ def _misplaced(root: Element) -> Iterator[str]:
                 yield f"an <object> {where}; want it directly in <annotation>"
             if child.tag == "bndbox" and parent.tag not in ("object", "part"):
                 yield f"a <bndbox> {where}; want it directly in <object>"
+            if child.tag == "xmin" and parent.tag not in ("bndbox", "part"):
+                yield f"an <xmin> {where}; want it in the <bndbox> of an <object>"
 
 
 def _only(parent: Element | None, tag: str, label: str, faults: list[str]) -> Element | None:
@@ -166,13 +169,20 @@ def _read_object(count: int, element: Element, faults: list[str]) -> AnnotatedOb
     if difficult not in DIFFICULT:
         faults.append(f"{label}: difficult is {shorten(difficult)!r}, want 0 or 1")
     corners = _read_corners(label, element, faults)
-    for each in element.iterfind("attributes/attribute"):  # as CVAT writes it, beside the box
-        if _text(each.find("name")) == "rotation" and number(_text(each.find("value"))):
-            degrees = shorten(_text(each.find("value")))
-            faults.append(f"{label}: rotated by {degrees} degrees; export upright boxes")
+    if turn := next(filter(number, _turns(element)), None):
+        faults.append(f"{label}: rotated by {shorten(turn)} degrees; export upright boxes")
     if len(faults) > known:
         return None
     return AnnotatedObject(place, name, corners, DIFFICULT[difficult])
+
+
+def _turns(element: Element) -> Iterator[str]:
+    """The rotations that are given with an object, as CVAT and others write them."""
+    for path in ("rotation", "angle", "bndbox/rotation", "bndbox/angle"):
+        yield from map(_text, element.iterfind(path))
+    for each in element.iterfind("attributes/attribute"):
+        if _text(each.find("name")) == "rotation":
+            yield _text(each.find("value"))
 
 
 def _read_corners(label: str, element: Element, faults: list[str]) -> tuple[float, ...]:

@@ -20,6 +20,7 @@ LISTED = 100  # notes of a kind: VOC2012 has thousands of images that none of it
 
 def main(argv: list[str] | None = None) -> int:
     """Print all faults and return 1; or print notes and a summary of the data and return 0."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of the user's in any encoding
     parser = argparse.ArgumentParser(prog="python -m ssd_model.data.check", description=__doc__)
     parser.add_argument("data_dir", metavar="DATA_DIR", help="a VOC or COCO folder")
     data_dir = Path(parser.parse_args(argv).data_dir).expanduser()

@@ -2,31 +2,18 @@
 
 import contextlib
 import io
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from pycocotools.coco import COCO
 
-from ssd_model.data.annotation import (
-    MAX_OBJECTS,
-    AnnotatedObject,
-    Annotation,
-    number,
-    too_many,
-)
+from ssd_model.data.annotation import MAX_OBJECTS, AnnotatedObject, Annotation, number, too_many
 from ssd_model.data.coco_file import read_coco_file
 from ssd_model.data.coco_images import CocoImages
 from ssd_model.data.coco_layout import CocoFile, find_unread
 from ssd_model.data.faults import Fault, Note
-from ssd_model.data.files import (
-    LEADS_OUT,
-    check_inside,
-    is_inside,
-    plain,
-)
+from ssd_model.data.files import LEADS_OUT, check_inside, is_inside
 from ssd_model.data.label_list import find_label_list
 from ssd_model.data.source import (
     BACKGROUND,
@@ -45,6 +32,8 @@ from ssd_model.data.text import class_name, listed, shorten
 
 DIFFICULT = ("iscrowd", "ignore", "difficult")
 """Keys that mark an object as difficult: it counts as neither missed nor found."""
+SET = (1, "1")
+"""Values of such a key that say so; true is one, too."""
 
 
 class CocoFolder:
@@ -57,6 +46,7 @@ class CocoFolder:
         self.validation: set[Entry] = set()
         self.classes: tuple[str, ...] = ()
         self._faults = faults
+        self._homeless: list[Note] = []
         self._images = CocoImages(root)
         self._listed: set[Path] = set()
         chosen = self._choose(files)
@@ -118,6 +108,7 @@ class CocoFolder:
         if check_inside(self.root, path, self._faults):
             coco.dataset, notes = read_coco_file(path, self._faults)
             self.notes["trainval"] += notes
+            self._homeless += notes
             with contextlib.redirect_stdout(io.StringIO()):  # "creating index..."
                 coco.createIndex()
         return coco
@@ -160,6 +151,9 @@ class CocoFolder:
         for name, entries in (("trainval", trainval), ("test", test)):
             if not entries:
                 self._faults.append(Fault(self.root, f"the {name} split has no image; add some"))
+            elif not any(self._data[each.annotation].imgToAnns[each.id] for each in entries):
+                what = f"the {name} split has no object, and there are {{}}; correct their image_id"
+                self._faults += [Fault(n.path, what.format(n.what)) for n in self._homeless]
         return {"trainval": trainval, "test": test}
 
     def _divide(self, entries: list[Entry]) -> dict[str, list[Entry]]:
@@ -194,9 +188,9 @@ class CocoFolder:
         return notes
 
     def _entries(self, file: CocoFile) -> Iterator[Entry]:
-        taken: dict[Path, str] = {}
+        taken: dict[Path, tuple[int | str, str]] = {}
         images = self._data[file.path].imgs
-        names = {id_: plain(_without_address(each["file_name"])) for id_, each in images.items()}
+        names = {id_: self._images.name_of(each["file_name"]) for id_, each in images.items()}
         outside = [id_ for id_, name in names.items() if not is_inside(name)]
         for id_ in outside:
             what = f"image {id_!r}: file_name {shorten(images[id_]['file_name'])!r} {LEADS_OUT}"
@@ -205,10 +199,15 @@ class CocoFolder:
         found = self._images.locate(file, names.values())
         for (id_, name), (path, fault) in zip(names.items(), found, strict=True):
             if path in taken:
-                what = f"{taken[path]} and {name} are the same file; keep one"
+                other, first = taken[path]
+                what = f"images {other!r} and {id_!r}"
+                if name == first:
+                    what += f" are both {name}: give their annotations one image_id, and keep one"
+                else:
+                    what += f": {first} and {name} are the same file; keep one"
                 self._faults.append(Fault(file.path, what))
             elif path:
-                taken[path] = name
+                taken[path] = id_, name
                 self._listed.add(path)
             yield Entry(path, file.path, id_, file.path, fault)
 
@@ -224,10 +223,9 @@ class CocoFolder:
                 used[name] = used.get(name, False) or any(coco.catToImgs[id_] for id_ in ids)
                 if len(ids) > 1:
                     merged[f"categories {listed([*map(repr, ids)])} are one class, {name}"] = None
-            difficult += sum(
-                any(found.get(key) for key in DIFFICULT) for found in coco.anns.values()
-            )
-            if any(names.get(found["category_id"]) == BACKGROUND for found in coco.anns.values()):
+            annotations = coco.dataset["annotations"]  # coco.anns has one of each id
+            difficult += sum(map(_is_difficult, annotations))
+            if any(names.get(found["category_id"]) == BACKGROUND for found in annotations):
                 what = f"a category is named {BACKGROUND!r}, kept for label 0; rename it"
                 self._faults.append(Fault(path, what))
         self.notes["trainval"] += [Note(self.root, told) for told in merged]
@@ -253,19 +251,33 @@ def _read_object(coco: COCO, found: dict[str, Any], faults: list[str]) -> Annota
         what += " four finite numbers (x, y, width, height)"
         also = ", but a segmentation; export boxes, too" if found.get("segmentation") else ""
         faults.append(f"{label}: {what}{also}")
-    attributes = found.get("attributes")  # CVAT's
-    degrees = attributes.get("rotation") if isinstance(attributes, dict) else None
-    if number(str(degrees)):
-        what = f"rotated by {shorten(str(degrees))} degrees; export upright boxes"
-        faults.append(f"{label}: {what}")
-    flags = [found.get(key) or 0 for key in DIFFICULT]
-    if not all(flag in (0, 1) for flag in flags):
-        faults.append(f"{label}: {' and '.join(DIFFICULT)} must be 0 or 1")
+    for degrees in (found.get("rotation"), _attributes(found).get("rotation")):
+        if number(str(degrees)):
+            what = f"rotated by {shorten(str(degrees))} degrees; export upright boxes"
+            faults.append(f"{label}: {what}")
+    for key, value in _flags(found).items():
+        if value and value not in (*SET, "0"):
+            faults.append(f"{label}: {key} is {shorten(repr(value))}, want 0 or 1")
     if len(faults) > known:
         return None
     x, y, width, height = map(float, box)
     corners = (x, y, x + width, y + height)
-    return AnnotatedObject(place, class_name(category["name"]), corners, any(flags))
+    return AnnotatedObject(place, class_name(category["name"]), corners, _is_difficult(found))
+
+
+def _attributes(found: dict[str, Any]) -> dict[str, Any]:
+    """What CVAT and Datumaro add to an annotation."""
+    attributes = found.get("attributes")
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _flags(found: dict[str, Any]) -> dict[str, Any]:
+    flags = {key: found.get(key) for key in DIFFICULT}
+    return flags | {"attributes.difficult": _attributes(found).get("difficult")}
+
+
+def _is_difficult(found: dict[str, Any]) -> bool:
+    return any(flag in SET for flag in _flags(found).values())
 
 
 def _read_side(image: dict[str, Any], side: str, faults: list[str]) -> float:
@@ -276,13 +288,6 @@ def _read_side(image: dict[str, Any], side: str, faults: list[str]) -> float:
         faults.append(f"its {side} is {shorten(repr(given))}, want a number of pixels")
         return 0
     return value
-
-
-def _without_address(name: str) -> str:
-    """A file_name without the address that Label Studio may put before it."""
-    if local := re.search(r"/data/local-files/\?d=(.+)", name):
-        return unquote(local[1])
-    return unquote(urlsplit(name).path) if "://" in name else name
 
 
 def _is_number(value: object) -> bool:

@@ -11,6 +11,9 @@ from ssd_model.data.files import read_bytes
 from ssd_model.data.text import class_name, shorten, why_no_class
 
 MAX_BYTES = 1_000_000_000  # instances_train2017.json has 450 million
+MOST_HOMELESS = 0.5
+"""Share of a file's annotations that may be of images that it does not list: if there are more, the
+ids are written in different ways."""
 WANTED = {"images": ("id", "file_name"), "categories": ("id", "name")}
 
 
@@ -62,7 +65,7 @@ def _read_annotations(
     path: Path, annotations: list[Any], dataset: dict[str, list[dict]], faults: list[Fault]
 ) -> list[Note]:
     images = {image["id"] for image in dataset["images"]}
-    homeless = 0
+    homeless = []
     for i, item in enumerate(annotations):
         if not _is_item(item, "image_id", "category_id"):
             what = f"number {i} of annotations has no image_id or no category_id"
@@ -71,17 +74,20 @@ def _read_annotations(
         for key in ("image_id", "category_id"):
             item[key] = _plain_id(item[key])
         if item["image_id"] not in images:
-            homeless += 1
+            homeless.append(item["image_id"])
         else:
             if not _is_item(item, "id"):
                 item["id"] = f"number {i}"
             dataset["annotations"].append(item)
-    if homeless and not dataset["annotations"]:
-        what = f"none of its {homeless:,} annotations has the id of one of its images"
-        faults.append(Fault(path, f"{what}; correct them"))
     if not homeless:
         return []
-    told = f"annotations of images that {path.name} does not list, left out: {homeless:,}"
+    if len(homeless) > MOST_HOMELESS * len(annotations):
+        what = f"{len(homeless):,} of its {len(annotations):,} annotations have no image of their"
+        what += f" image_id, such as {shorten(repr(homeless[0]))}"
+        one = next((shorten(repr(image["id"])) for image in dataset["images"]), None)
+        what += f", while an image has the id {one}" if one else ", for it lists no image"
+        faults.append(Fault(path, f"{what}; correct them"))
+    told = f"annotations of images that {path.name} does not list, left out: {len(homeless):,}"
     return [Note(path, told)]
 
 

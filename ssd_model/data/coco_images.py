@@ -1,13 +1,18 @@
 """Find the images that a COCO file lists."""
 
-from collections.abc import Collection, Iterator
-from pathlib import Path
+import re
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path, PurePath
+from urllib.parse import unquote
 
 from ssd_model.data.coco_layout import CocoFile
 from ssd_model.data.faults import Fault
-from ssd_model.data.files import Finder, ends, take_only
+from ssd_model.data.files import Finder, ends, plain, take_only
 from ssd_model.data.source import APART, NOT_READ, OTHER_SUFFIXES, SUFFIXES, set_of
 from ssd_model.data.text import shorten
+
+# Label Studio may put the address of a server before a name, or that of its own folder.
+ADDRESS = re.compile(r"(?:.*/data/local-files/\?d=|[^/]*://[^/]*/)(.+)")
 
 
 class CocoImages:
@@ -20,8 +25,14 @@ class CocoImages:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._finder = Finder(SUFFIXES)
+        self._finder = Finder(SUFFIXES, whole=True)
         self._others = Finder(OTHER_SUFFIXES)
+
+    def name_of(self, file_name: str) -> str:
+        """The name to look for: of those that an address may mean, the first that an image has."""
+        *names, last = [plain(name) for name in _readings(file_name)]
+        there = (n for n in names if self._finder.below(self._root, n.rpartition("/")[2]))
+        return next(there, last)
 
     def locate(
         self, file: CocoFile, names: Collection[str]
@@ -38,13 +49,15 @@ class CocoImages:
             elif other := next(self._unread(file, name), None):
                 yield None, Fault(other, NOT_READ)
             elif len(names) > 1 and not any(every):  # the same fault for each counts once
-                one = shorten(next(iter(names)))
-                what = f"none of its {len(names):,} images, such as {one!r}, is in {where}"
-                what += "; copy them there"
+                one = next(iter(names))
+                what = f"none of its {len(names):,} images, such as {shorten(one)!r}, is in {where}"
+                what += self._renamed(file, one, way) or "; copy them there"
                 yield None, Fault(file.path, what)
             else:
                 others = ", as others of this file" if way else ""
-                yield None, Fault(file.path, f"no image {shorten(name)!r} in {where}{others}")
+                what = f"no image {shorten(name)!r} in {where}"
+                what += self._renamed(file, name, way) or others
+                yield None, Fault(file.path, what)
 
     def unlisted(self, listed: Collection[Path]) -> list[Path]:
         """The images of the data folder that are not among those listed."""
@@ -84,10 +97,37 @@ class CocoImages:
 
     def _unread(self, file: CocoFile, name: str) -> Iterator[Path]:
         """Find images of another kind that have this name, whatever its suffix."""
-        stem = name.rpartition(".")[0]
-        for wanted in (each for text in (name, stem) for each in ends(text) if each):
-            for folder in file.images:
-                yield from self._others.find(folder, wanted)
+        for text in (name, name.rpartition(".")[0]):
+            yield from _find(self._others, file.images, ends(text))
+
+    def _renamed(self, file: CocoFile, name: str, way: tuple[int, Path] | None) -> str:
+        """Say which image has this name but for its suffix; '' if none has."""
+        stem = name.rpartition(".")[0] if _has_suffix(name) else ""
+        wanted = [_shortened(stem, way[0])] if way else ends(stem)
+        folders = [way[1]] if way else file.images
+        for path in _find(self._finder, folders, wanted):
+            return f", but {path.name} is there: correct the names in {file.path.name}"
+        return ""
+
+
+def _find(finder: Finder, folders: Collection[Path], names: Iterable[str]) -> Iterator[Path]:
+    for name in filter(None, names):
+        for folder in folders:
+            yield from finder.find(folder, name)
+
+
+def _readings(file_name: str) -> list[str]:
+    """The names that a file_name may mean. A # or ?, and what looks encoded, may be part of one."""
+    address = ADDRESS.fullmatch(file_name)
+    if not address:
+        return [file_name]
+    names = [address[1], re.split("[?#]", address[1])[0]]
+    names = [form for name in names for form in (name, unquote(name))]
+    return [name for name in names if _has_suffix(name)] or names
+
+
+def _has_suffix(name: str) -> bool:
+    return PurePath(name).suffix.lower() in SUFFIXES
 
 
 def _shortened(name: str, dropped: int) -> str:

@@ -4,14 +4,16 @@ import codecs
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path, PurePath
 
 from ssd_model.data.faults import DataError, Fault
 from ssd_model.data.text import fold, has_control, listed
 
 LONGEST_PATH = 400
 BLANKS = b" \t\r\n\0" + codecs.BOM_UTF8 + codecs.BOM_UTF16
+LEFTOVERS = ("._", ".DS_Store", ".git", ".ipynb_checkpoints", ".thumbnails", ".Trash", "__MACOSX")
+"""How the names of files and folders begin that a system or tool makes for itself."""
 LEADS_OUT = "is not a name inside the data folder"
 
 
@@ -114,10 +116,15 @@ class Finder:
 
     The suffix may be missing. If no file has exactly this name, a file whose name looks the same
     (`fold`) will do, if it is the only one.
+
+    Args:
+        whole: whether a name that ends in one of the suffixes has its own: then a.jpg is not a
+            file a.jpg.png.
     """
 
-    def __init__(self, suffixes: Collection[str]) -> None:
+    def __init__(self, suffixes: Collection[str], whole: bool = False) -> None:
         self._suffixes = suffixes
+        self._whole = whole
         self._listings: dict[Path, tuple[dict[str, list[Path]], dict[str, list[Path]]]] = {}
         self._ends: dict[Path, dict[str, list[Path]]] = {}
 
@@ -138,19 +145,26 @@ class Finder:
         if folder not in self._ends:
             self._ends[folder] = {}
             for path in self.all(folder):
-                whole = path.relative_to(folder)
-                for form in (whole, whole.with_suffix("")):
-                    for end in ends(form.as_posix()):
+                for form in self._forms(path.relative_to(folder)):
+                    for end in ends(form):
                         self._ends[folder].setdefault(fold(end), []).append(path)
         return self._ends[folder].get(fold(name), [])
 
     def all(self, folder: Path) -> list[Path]:
         """Return all files with the suffixes in `folder` and the folders below it, sorted."""
+        return self._walk(folder, is_hidden)
+
+    def hidden(self, folder: Path) -> list[Path]:
+        """Return the files that `all` leaves out, although they are no system's or tool's own."""
+        shown = {*self.all(folder)}
+        return [path for path in self._walk(folder, is_leftover) if path not in shown]
+
+    def _walk(self, folder: Path, is_skipped: Callable[[str], bool]) -> list[Path]:
         found = []
         for parent, folders, names in os.walk(folder):
-            folders[:] = [name for name in folders if not is_hidden(name)]
-            found += [Path(parent, name) for name in names if not is_hidden(name)]
-        return sorted(path for path in found if path.suffix.lower() in self._suffixes)
+            folders[:] = [name for name in folders if not is_skipped(name)]
+            found += [Path(parent, name) for name in names if not is_skipped(name)]
+        return sorted(filter(self._is_one, found))
 
     def _look_up(self, folder: Path, name: str) -> list[Path]:
         exact, folded = self._list(folder)
@@ -161,7 +175,7 @@ class Finder:
             exact: dict[str, list[Path]] = {}
             folded: dict[str, list[Path]] = {}
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-                names = {path.name, path.stem} if path.suffix.lower() in self._suffixes else set()
+                names = self._forms(PurePath(path.name)) if self._is_one(path) else set()
                 if not names and path.is_dir():
                     names = {path.name}
                 for name in names:
@@ -171,10 +185,24 @@ class Finder:
             self._listings[folder] = exact, folded
         return self._listings[folder]
 
+    def _is_one(self, path: PurePath) -> bool:
+        return path.suffix.lower() in self._suffixes
+
+    def _forms(self, path: PurePath) -> set[str]:
+        """The names that a file may be called by."""
+        name = path.as_posix()
+        bare = name.removesuffix(path.suffix)
+        return {name} if self._whole and self._is_one(PurePath(bare)) else {name, bare}
+
 
 def is_hidden(name: str) -> bool:
+    """Whether a file or folder is passed over."""
+    return name.startswith(".") or is_leftover(name)
+
+
+def is_leftover(name: str) -> bool:
     """Whether a file or folder is a system's or tool's own, such as a Mac's ._a.xml."""
-    return name.startswith((".", "__MACOSX")) or name.lower().endswith(".aux.xml")  # of GDAL
+    return name.startswith(LEFTOVERS) or name.lower().endswith(".aux.xml")  # of GDAL
 
 
 def find_folder(parent: Path, *names: str) -> Path | None:

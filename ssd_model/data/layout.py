@@ -23,6 +23,7 @@ FORMS = (
     "_annotations.coco.json, and images); docs/data.md shows them"
 )
 LISTS = ("{}.txt", "{}_list.txt")
+LIST_NAMES = {pattern.format(each) for pattern in LISTS for each in chain(*SPELLINGS.values())}
 CVAT = ["annotations.xml"]  # in its own format
 OTHER_FORMATS = {
     ".txt": "in YOLO's format or one like it, a text file for each image",
@@ -56,8 +57,7 @@ def find_parts(root: Path) -> list[Part]:
     for parent in (root, find_folder(root, *IMAGES)):
         if parent and (parts := _set_parts(parent)):
             return parts
-    beside = any(path.suffix.lower() in SUFFIXES for path in root.iterdir())
-    if _xmls(root) not in ([], CVAT) or (beside and _annotation_folder(root)):
+    if _xmls(root) not in ([], CVAT) or (_has_images(root) and _annotation_folder(root)):
         images, annotations = _image_folder(root) or root, _annotation_folder(root) or root
         return [Part(root, images, annotations, (root,))]
     return []
@@ -130,8 +130,7 @@ def find_other_lists(folder: Path, chosen: dict[str, list[Path]]) -> list[Path]:
     """The lists in a folder that are named for a set, but not as those that were chosen."""
     paths = sorted(folder.iterdir())
     known = {*chain(*chosen.values()), *_of_class_train(paths)}
-    names = {pattern.format(each) for pattern in LISTS for each in chain(*SPELLINGS.values())}
-    return [path for path in paths if path.name.lower() in names and path not in known]
+    return [path for path in paths if path.name.lower() in LIST_NAMES and path not in known]
 
 
 def _of_class_train(paths: list[Path]) -> set[Path]:
@@ -166,9 +165,11 @@ def find_missing(root: Path, faults: list[Fault]) -> None:
         for folder in (root, *_years(root), *_years(root / "VOCdevkit"))
         if find_folder(folder, *IMAGES) or find_folder(folder, *ANNOTATIONS)
     ]
+    if not folders and Finder(SUFFIXES).all(root) and _all_xml(root):
+        folders = [root]
     for folder in folders:
         annotations = find_folder(folder, *ANNOTATIONS, *ALSO_ANNOTATIONS)
-        if not _image_folder(folder):
+        if not _image_folder(folder) and not _has_images(folder):
             faults.append(_no_folder(folder, IMAGES[0], "images", SUFFIXES))
         if not annotations:
             faults.append(_no_folder(folder, ANNOTATIONS[0], ".xml files", (".xml",)))
@@ -233,11 +234,15 @@ def _other_format(root: Path) -> str:
     return ""
 
 
+def _has_images(folder: Path) -> bool:
+    """Whether images are in a folder itself."""
+    return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+
+
 def _image_folder(folder: Path) -> Path | None:
-    if found := find_folder(folder, *IMAGES):
-        return found
-    others = (find_folder(folder, name) for name in ALSO_IMAGES)
-    return next((path for path in others if path and Finder(SUFFIXES).all(path)), None)
+    found = (find_folder(folder, name) for name in (*IMAGES, *ALSO_IMAGES))
+    filled = (path for path in found if path and Finder(SUFFIXES).all(path))
+    return next(filled, find_folder(folder, *IMAGES))
 
 
 def _annotation_folder(folder: Path) -> Path | None:

@@ -2,14 +2,14 @@
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import LEADS_OUT, check_inside, is_inside, plain, read_lines
 from ssd_model.data.layout import Part
-from ssd_model.data.pairs import Pairs
-from ssd_model.data.source import SUFFIXES, Entry
-from ssd_model.data.text import listed, shorten
+from ssd_model.data.pairs import NO_IMAGE, Pairs
+from ssd_model.data.source import OTHER_SUFFIXES, SUFFIXES, Entry
+from ssd_model.data.text import fold, listed, shorten
 
 MAX_BYTES = 50_000_000  # of an image set: a million ids
 # VOC's lists for single classes have a second column.
@@ -59,7 +59,7 @@ class ListReader:
         if pair := PAIR.fullmatch(line):
             names = [plain(name) for name in pair.groups()]
             if all(map(is_inside, names)):
-                return self._read_pair(part, source, *names)
+                return self._read_pair(part, source, line, *names)
             return self._refuse(source, f"line {shorten(line)!r} {LEADS_OUT}; remove it")
         name, bare = plain(line), plain(FLAG.sub("", line))
         if not is_inside(bare):
@@ -71,21 +71,38 @@ class ListReader:
                 names = f"{images[0].name}, or {others[0].name} and a flag"
                 return self._refuse(source, f"line {shorten(line)!r} may mean {names}; rename one")
             if not images and bare in known and not flagged:
-                what = f"no image of this name, and {shorten(bare)!r} has its own line"
+                what = f"{NO_IMAGE}, and {shorten(bare)!r} has its own line"
                 return self._refuse(source, f"line {shorten(line)!r}: {what}; correct it")
             if not images:
                 name, images = bare, others
         first = plain(re.split(r"[ \t]", line)[0])
         if not images and is_inside(first) and self._pairs.find_images(part, first):
-            what = f"no image of this name; if {shorten(first)!r} is the name, remove the rest"
+            what = f"{NO_IMAGE}; if {shorten(first)!r} is the name, remove the rest"
             return self._refuse(source, f"line {shorten(line)!r}: {what}")
         image, fault = self._pairs.pick(images, part.images, name)
+        fault = self._name_line(fault, part, source, line, name)
         return self._read_single(part, image, name, source, fault)
 
-    def _read_pair(self, part: Part, source: Path, image: str, xml: str) -> Entry | None:
+    def _read_pair(self, part: Part, source: Path, line: str, image: str, xml: str) -> Entry | None:
         images, xmls = self._pairs.find_both(part, image, xml)
+        wanted = fold(PurePath(image).name)  # with its suffix: a.jpg is not a file a.jpg.png
+        images = [path for path in images if fold(path.name) == wanted]
         path, fault = self._pairs.pick(images, self._root, image)
+        fault = self._name_line(fault, part, source, line, image)
         return self._make(path, xmls, self._root / xml, source, fault)
+
+    def _name_line(
+        self, fault: Fault | None, part: Part, source: Path, line: str, name: str
+    ) -> Fault | None:
+        """If a fault is that no image has the name in a line, let it name the list and line."""
+        if not fault or not fault.what.startswith(NO_IMAGE):
+            return fault
+        what = fault.what
+        suffix = PurePath(name).suffix
+        is_image = suffix.lower() in (*SUFFIXES, *OTHER_SUFFIXES)
+        if is_image and (others := self._pairs.find_images(part, name.removesuffix(suffix))):
+            what = f"{NO_IMAGE}, only {others[0].name}; correct the suffix, or add the image"
+        return Fault(source, f"line {shorten(line)!r}: {what}")
 
     def _read_single(
         self, part: Part, image: Path | None, name: str, source: Path, fault: Fault | None

@@ -18,6 +18,8 @@ from ssd_model.data.source import (
 )
 from ssd_model.data.text import fold, listed
 
+NO_IMAGE = "no image of this name"
+
 
 class Pairs:
     """Finds images and annotations by their names.
@@ -74,11 +76,11 @@ class Pairs:
             return take_only(self._root, images, wanted)
         if others := self._others.find(folder, name):
             return None, Fault(others[0], NOT_READ)
-        what = f"no image of this name with {' '.join(SUFFIXES)}; add it, or remove what names it"
+        what = f"{NO_IMAGE} with {' '.join(SUFFIXES)}; add it, or remove what names it"
         if elsewhere := self.images.below(folder, wanted.name):
             names = listed([os.path.relpath(path, wanted.parent) for path in elsewhere])
             what = (
-                f"no image of this name here, only {names}; add it, or keep images and annotations "
+                f"{NO_IMAGE} here, only {names}; add it, or keep images and annotations "
                 "in folders of the same names"
             )
         return None, Fault(wanted, what)
@@ -96,6 +98,13 @@ class Pairs:
                 for part in parts
             )
         ]
+
+    def hidden(self, parts: list[Part], used: Collection[Path | None]) -> list[Note]:
+        """Make notes of the images of these parts that are hidden, and not in use."""
+        kind = "hidden images, with a dot before their name or their folder's, left out: {}"
+        folders = dict.fromkeys(part.images for part in parts)
+        found = (path for folder in folders for path in self.images.hidden(folder))
+        return [Note(path, "is hidden", kind) for path in found if path not in used]
 
     def unlisted(self, parts: list[Part], named: Collection[Path | None]) -> list[Note]:
         """Make notes of the images of these parts that the lists do not name."""

@@ -66,8 +66,8 @@ class Split:
 def drawn_upright(sizes: Sizes, annotation: Annotation) -> bool | None:
     """Whether the boxes were drawn on the upright image, as a viewer shows it, or as stored.
 
-    The annotation's size decides; without one, boxes that fit only one of the two do. None if
-    neither settles it.
+    The annotation's size decides; without one, boxes that fit only one of the two do, to the pixel
+    or else roughly. None if neither settles it.
     """
     if not sizes.turned or sizes.upright == sizes.stored:
         return None
@@ -76,10 +76,14 @@ def drawn_upright(sizes: Sizes, annotation: Annotation) -> bool | None:
         return given == sizes.upright
     if not NO_SIZE.issuperset(given):
         return None
-    upright, stored = (
-        not any(is_far_out(found, size) for found in annotation.objects) for size in sizes[:2]
-    )
-    return None if upright == stored else upright
+    for share in (0, FAR):
+        upright, stored = (
+            not any(is_far_out(found, size, share) for found in annotation.objects)
+            for size in sizes[:2]
+        )
+        if upright != stored:
+            return upright
+    return None
 
 
 def make_record(
@@ -128,10 +132,10 @@ def make_record(
     return record, faults, odd
 
 
-def is_far_out(found: AnnotatedObject, size: tuple[int, int]) -> bool:
-    """Whether a box reaches beyond the edge by more than FAR of a side."""
+def is_far_out(found: AnnotatedObject, size: tuple[int, int], share: float = FAR) -> bool:
+    """Whether a box reaches beyond the edge by more than this share of a side."""
     corners = np.array(found.corners).reshape(2, 2) / size
-    return bool((corners < -FAR).any() or (corners > 1 + FAR).any())
+    return bool((corners < -share).any() or (corners > 1 + share).any())
 
 
 def _check_size(sizes: Sizes, size: tuple[int, int], annotation: Annotation) -> Iterator[str]:

@@ -35,8 +35,10 @@ def scan(
     }
     union = _union(chosen)
     for entry, whats in read.wrong.items():
+        if entry.fault and entry not in read.annotations:
+            faults.append(entry.fault)
         # A file that is read only for its class names need only be readable.
-        if entry in union or entry not in read.annotations:
+        elif entry in union or entry not in read.annotations:
             faults.extend(Fault(entry.told, what) for what in whats)
     sizes = _open_images(union, read, faults)
     found = {

@@ -10,6 +10,7 @@ from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import check_inside, is_blank
 from ssd_model.data.label_list import read_label_list
 from ssd_model.data.layout import (
+    LIST_NAMES,
     Part,
     check_parts,
     divide,
@@ -73,6 +74,8 @@ class VocFolder:
         else:
             splits = self._draw(self._parts)
         entries = dict.fromkeys((*splits["trainval"], *splits["test"], *self.validation))
+        used = {entry.image for entry in entries}
+        self.notes["trainval"] += self._pairs.hidden(self._parts, used)
         self._faults += find_shared(self.root, entries)
         for each in splits.values():
             self._faults += find_twice(each)
@@ -175,11 +178,12 @@ class VocFolder:
                 told = f"not read: {listed(names)}, for lists are named as {listed(read)} here"
                 self.notes["trainval"].append(Note(folder, told))
             for name, paths in lists.items():
-                if all(map(is_blank, paths)):
-                    told = f"{paths[0].relative_to(self.root)} names no image and is not used"
-                    self.notes["test"].append(Note(paths[0], told))
-                else:
-                    sets[name] = partial(self._lists.read, part, paths)
+                strays = [path for path in paths if self._names_none(part, path)]
+                for path in strays:
+                    told = f"{path.relative_to(self.root)} names no image and is not used"
+                    self.notes["test"].append(Note(path, told))
+                if used := [path for path in paths if path not in strays]:
+                    sets[name] = partial(self._lists.read, part, used)
             without = {*sets} - {"test"}
             if "test" in sets and isinstance(choose_sets(without), Choice):
                 tested = sets["test"]([])
@@ -190,6 +194,13 @@ class VocFolder:
             if sets:
                 found[folder] = sets
         return found or {(part.lists or (part.folder,))[0]: {}}
+
+    def _names_none(self, part: Part, path: Path) -> bool:
+        """Whether a list is blank, or only looks like one of a class, such as notes_test.txt."""
+        if path.name.lower() in LIST_NAMES:
+            return is_blank(path)
+        quiet = ListReader(self.root, self._parts, self._pairs, [])
+        return not any(entry.image for entry in quiet.read(part, [path], []))
 
     def _folder_sets(self) -> tuple[Sets, list[Note]]:
         """The sets with an annotation, and notes on the images of the others."""

@@ -220,6 +220,7 @@ def _write_text(path: Path, text: str) -> None:
 
 def main() -> None:
     """Run the command line of this module."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of the user's in any encoding
     parser = argparse.ArgumentParser(description="Draw road sign scenes as a Pascal VOC folder.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--trainval", type=int, default=1000, help="pictures to train on")

@@ -1,13 +1,15 @@
 """What an annotation may hold: read or refused by name, or left out and told; never passed over."""
 
+import sys
 from codecs import BOM_UTF8
+from io import BytesIO, TextIOWrapper
 
 import numpy as np
 import pytest
 
 from ssd_model.data import check
 from ssd_model.data.faults import Note, tell
-from ssd_model.data.folder import read_data
+from ssd_model.data.folder import find_faults, read_data
 from tests.helpers.voc_folder import (
     CAT,
     add_image,
@@ -39,6 +41,14 @@ def test_an_object_without_anything_in_it_is_none(tmp_path):
     assert counts == [1, 0]
 
 
+@pytest.mark.parametrize("attributes", ['class="cat"', 'name="cat" xmin="1"'])
+def test_an_object_in_attributes_is_not_passed_over(voc, attributes):
+    write_xml(voc, f"<object {attributes}></object>")
+    faults = [fault.what for fault in find_faults(voc)]
+    assert faults[0] == "object 1: no <name>"
+    assert faults[1].startswith("object 1: no <bndbox>;")
+
+
 # Tags
 
 BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
@@ -58,6 +68,16 @@ def test_tags_in_another_case_are_read(voc, tags):
     assert split.classes == ("cat", "dog")
 
 
+@pytest.mark.parametrize("prefix", ["", "v:"])
+def test_tags_in_a_namespace_are_read(voc, prefix):
+    text = annotation_xml(object_xml("dog", 1, 1, 9, 9)).replace("<", f"<{prefix}")
+    text = text.replace(f"<{prefix}/", f"</{prefix}")
+    declared = f"xmlns{prefix and ':v'}='http://localhost/voc'"
+    text = text.replace("annotation>", f"annotation {declared}>", 1)
+    (voc / "Annotations/a.xml").write_text(text)
+    assert read_data(voc, "trainval").classes == ("cat", "dog")
+
+
 @pytest.mark.parametrize(
     ("xml", "words"),
     [
@@ -72,6 +92,9 @@ def test_tags_in_another_case_are_read(voc, tags):
         (object_xml(*CAT) + f"<objects>{object_xml(*CAT)}</objects>", ["an <object> inside <obj"]),
         (object_xml(*CAT) + BOX, ["a <bndbox> inside <annotation>"]),
         (object_xml(*CAT, extra=f"<box>{BOX}</box>"), ["a <bndbox> inside <box>"]),
+        (object_xml(*CAT, extra="<xmin>1</xmin>"), ["an <xmin> inside <object>"]),
+        ("<obj><name>cat</name><box><xmin>1</xmin></box></obj>", ["an <xmin> inside <box>"]),
+        ("<objects><item><xmin>1</xmin></item></objects>", ["an <xmin> inside <item>"]),
     ],
 )
 def test_what_would_be_passed_over_is_refused(voc, xml, words):
@@ -93,6 +116,29 @@ def test_parts_may_have_boxes(voc):
     np.testing.assert_array_equal(record.boxes, np.array([[0.1, 0.1, 0.6, 0.9]], np.float32))
 
 
+# Rotations
+
+IN_CVAT = "<attributes><attribute><name>rotation</name><value>{}</value></attribute></attributes>"
+
+
+@pytest.mark.parametrize(
+    ("parent", "turn"),
+    [
+        ("<object>", IN_CVAT),
+        ("<object>", "<rotation>{}</rotation>"),
+        ("<object>", "<angle>{}</angle>"),
+        ("<bndbox>", "<rotation>{}</rotation>"),
+        ("<bndbox>", "<angle>{}</angle>"),
+    ],
+)
+def test_a_rotated_box_is_refused(voc, parent, turn):
+    for degrees, faults in (("0.0", 0), ("45.0", 1)):
+        extra = turn.format(degrees)
+        add_image(voc, "a", object_xml(*CAT).replace(parent, f"{parent}{extra}"))
+        assert len(find_faults(voc)) == faults
+    only_fault(voc, "a.xml", "object 1 (cat): rotated by 45.0 degrees; export upright boxes")
+
+
 # Names of classes
 
 NAMES = ["停车标志", "साइकिल", "می\u200cرود", "全角\u3000空格", "a\u00a0b", "ключ", "🚗"]
@@ -106,6 +152,14 @@ def test_names_of_classes(voc, name):
     (voc / "label_list").write_text(f"cat\n{name}\n", encoding="utf-8")
     assert read_data(voc, "trainval").classes == ("cat", name)
     assert check.main([str(voc)]) == 0
+
+
+def test_names_that_a_terminal_cannot_show(voc, monkeypatch):
+    write_xml(voc, object_xml("знак", 1, 1, 9, 9))
+    shown = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(shown, "ascii", write_through=True))
+    assert check.main([str(voc)]) == 0
+    assert rb"2 classes: cat, \u0437\u043d\u0430\u043a" in shown.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,29 @@ def test_boxes_as_pycocotools_reads_them(coco):
 
 
 @pytest.mark.parametrize("key", ["iscrowd", "ignore", "difficult"])
-@pytest.mark.parametrize("value", [1, True])
+@pytest.mark.parametrize("value", [1, True, "1"])
 def test_what_is_not_demanded(coco, capsys, key, value):
     change(coco, lambda content: content["annotations"][0].update({key: value}))
-    split = read_data(coco, "trainval")
+    check_first_difficult(coco, capsys)
+
+
+def test_what_is_not_demanded_as_datumaro_writes_it(coco, capsys):
+    attributes = {"difficult": True, "occluded": True}
+    change(coco, lambda content: content["annotations"][0].update(attributes=attributes))
+    check_first_difficult(coco, capsys)
+
+
+def test_what_is_not_demanded_among_annotations_of_one_id(coco, capsys):
+    def edit(content):
+        for i, found in enumerate(content["annotations"]):
+            found.update(id=0, iscrowd="0" if i else "1")
+
+    change(coco, edit)
+    check_first_difficult(coco, capsys)
+
+
+def check_first_difficult(folder, capsys):
+    split = read_data(folder, "trainval")
     assert [record.difficult.tolist() for record in split.records] == [[True], [False]]
     told = "crowds and ignored objects, treated as difficult: 1"
     assert told in capsys.readouterr().out

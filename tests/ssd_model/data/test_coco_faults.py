@@ -45,8 +45,10 @@ def only_fault(folder, name, *words):
         ("bbox", [1, 2, float("inf"), 4], ["bbox is [1, 2, inf, 4], want"]),
         ("bbox", [True, 2, 3, 4], ["bbox is [True, 2, 3, 4], want"]),
         ("bbox", {"x": 1}, ["bbox is {'x': 1}, want four"]),
-        ("iscrowd", 2, ["iscrowd", "0 or 1"]),
-        ("iscrowd", "1", ["iscrowd", "0 or 1"]),
+        ("iscrowd", 2, ["annotation 1 (cat): iscrowd is 2, want 0 or 1"]),
+        ("ignore", "no", ["annotation 1 (cat): ignore is 'no', want 0 or 1"]),
+        ("attributes", {"difficult": [1]}, ["attributes.difficult is [1], want 0 or 1"]),
+        ("rotation", 30, ["annotation 1 (cat): rotated by 30 degrees; export upright boxes"]),
         ("category_id", 9, ["annotation 1", "no category has the id 9"]),
         ("category_id", "01", ["no category has the id '01'"]),
     ],
@@ -94,7 +96,11 @@ def test_an_outline_without_a_box(coco):
         (lambda c: c["images"][0].update(file_name="C:a.jpg"), ["is not a name inside"]),
         (
             lambda c: [found.update(image_id="x") for found in c["annotations"]],
-            ["none of its 2 annotations has the id of one of its images"],
+            ["2 of its 2 annotations", "image_id, such as 'x', while an image has the id 1;"],
+        ),
+        (
+            lambda c: c["images"].clear(),
+            ["have no image of their image_id, such as 1, for it lists no image; correct them"],
         ),
         (lambda c: c["images"][0].update(file_name=""), ["'' is not a name inside"]),
         (lambda c: c["images"][0].update(file_name="a\0.jpg"), ["is not a name inside"]),
@@ -102,7 +108,14 @@ def test_an_outline_without_a_box(coco):
             lambda c: c["images"][0].update(file_name="x.jpg"),
             ["no image 'x.jpg' in coco/train2017"],
         ),
-        (lambda c: c["images"][1].update(file_name="x/a.jpg"), ["are the same file; keep one"]),
+        (
+            lambda c: c["images"][1].update(file_name="x/a.jpg"),
+            ["images 1 and 2: a.jpg and x/a.jpg are the same file; keep one"],
+        ),
+        (
+            lambda c: c["images"][1].update(file_name="a.jpg"),
+            ["images 1 and 2 are both a.jpg: give their annotations one image_id, and keep one"],
+        ),
     ],
 )
 def test_faults_of_a_file(coco, edit, words):
@@ -111,6 +124,18 @@ def test_faults_of_a_file(coco, edit, words):
     assert faults, [str(fault) for fault in find_faults(coco)]
     for word in words:
         assert any(word in fault.what for fault in faults), [str(fault) for fault in faults]
+
+
+@pytest.mark.parametrize("id_", [1, 2])
+def test_a_background_among_annotations_of_one_id(coco, id_):
+    def edit(content):
+        content["categories"].append({"id": 2, "name": "background"})
+        content["annotations"][id_ - 1]["category_id"] = 2
+        for found in content["annotations"]:
+            found["id"] = 0
+
+    change(coco, edit)
+    only_fault(coco, TRAIN, "a category is named 'background'")
 
 
 def test_only_the_file_with_a_background_is_told(coco):

@@ -62,6 +62,23 @@ def test_an_address_counts_where_no_file_is_named(tmp_path):
     assert sorted(names(tmp_path, "trainval") + names(tmp_path, "test")) == [*"abcde"]
 
 
+@pytest.mark.parametrize("stem", ["p#1", "p?1", "p%201", "p#1%20"])
+@pytest.mark.parametrize("start", ["s3://bucket/x", "/data/local-files/?d=x"])
+def test_marks_of_an_address_in_the_name_itself(tmp_path, stem, start):
+    content = coco_content([f"{start}/{name}" for name in (stem, *"bcde")])
+    write_coco(tmp_path / "result.json", content)
+    add_images(tmp_path / "images", [stem, *"bcde", "p", "p 1"])
+    found = names(tmp_path, "trainval") + names(tmp_path, "test")
+    assert sorted(found) == sorted([stem, *"bcde"])
+
+
+def test_a_missing_image_at_an_address_is_not_replaced(tmp_path):
+    content = coco_content([f"s3://bucket/{name}" for name in ("p#1", *"bcde")])
+    write_coco(tmp_path / "result.json", content)
+    add_images(tmp_path / "images", [*"bcde", "p"])
+    only_fault(tmp_path, "result.json", "no image 'p#1.jpg' in")
+
+
 def test_a_folder_of_coco_files_without_images_is_not_suggested(tmp_path):
     add_images(tmp_path / "train/images", "abcde")
     write_coco(tmp_path / "labels/train.json", coco_content("abcde"))

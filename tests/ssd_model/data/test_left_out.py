@@ -7,7 +7,11 @@ import pytest
 from ssd_model.data.folder import find_faults
 from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
 from tests.helpers.voc_folder import (
+    CAT,
+    add_image,
     names,
+    object_xml,
+    only_fault,
     place,
     write_set,
 )
@@ -45,7 +49,7 @@ def test_a_list_of_test_images_without_annotations(voc, capsys):
     told = f"test list in {voc / 'ImageSets/Main'} is not used: its images have no annotation"
     assert told in capsys.readouterr().out
     write_set(voc, "test", ["c", "d"])
-    assert [fault.path.name for fault in find_faults(voc)] == ["c.xml", "d.xml", "d"]
+    assert [fault.path.name for fault in find_faults(voc)] == ["c.xml", "test.txt"]
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\ufeff\r\n"])
@@ -87,6 +91,25 @@ def test_a_stray_image_with_an_annotation_among_those_of_all_sets(tmp_path, caps
     assert told in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", [".f.jpg", ".cam/f.jpg"])
+def test_hidden_images_are_told(tmp_path, capsys, name):
+    for stem in "abcde":
+        place(tmp_path, stem, "images", "annotations")
+    for path in (name, "._a.jpg", ".thumbnails/a.jpg"):
+        (tmp_path / "images" / path).parent.mkdir(exist_ok=True)
+        shutil.copy(tmp_path / "images/a.jpg", tmp_path / "images" / path)
+    assert sorted(names(tmp_path, "trainval") + names(tmp_path, "test")) == [*"abcde"]
+    told = "hidden images, with a dot before their name or their folder's, left out: 1 "
+    assert f"{told}({name.split('/')[-1]})" in capsys.readouterr().out
+
+
+def test_a_hidden_image_that_is_listed_is_read(voc, capsys):
+    add_image(voc, ".f", object_xml(*CAT))
+    write_set(voc, "trainval", ["a", ".f"])
+    assert names(voc, "trainval") == [".f", "a"]
+    assert "hidden" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("stray", ["images/overview.jpg", "images/rest/overview.jpg"])
 def test_a_stray_image_leaves_the_sets_as_they_are(tmp_path, capsys, stray):
     for stem, name in (("a", "train"), ("b", "train"), ("c", "test")):
@@ -105,6 +128,20 @@ def test_annotations_elsewhere_are_told(tmp_path, capsys):
     assert len(names(tmp_path, "trainval") + names(tmp_path, "test")) == 5
     told = "annotations outside the folders that are read, left out: 1 (f.xml)"
     assert told in capsys.readouterr().out
+
+
+def test_texts_that_are_named_as_lists_of_a_class_are_told(voc, capsys):
+    shutil.rmtree(voc / "ImageSets")
+    for name in ("notes_test.txt", "notes_train.txt"):
+        (voc / name).write_text("Seen from the bridge.\n\nIn rain.\n")
+    assert sorted(names(voc, "trainval") + names(voc, "test")) == [*"abc"]
+    told = capsys.readouterr().out
+    assert "notes_test.txt names no image and is not used" in told
+    assert "notes_train.txt names no image and is not used" in told
+    assert "drawn at random" in told
+    (voc / "cat_train.txt").write_text("a 1\nb 1\n")
+    (voc / "cat_val.txt").write_text("c 1\n")
+    assert (names(voc, "trainval"), names(voc, "test")) == (["a", "b"], ["c"])
 
 
 @pytest.mark.parametrize("folder", ["annotations", "images", "ImageSets/Segmentation"])
@@ -140,3 +177,25 @@ def test_coco_beside_voc_is_told(voc, capsys):
     write_coco(voc / "instances_train.json", coco_content(["a"]))
     names(voc, "trainval")
     assert "VOC annotations are read, not COCO's in instances_train.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("count", "refused"), [(6, False), (7, True)])
+def test_at_most_half_of_the_annotations_may_be_of_other_images(tmp_path, count, refused):
+    content = coco_content([f"{i:02}" for i in range(12)])
+    for found in content["annotations"][:count]:
+        found["image_id"] = f"0{found['image_id']}"
+    add_images(tmp_path / "images", [f"{i:02}" for i in range(12)])
+    path = write_coco(tmp_path / "instances_default.json", content)
+    told = f"{path}: 7 of its 12 annotations have no image of their image_id, such as '01', while"
+    faults = [*map(str, find_faults(tmp_path))]
+    assert faults == ([f"{told} an image has the id 1; correct them"] if refused else [])
+
+
+def test_why_a_test_set_that_is_drawn_has_no_object_is_said(tmp_path):
+    content = coco_content("abcde")
+    add_images(tmp_path, "abcde")
+    content["annotations"] = content["annotations"][:2]
+    content["annotations"][1]["image_id"] = "02"
+    path = write_coco(tmp_path / "labels.json", content)
+    told = "annotations of images that labels.json does not list, left out: 1; correct"
+    only_fault(tmp_path, path.name, f"the test split has no object, and there are {told}")

@@ -36,11 +36,39 @@ def test_a_missing_coco_image_is_not_taken_from_a_less_likely_folder(tmp_path):
     assert "train2017, as others of this file" in fault.what
 
 
+@pytest.mark.parametrize("folder", ["images", "images/deeper"])
+def test_a_missing_coco_image_is_not_replaced_by_its_mask(tmp_path, folder):
+    add_images(tmp_path / folder, ["a", "b", "c", "d", "e.jpg"])
+    write_coco(tmp_path / "annotations.json", coco_content("abcde"))
+    (fault,) = find_faults(tmp_path)
+    assert "no image 'e.jpg' in" in fault.what
+
+
+def test_a_missing_image_of_a_pair_is_not_replaced_by_its_mask(tmp_path):
+    for stem in "abcd":
+        place(tmp_path, stem, "images", "annotations")
+    for name, stems in (("train", "abc"), ("val", "d")):
+        lines = [f"images/{stem}.jpg annotations/{stem}.xml\n" for stem in stems]
+        (tmp_path / f"{name}_list.txt").write_text("".join(lines))
+    (tmp_path / "images/a.jpg").rename(tmp_path / "images/a.jpg.jpg")
+    only_fault(tmp_path, "train_list.txt", "no image of this name")
+
+
 def test_a_coco_file_without_its_images_has_one_fault(tmp_path):
     """As CVAT exports it, unless images are asked for."""
     write_coco(tmp_path / "annotations/instances_default.json", coco_content("abcdef"))
     words = f"none of its 6 images, such as 'a.jpg', is in {tmp_path.name}; copy them there"
     only_fault(tmp_path, "instances_default.json", words)
+
+
+@pytest.mark.parametrize(("count", "words"), [(5, "none of its 5 images"), (1, "no image 'a.jpg'")])
+def test_coco_images_that_were_converted(tmp_path, count, words):
+    add_images(tmp_path / "images", "abcde")
+    for stem in "abcde"[:count]:
+        (tmp_path / f"images/{stem}.jpg").rename(tmp_path / f"images/{stem}.png")
+    write_coco(tmp_path / "instances.json", coco_content("abcde"))
+    there = "but a.png is there: correct the names in instances.json"
+    only_fault(tmp_path, "instances.json", words, there)
 
 
 def test_names_that_are_whole_go_before_those_without_their_folder(tmp_path):

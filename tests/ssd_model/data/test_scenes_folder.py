@@ -1,6 +1,8 @@
 """The folder of drawn scenes: made, left alone, replaced; strangers are never touched."""
 
 import json
+import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,15 @@ def test_another_set_replaces_the_old_one(
     assert picture.read_bytes() != b"an older look"
     assert len(list(folder.glob("JPEGImages/*.jpg"))) == sum(wanted)
     assert json.loads((folder / "scenes.json").read_text())["version"] == writer.VERSION
+
+
+def test_names_that_a_terminal_cannot_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(shown, "ascii", write_through=True))
+    monkeypatch.setattr(sys, "argv", ["scenes", "--out", str(tmp_path / "знак")])
+    monkeypatch.setattr(writer, "write_scenes", lambda out, *rest: out)
+    writer.main()
+    assert rb"\u0437\u043d\u0430\u043a" in shown.getvalue()
 
 
 def test_a_foreign_folder_is_refused_and_kept(tmp_path: Path) -> None:

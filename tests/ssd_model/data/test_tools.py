@@ -48,13 +48,7 @@ def test_lists_in_any_case_and_ids_in_quotation_marks(voc):
     assert names(voc, "test") == ["c"]
 
 
-def test_a_rotated_box_is_refused(tmp_path):
-    turn = "<attributes><attribute><name>rotation</name><value>{}</value></attribute></attributes>"
-    voc = make_voc(tmp_path / "voc")
-    add_image(voc, "a", object_xml(*CAT, extra=turn.format("0.0")))
-    assert find_faults(voc) == []
-    add_image(voc, "a", object_xml(*CAT, extra=turn.format("45.0")))
-    only_fault(voc, "a.xml", "object 1 (cat): rotated by 45.0 degrees; export upright boxes")
+def test_a_rotated_box_of_coco_is_refused(tmp_path):
     coco = make_coco(tmp_path / "coco")
     content = coco_content(["a", "b"])
     content["annotations"][0]["attributes"] = {"occluded": False, "rotation": 0.0}
@@ -237,6 +231,7 @@ def test_the_name_of_the_data_folder_is_no_set(tmp_path, name):
             "/data/local-files/?d=mine%2Fphoto%201.jpg",
             "http://a:1/data/local-files/?d=photo 1.jpg",
         ),
+        *("gs://bucket/x/photo%201.jpg?name=x/y.jpg", "https://a/photo%201?token=x/y"),
     ],
 )
 def test_addresses_of_label_studio(tmp_path, name):

@@ -258,6 +258,26 @@ def test_a_missing_folder_is_told_with_those_that_may_be_meant(voc):
     only_fault(voc, "Annotations", "but .xml files are in lable: put them into it")
 
 
+def test_folders_of_other_names_are_told(voc):
+    (voc / "JPEGImages").rename(voc / "photos")
+    (voc / "Annotations").rename(voc / "labels_mine")
+    assert {fault.path.name: fault.what for fault in find_faults(voc)} == {
+        "JPEGImages": "no such folder, but images are in photos: put them into it",
+        "Annotations": "no such folder, but .xml files are in labels_mine: put them into it",
+    }
+    for path in (voc / "photos").iterdir():
+        path.rename(voc / path.name)
+    only_fault(voc, "Annotations", "but .xml files are in labels_mine: put them into it")
+    (voc / "labels_mine").rename(voc / "Annotations")
+    assert find_faults(voc) == []
+
+
+def test_a_folder_without_images_beside_one_with_images(voc):
+    (voc / "JPEGImages").rename(voc / "images")
+    (voc / "JPEGImages").mkdir()
+    assert find_faults(voc) == []
+
+
 def test_annotations_without_a_suffix(voc):
     """As in Stanford Dogs."""
     (voc / "Annotations").rename(voc / "Annotation")

@@ -143,7 +143,21 @@ def test_missing_annotation(voc):
 
 def test_missing_image(voc):
     (voc / "JPEGImages/a.jpg").unlink()
-    only_fault(voc, "a", "no image of this name")
+    only_fault(voc, "trainval.txt", "line 'a': no image of this name")
+
+
+@pytest.mark.parametrize(
+    "line", ["a.png", "JPEGImages/a.tif", "JPEGImages/a.png Annotations/a.xml"]
+)
+def test_an_image_of_another_suffix(voc, line):
+    write_set(voc, "trainval", [line, "b"])
+    only_fault(voc, "trainval.txt", f"line '{line}'", "only a.jpg; correct the suffix")
+
+
+@pytest.mark.parametrize("line", ["# mine", "a.jpg,a.xml", "day1/a.png"])
+def test_a_line_that_names_nothing_has_one_fault(voc, line):
+    write_set(voc, "trainval", [line, "b"])
+    only_fault(voc, "trainval.txt", f"line '{line}': no image of this name")
 
 
 def test_two_images_of_one_name(voc):
@@ -217,12 +231,12 @@ def test_all_faults_are_listed_once(voc):
     write_set(voc, "trainval", ids)
     write_set(voc, "test", [*ids[:3], "c"])
     faults = find_faults(voc)
-    assert len(faults) == len({str(fault) for fault in faults}) == 24  # image and annotation
+    assert len(faults) == len({str(fault) for fault in faults}) == 12
     with pytest.raises(DataError) as caught:
         read_data(voc, "trainval")
     lines = str(caught.value).splitlines()
-    assert "24 faults" in lines[0]
-    assert lines[11] == "  ... and 14 more"
+    assert "12 faults" in lines[0]
+    assert lines[11] == "  ... and 2 more"
     assert lines[12].endswith(f"make check-data DATA_DIR={voc}")
     assert len(lines) == 13
 
