@@ -60,6 +60,8 @@ def load_ncnn(param: Path) -> Engine:
 def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
     """Paddle Inference on the CPU, with all cores.
 
+    The engine raises a ValueError for a batch that does not fit the model's input.
+
     Args:
         backend: what computes: 'native', 'onednn' or 'openvino'; by default the quickest that
             the wheel carries.
@@ -86,14 +88,29 @@ def load_paddle(prefix: Path, backend: str | None = None) -> Engine:
         config.set_optim_cache_dir(cache)
         predictor = paddle.inference.create_predictor(config)
     (image,) = predictor.get_input_names()
+    shape = input_shape(prefix)
 
     def run(batch: np.ndarray) -> list[np.ndarray]:
+        # OpenVINO would only log that it doesn't fit, and give the outputs of the batch before.
+        if any(side not in (-1, given) for side, given in zip(shape, batch.shape, strict=True)):
+            raise ValueError(f"{prefix}.pdmodel takes a batch of {shape}, not of {batch.shape}")
         predictor.get_input_handle(image).copy_from_cpu(batch)
         predictor.run()
         names = predictor.get_output_names()
         return [predictor.get_output_handle(name).copy_to_cpu() for name in names]
 
     return run
+
+
+def input_shape(prefix: Path) -> tuple[int, ...]:
+    """The shape that a model in Paddle's format says its input has; -1 is any number."""
+    runtime.prepare()
+    from paddle.static import Program
+
+    program = Program.parse_from_string(Path(f"{prefix}.pdmodel").read_bytes())
+    block = program.global_block()
+    (image,) = (op.output("Out")[0] for op in block.ops if op.type == "feed")
+    return tuple(block.var(image).shape)
 
 
 def load(path: Path) -> Engine:

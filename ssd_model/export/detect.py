@@ -7,8 +7,6 @@ folders, and lists all detections in detections.csv and detections.json.
 import argparse
 import csv
 import io
-import mimetypes
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,11 +21,11 @@ from PIL import Image
 from ssd_model.data.faults import DataError
 from ssd_model.data.loader import preprocess
 from ssd_model.data.picture import open_image
-from ssd_model.data.source import OTHER_SUFFIXES, SUFFIXES
 from ssd_model.data.text import counted, listed, printable
 from ssd_model.engines import Engine, load_paddle
 from ssd_model.export.drawing import draw_boxes
 from ssd_model.export.inference_model import DESCRIPTION, FILES, ModelError, read_description
+from ssd_model.export.photographs import DetectError, find_images, images_in
 from ssd_model.files import write_file, write_json
 from ssd_model.progress import progress
 
@@ -36,10 +34,6 @@ THREADS = 4  # Pillow decodes and encodes outside Python's lock
 SHOWN = 10
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 COLUMNS = ("image", "class", "score", *CORNERS)
-
-
-class DetectError(ValueError):
-    """There are no images to detect in, or the copies cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,9 @@ class Findings:
 
     found: list[Found] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
-    """Images that cannot be read, and why."""
+    """Images and folders that cannot be read, and why."""
+    uncopied: dict[str, str] = field(default_factory=dict)
+    """Images of which no copy can be made, and why."""
 
     def rows(self, classes: Sequence[str]) -> Iterator[dict[str, object]]:
         """Yield a row for each detection, by `COLUMNS`."""
@@ -86,11 +82,12 @@ class Findings:
         ]
         return {"images": images, "unreadable": self.unreadable}
 
-    def faults(self) -> str:
-        """List the first images that cannot be read, one per line, and why."""
-        lines = [f"  {name}: {why}" for name, why in self.unreadable.items()][:SHOWN]
-        more = len(self.unreadable) - len(lines)
-        return "\n".join(lines + [f"  and {more} more"] * (more > 0))
+
+def told(faults: dict[str, str]) -> str:
+    """List the first names, one per line, and what is wrong with each."""
+    lines = [f"  {name}: {why}" for name, why in faults.items()][:SHOWN]
+    more = len(faults) - len(lines)
+    return "\n".join(lines + [f"  and {more} more"] * (more > 0))
 
 
 def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> Findings:
@@ -110,12 +107,15 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
     if not 0 <= threshold <= 1:
         raise DetectError(f"the threshold is {threshold:g}: scores lie between 0 and 1")
     model = read_description(prefix)
-    folder, paths = find_images(images, output)
-    engine, findings = load_paddle(prefix), Findings()
+    folder, paths, unreadable = find_images(images, output)
+    findings = Findings()
+    for path, why in unreadable.items():
+        findings.unreadable[_shown(path.relative_to(folder))] = why
+    engine = load_paddle(prefix)
     tables = [output / "detections.csv", output / "detections.json"]
     for table in tables:  # those of a run before would not belong to the new copies
         table.unlink(missing_ok=True)
-    size = min(BATCH, len(paths))
+    size = max(1, min(BATCH, len(paths)))
     with ThreadPoolExecutor(THREADS) as pool:
         for start in progress(range(0, len(paths), size), "detecting"):
             batch, tasks = paths[start : start + size], []
@@ -138,11 +138,13 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
                 boxes = boxes[boxes[:, 1] >= threshold]
                 boxes[:, 2:] = boxes[:, 2:].clip(0, 1) * np.tile(image.size, 2)
                 findings.found.append(Found(_shown(path), image.size, boxes))
-                tasks.append(pool.submit(_draw, image, boxes, model.classes, output / path))
-            for task in tasks:
-                task.result()
+                draw = pool.submit(_draw, image, boxes, model.classes, output / path)
+                tasks.append((_shown(path), draw))
+            for name, draw in tasks:
+                if why := draw.result():
+                    findings.uncopied[name] = why
     if not findings.found:
-        raise DetectError(f"none of the images can be read\n{findings.faults()}")
+        raise DetectError(f"none of the images can be read\n{told(findings.unreadable)}")
     rows = list(findings.rows(model.classes))
     _write_csv(tables[0], rows)
     settings = {"model": _shown(prefix), "threshold": threshold, "classes": model.classes}
@@ -150,58 +152,13 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
     return findings
 
 
-def find_images(images: Path, output: Path) -> tuple[Path, list[Path]]:
-    """Find the images to detect in: their folder, and the images in order.
-
-    Hidden files are skipped, and so is an `output` inside the folder, with an earlier run's copies.
-
-    Raises:
-        DetectError: there is no image, or a copy would overwrite an image.
-    """
-    if images.is_file():
-        folder, paths = images.parent, [images]
-    elif images.is_dir():
-        folder = images
-        paths = [path for path in _files(images) if _is_image(path, images)]
-        inside = output.resolve()
-        if images.resolve() in inside.parents:
-            paths = [path for path in paths if inside not in path.resolve().parents]
-    else:
-        raise DetectError(f"{images}: no such file or folder")
-    if not paths:
-        raise DetectError(f"{images} holds no images")
-    own = {path.resolve() for path in paths}
-    for path in paths:
-        target = output / path.relative_to(folder)
-        if target.resolve() in own:
-            raise DetectError(f"the copy of {path} would overwrite {target}: choose another OUTPUT")
-    return folder, paths
-
-
-def _files(folder: Path) -> list[Path]:
-    """All files in a folder and the folders below it, linked ones, too, but each folder once."""
-    found, seen = [], set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(parent)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        found += [Path(parent, name) for name in names]
-    return sorted(found)
-
-
-def _is_image(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    kind, _ = mimetypes.guess_type(path.name)  # which knows more on some machines than on others
-    named = (kind or "").startswith("image/") or path.suffix.lower() in (*SUFFIXES, *OTHER_SUFFIXES)
-    return not hidden and named and path.is_file()
-
-
 def _open(path: Path, image_size: int) -> tuple[Image.Image, np.ndarray] | DataError:
     """Open an image, upright, and as the network's input; or return what is wrong with it."""
     try:
         image = open_image(path)
     except DataError as error:
+        if isinstance(error.__cause__, FileNotFoundError):  # though its name is
+            return DataError("a link to a file that is not there; replace it with the file itself")
         return error
     return image, preprocess(image, image_size)
 
@@ -217,12 +174,21 @@ def _run(engine: Engine, images: list[np.ndarray], size: int) -> list[np.ndarray
     return [part[np.argsort(-part[:, 1], kind="stable")] for part in parts]
 
 
-def _draw(image: Image.Image, boxes: np.ndarray, classes: Sequence[str], target: Path) -> None:
-    """Write a copy of an image with its detections, in the format of its name."""
+def _draw(image: Image.Image, boxes: np.ndarray, classes: Sequence[str], target: Path) -> str:
+    """Write a copy of an image with its detections, in the format of its name.
+
+    Returns:
+        Why there cannot be a copy; empty if there is one.
+    """
     kind = {".png": "PNG", ".bmp": "BMP", ".webp": "WEBP"}.get(target.suffix.lower(), "JPEG")
     content = io.BytesIO()
-    draw_boxes(image, boxes, classes).save(content, kind, quality=95, compress_level=1)
+    try:
+        draw_boxes(image, boxes, classes).save(content, kind, quality=95, compress_level=1)
+    except Exception as error:  # Pillow has no common class for what a format cannot hold
+        size = "x".join(map(str, image.size))
+        return f"its {size} pixels cannot be written as {kind} ({error}); scale the image down"
     write_file(target, content.getvalue())
+    return ""
 
 
 def _write_csv(path: Path, rows: Sequence[dict[str, object]]) -> None:
@@ -260,6 +226,7 @@ def _prefix(model: Path) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line: detect, print a summary, and return the exit status."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of the user's in any encoding
     parser = argparse.ArgumentParser(description="Detect objects in photographs.")
     parser.add_argument("images", type=Path, help="an image, or a folder of images")
     parser.add_argument("--model", type=Path, required=True, help="prefix of a saved model's files")
@@ -274,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(printable(str(error)))
         return 1
     except KeyboardInterrupt:
-        print("stopped: there are copies of some images, and no tables")
+        print("stopped: there are no new tables, and copies only of images that were done")
         return 130
     labels = Counter(row["class"] for row in findings.rows(read_description(model).classes))
     named = ", ".join(f"{name} {count}" for name, count in labels.most_common())
@@ -283,11 +250,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"score of {arguments.threshold:g} or more{': ' if named else ''}{named}"
     )
     print(f"copies with boxes, detections.csv and detections.json are in {_shown(output)}")
-    names = [_shown(path.relative_to(output)) for path in _files(output) if _is_image(path, output)]
-    if earlier := len({*names} - {found.image for found in findings.found}):
-        print(f"copies of an earlier run are there, too: {earlier:,}")
+    copied = {found.image for found in findings.found} - findings.uncopied.keys()
+    names = [_shown(path.relative_to(output)) for path in images_in(output)[0]]
+    if others := len({*names} - copied):
+        print(
+            f"images there that were not looked at, since results go there: {others:,} "
+            "(copies of an earlier run, or your own)"
+        )
     if findings.unreadable:
-        print(f"{counted(len(findings.unreadable), 'image')} cannot be read:\n{findings.faults()}")
+        print(f"cannot be read: {len(findings.unreadable):,}\n{told(findings.unreadable)}")
+    if findings.uncopied:
+        print(f"without a copy: {len(findings.uncopied):,}\n{told(findings.uncopied)}")
     return 0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ssd_model.data.text import LONGEST_NAME
 from ssd_model.fonts import in_pieces
 
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#ff7f0e", "#17becf")
@@ -43,7 +44,7 @@ def _fit(
     name: str, score: str, size: int, room: int
 ) -> tuple[Sequence[tuple[str, str]], list[ImageFont.FreeTypeFont], list[float]]:
     """The pieces of a label with their fonts and widths; a name without room is shortened."""
-    for kept in range(max(1, len(name)), 0, -1):
+    for kept in range(max(1, min(len(name), LONGEST_NAME)), 0, -1):
         text = name if kept >= len(name) else f"{name[:kept]}…"
         pieces = in_pieces(f"{text} {score}")
         fonts = [ImageFont.truetype(path, size) for _, path in pieces]

@@ -10,6 +10,7 @@ import paddle
 from paddle.static import Program, Scope, Variable
 
 from ssd_model import kernels
+from ssd_model.engines import input_shape
 from ssd_model.files import write_file, write_json
 from ssd_model.place import default_place
 
@@ -84,16 +85,20 @@ def read_description(prefix: Path) -> Description:
     path = Path(f"{prefix}{DESCRIPTION}")
     try:
         content = json.loads(path.read_bytes())
-        description = Description(tuple(map(str, content["classes"])), int(content["image_size"]))
-        checksum = content["sha256"]
+        classes, size, checksum = (content[key] for key in ("classes", "image_size", "sha256"))
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} does not describe a model: {error!r}") from error
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise ModelError(f'{path} does not describe a model: its "classes" are not a list of names')
     if checksum != _checksum(prefix):
         raise ModelError(
             f"{path} is not of this model: its files have changed since. Save it again, or put the "
             "three files together that belong together"
         )
-    return description
+    side = input_shape(prefix)[2]
+    if size != side:
+        raise ModelError(f'{path} is not of this model: its "image_size" is {size}; make it {side}')
+    return Description(tuple(classes), side)
 
 
 def _checksum(prefix: Path) -> str:

@@ -120,7 +120,7 @@ def test_what_cannot_be_read_is_told_and_borne(photos, model, tmp_path, capsys):
     output = tmp_path / "out"
     assert main([str(photos), "--model", str(model), "--output", str(output)]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("2 images, ") and "3 images cannot be read" in told
+    assert told.startswith("2 images, ") and "\ncannot be read: 3\n" in told
     _, listed = tables(output)
     assert sorted(listed["unreadable"]) == ["cut.jpg", "empty.png", "photo.heic"]
     assert all(
@@ -135,6 +135,20 @@ def test_what_cannot_be_read_is_told_and_borne(photos, model, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "none of the images can be read" in told and "cut.jpg: not a readable" in told
     assert not (tmp_path / "none").exists()
+
+
+def test_an_image_that_its_format_cannot_hold_is_told(photos, model, tmp_path, capsys):
+    """Named as another format than it has, and too long for that."""
+    for name, width in (("long.webp", 17000), ("long.jpg", 66000)):
+        Image.new("RGB", (width, 20)).save(photos / name, "PNG")
+    output = tmp_path / "out"
+    assert main([str(photos), "--model", str(model), "--output", str(output)]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("4 images, ") and "\nwithout a copy: 2\n" in told
+    assert "  long.webp: its 17000x20 pixels cannot be written as WEBP (" in told
+    _, listed = tables(output)
+    assert {"long.webp", "long.jpg"} <= {image["image"] for image in listed["images"]}
+    assert not list(output.glob("long.*")) and (output / "one.jpg").is_file()
 
 
 def test_nothing_of_the_users_is_overwritten(photos, model):
@@ -209,6 +223,11 @@ def test_names_in_any_script(tmp_path):
     assert len(set(drawn[len(NAMES) :])) == len(NAMES), "no two names look the same"
 
 
+def test_a_name_without_end_is_cut_before_it_is_fitted():
+    pieces, _, _ = drawing._fit("x" * 5000, "0.87", 11, 10**6)
+    assert "".join(piece for piece, _ in pieces) == "x" * 100 + "… 0.87"
+
+
 def test_boxes_at_the_edges_and_none():
     image = Image.new("RGB", (100, 50))
     boxes = np.array([[2, 0.9, 0, 0, 100, 50], [1, 0.8, 99, 49, 100, 50], [1, 0.7, 20, 20, 20, 20]])
@@ -235,10 +254,10 @@ def made(*variables: str) -> list[str]:
 def test_make_hands_everything_on():
     images, model = "/my photos/it's $(HOME)", "/my models/pruned"
     variables = [f"IMAGES={images}", f"MODEL={model}", "THRESHOLD=0.3", "OUTPUT=/my build"]
-    expected = [images, "--model", model, "--threshold", "0.3", "--output", "/my build/detections"]
-    assert made(*variables) == expected
-    default = ["--model", "build/models/pruned", "--threshold", "0.5"]
-    assert made("IMAGES=a.jpg") == ["a.jpg", *default, "--output", "build/detections"]
+    options = [f"--model={model}", "--threshold=0.3", "--output=/my build/detections"]
+    assert made(*variables) == [*options, "--", images]
+    options = ["--model=build/models/pruned", "--threshold=0.5", "--output=build/detections"]
+    assert made("IMAGES=-a.jpg") == [*options, "--", "-a.jpg"]
 
 
 @pytest.mark.parametrize("size", [(50, 1800), (120, 100), (2000, 60)])

@@ -1,14 +1,19 @@
 """What `make detect` is given: a model and its classes, folders that are links, and Ctrl-C."""
 
 import json
+import math
 import mimetypes
+import os
 import shutil
+import sys
+from io import BytesIO, TextIOWrapper
 
 import pytest
 
 from ssd_model.export import detect as module
-from ssd_model.export.detect import find_images, main
+from ssd_model.export.detect import main
 from ssd_model.export.inference_model import ModelError, read_description
+from ssd_model.export.photographs import find_images
 
 
 def test_a_model_and_its_classes_belong_together(photos, model, tmp_path, capsys):
@@ -20,6 +25,14 @@ def test_a_model_and_its_classes_belong_together(photos, model, tmp_path, capsys
     for text in ("no JSON", "{}", "[]", '{"classes": 3, "image_size": 300, "sha256": ""}'):
         description.write_text(text)
         with pytest.raises(ModelError, match=r"mine\.classes\.json does not describe a model"):
+            read_description(mine)
+    for classes in ("ABC", {"A": 1}, [None, 1]):
+        description.write_text(json.dumps(good | {"classes": classes}))
+        with pytest.raises(ModelError, match='its "classes" are not a list of names'):
+            read_description(mine)
+    for size in (512, 0, -3, 1e9, math.inf, None, "300"):
+        description.write_text(json.dumps(good | {"image_size": size}))
+        with pytest.raises(ModelError, match=f'its "image_size" is {size}; make it 300'):
             read_description(mine)
     description.write_text(json.dumps(good))
     parameters = tmp_path / "mine.pdiparams"
@@ -53,12 +66,37 @@ def test_a_folder_of_models_and_other_files(photos, model, tmp_path, capsys):
         assert f"{named} {words}" in capsys.readouterr().out
 
 
+def test_names_that_a_terminal_cannot_show(tmp_path, monkeypatch):
+    shown = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(shown, "ascii", write_through=True))
+    assert main([str(tmp_path), "--model", "знак", "--output", str(tmp_path / "out")]) == 1
+    assert rb"\u0437\u043d\u0430\u043a" in shown.getvalue()
+
+
 def test_copies_of_an_earlier_run_are_told(photos, model, tmp_path, capsys):
     arguments = ["--model", str(model), "--output", str(tmp_path / "out")]
     assert main([str(photos), *arguments]) == 0
-    assert "earlier run" not in capsys.readouterr().out
+    assert "not looked at" not in capsys.readouterr().out
     assert main([str(photos / "one.jpg"), *arguments]) == 0
-    assert "copies of an earlier run are there, too: 1" in capsys.readouterr().out
+    assert "not looked at, since results go there: 1 (copies of an earlier run, or your own)" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_folder_of_ones_own_where_results_go(photos, model, capsys):
+    output = photos / "detections"
+    output.mkdir()
+    (photos / "one.jpg").rename(output / "mine.jpg")
+    arguments = [str(photos), "--model", str(model), "--output", str(output)]
+    assert main(arguments) == 0
+    told = capsys.readouterr().out
+    assert (
+        f"are in {output}\nimages there that were not looked at, since results go there: 1" in told
+    )
+    shutil.rmtree(photos / "more")
+    assert main(arguments) == 1
+    told = capsys.readouterr().out
+    assert f"{photos} holds no images but those in {output}, where results go" in told
 
 
 def test_photographs_by_the_names_that_are_read(photos, monkeypatch, tmp_path):
@@ -67,7 +105,7 @@ def test_photographs_by_the_names_that_are_read(photos, monkeypatch, tmp_path):
     for suffix in (".jfif", ".BMP", ".webp", ".txt"):
         (tmp_path / "mine").mkdir(exist_ok=True)
         shutil.copy(photos / "one.jpg", tmp_path / f"mine/a{suffix}")
-    _, paths = find_images(tmp_path / "mine", tmp_path / "out")
+    _, paths, _ = find_images(tmp_path / "mine", tmp_path / "out")
     assert [path.name for path in paths] == ["a.BMP", "a.jfif", "a.webp"]
 
 
@@ -88,9 +126,61 @@ def test_folders_that_are_links_are_searched_once(photos, tmp_path):
     shutil.copy(photos / "one.jpg", tmp_path / "elsewhere" / "three.jpg")
     (photos / "linked").symlink_to(tmp_path / "elsewhere")
     (photos / "more" / "round").symlink_to(photos)
-    folder, paths = find_images(photos, tmp_path / "out")
+    folder, paths, _ = find_images(photos, tmp_path / "out")
     names = [str(path.relative_to(folder)) for path in paths]
     assert names == ["linked/three.jpg", "more/two.JPG", "one.jpg"]
+
+
+def test_a_linked_folder_goes_by_its_own_name(photos, tmp_path):
+    (photos / "a link").symlink_to("more")
+    (photos / "deep").mkdir()
+    (photos / "deep" / "b").symlink_to(tmp_path / "elsewhere")
+    (photos / "deep" / "a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "three.jpg").touch()
+    folder, paths, _ = find_images(photos, tmp_path / "out")
+    names = [str(path.relative_to(folder)) for path in paths]
+    assert names == ["deep/a/three.jpg", "more/two.JPG", "one.jpg"]
+
+
+def test_no_image_is_lost_in_silence(photos, model, tmp_path, monkeypatch, capsys):
+    (photos / "dangling.jpg").symlink_to("nowhere.jpg")
+    (photos / "itself.jpg").symlink_to("itself.jpg")
+    os.mkfifo(photos / "fifo.png")
+    (photos / "locked").mkdir()
+    scan = os.scandir
+
+    def refuse(path):  # the user who runs the tests may be allowed everything
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    output = tmp_path / "out"
+    assert main([str(photos), "--model", str(model), "--output", str(output)]) == 0
+    assert "\ncannot be read: 4\n" in capsys.readouterr().out
+    unreadable = json.loads((output / "detections.json").read_bytes())["unreadable"]
+    for name, why in (
+        ("dangling.jpg", "a link to a file that is not there"),
+        ("itself.jpg", "not a readable"),
+        ("fifo.png", "not a regular file"),
+        ("locked", "a folder that cannot be read (Permission denied)"),
+    ):
+        assert unreadable[name].startswith(why)
+    assert main([str(photos / "locked"), "--model", str(model), "--output", str(output)]) == 1
+    told = capsys.readouterr().out
+    assert "none of the images can be read\n  .: a folder that cannot be read (Permission" in told
+
+
+def test_what_is_no_file_is_not_called_missing(model, tmp_path, capsys):
+    (tmp_path / "dangling.jpg").symlink_to("nowhere.jpg")
+    arguments = ["--model", str(model), "--output", str(tmp_path / "out")]
+    for path, why in (
+        ("/dev/null", "null: not a regular file"),
+        (str(tmp_path / "dangling.jpg"), "dangling.jpg: a link to a file that is not there"),
+    ):
+        assert main([path, *arguments]) == 1
+        assert f"none of the images can be read\n  {why}" in capsys.readouterr().out
 
 
 def test_an_interrupted_run_leaves_no_tables_of_another(
@@ -109,5 +199,6 @@ def test_an_interrupted_run_leaves_no_tables_of_another(
 
     monkeypatch.setattr(module, "_run", interrupt)
     assert main(arguments) == 130
-    assert "stopped: there are copies of some images, and no tables" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert told.endswith("there are no new tables, and copies only of images that were done\n")
     assert not list(output.glob("detections.*"))

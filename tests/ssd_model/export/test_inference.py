@@ -77,6 +77,16 @@ def test_every_backend_gives_the_same_and_leaves_no_files(pruned, backend, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+def test_a_batch_that_does_not_fit_gives_no_outputs_of_the_one_before(pruned):
+    detector, program, scope, folder = pruned
+    save_inference_model(folder / "fit", program, detector.image, [detector.location], scope)
+    engine = load_paddle(folder / "fit")
+    engine(np.zeros((1, 3, SIZE, SIZE), "float32"))
+    for shape in ((1, 3, 128, 128), (1, 1, SIZE, SIZE)):
+        with pytest.raises(ValueError, match=r"fit\.pdmodel takes a batch of \(-1, 3, 96, 96\)"):
+            engine(np.zeros(shape, "float32"))
+
+
 def test_a_saved_model_is_the_same_wherever_it_is_saved(pruned, tmp_path):
     detector, program, scope, _ = pruned
 
