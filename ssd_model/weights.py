@@ -132,7 +132,7 @@ def _read_arrays(path: Path, shapes: Shapes) -> tuple[dict[str, np.ndarray], lis
     """Read the arrays of a file or folder under its own names; list a folder's other files."""
     if path.is_dir():
         return read_folder(path, shapes)
-    if re.match("https?:/", str(path)):
+    if re.search("(^|/)https?:/", str(path)):
         raise WeightsError(f"{path} is an address: download the file, and name that")
     if not path.exists():
         near = sorted(each.name for each in path.parent.glob(f"{glob.escape(path.name)}.*"))

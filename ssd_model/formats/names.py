@@ -180,6 +180,8 @@ def _for_our_input(
     filters, mean = arrays.get("conv2d_0.w_0"), arrays.get("batch_norm_0.w_1")
     if filters is None or filters.ndim != 4 or filters.shape[1] != 3:
         return arrays
+    if any(array is not None and array.dtype.kind != "f" for array in (filters, mean)):
+        return arrays  # to be refused by name
     notes.append(f"the file's network was trained on {seen.what}, ours on BGR in -1..1: ")
     filters, changed = filters.astype("float64"), dict(arrays)
     exact = seen.mean == (MEAN,) * 3 and seen.deviation == (1 / SCALE,) * 3
@@ -209,7 +211,8 @@ def _background_first(arrays: dict[str, np.ndarray], notes: list[str]) -> dict[s
         for end in ("w_0", "b_0"):
             name = f"conv2d_{FIRST_HEAD + 2 * i + 1}.{end}"
             scores = arrays.get(name)
-            if scores is None or len(scores) % priors:  # for other priors, which will not fit
+            # Scores for other priors will not fit.
+            if scores is None or not scores.ndim or len(scores) % priors:
                 continue
             by_prior = scores.reshape(priors, -1, *scores.shape[1:])
             changed[name] = np.roll(by_prior, 1, axis=1).reshape(scores.shape)

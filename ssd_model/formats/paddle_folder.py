@@ -86,9 +86,12 @@ def read_combined(path: Path, parameters: Shapes) -> dict[str, np.ndarray]:
     names = sorted(shapes)
     whose = f"in {program.name}" if program else "in this network"
     if len(names) != len(arrays):
+        advice = "put the Program that it was saved with beside it, as __model__"
+        if program:
+            advice = f"it was not saved with that Program, which you can remove, or else {advice}"
         raise WeightsError(
             f"{path} holds {len(arrays)} variables without names, and {whose} there are "
-            f"{len(names)}: put the Program that it was saved with beside it, as __model__"
+            f"{len(names)}: {advice}"
         )
     for name, array in zip(names, arrays, strict=True):
         expected = shapes[name]

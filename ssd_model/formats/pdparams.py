@@ -141,6 +141,7 @@ _EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list}
 _ARGUMENTS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES"}
 _ARGUMENTS |= {"BINBYTES8", "BYTEARRAY8", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
 _ARGUMENTS |= {"BINSTRING", "SHORT_BINSTRING"}
+_SIZED = (str, bytes, bytearray, list, tuple, dict)
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -150,9 +151,12 @@ class _Machine:
     def __init__(self):
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.allowance = 0
+        """How much more the calls may be given: all together no more than the pickle holds."""
 
     def run(self, content: bytes) -> Any:
         """Carry out a pickle, and return what it makes."""
+        self.allowance = len(content)
         for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
             if step > MAX_STEPS:
                 raise WeightsError(f"it takes more than {MAX_STEPS:,} steps to read")
@@ -193,6 +197,9 @@ class _Machine:
             function, arguments = self.top(2)
             if not isinstance(function, _Name):
                 raise WeightsError("it calls something that is not a function")
+            self.allowance -= sum(len(part) for part in arguments if isinstance(part, _SIZED))
+            if self.allowance < 0:
+                raise WeightsError("it makes more than it holds")
             stack.append(function.call(*arguments))
         elif name == "BUILD":
             (state,) = self.top(1)
@@ -245,7 +252,7 @@ def _arrays(loaded: Any) -> dict[str, np.ndarray]:
         loaded = loaded.pop(inner[0]) | loaded
     if "LR_Scheduler" in loaded:
         raise WeightsError("it is the state of an optimizer: name the .pdparams beside it")
-    arrays = {}
+    arrays, size = {}, 0
     for name, value in loaded.items():
         if name in NAME_TABLES:
             continue
@@ -259,6 +266,9 @@ def _arrays(loaded: Any) -> dict[str, np.ndarray]:
             array = np.array(str(value))
         elif array is not None and array.dtype == "uint16":  # so Paddle writes bfloat16
             array = (array.astype("uint32") << 16).view("float32")
+            size += array.nbytes
+            if size > 2 * MAX_BYTES:
+                raise WeightsError("it makes more than it holds")
         if array is None or not isinstance(name, str):
             shown = str(name)[:100]
             raise WeightsError(

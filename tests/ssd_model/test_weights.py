@@ -109,8 +109,9 @@ def test_files_that_are_not_whole(saved, tmp_path):
     broken.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(WeightsError, match=r"broken\.safetensors is not a complete"):
         load_weights(program, broken, scope)
-    with pytest.raises(WeightsError, match="is an address: download the file"):
-        load_weights(program, "https://example.org/a.pdparams", scope)
+    for address in ("https://example.org/a.pdparams", tmp_path / "http:/example.org/a.pdparams"):
+        with pytest.raises(WeightsError, match="is an address: download the file"):
+            load_weights(program, address, scope)
     with pytest.raises(WeightsError, match=r"nowhere\.safetensors: no such"):
         load_weights(program, tmp_path / "nowhere.safetensors", scope)
 

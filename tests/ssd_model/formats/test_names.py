@@ -148,6 +148,15 @@ def test_without_the_first_batch_norm_nothing_is_said_to_be_exact(classifier):
     assert "conv2d_0.w_0 is converted, but not its batch norm" in note
 
 
+@pytest.mark.parametrize("name", ["conv1._conv.weight", "conv1._batch_norm._mean"])
+def test_a_first_layer_that_is_quantised_is_refused(classifier, detector, tmp_path, name):
+    quantised = np.ones(classifier[name].shape, "int8")
+    path = tmp_path / "a.safetensors"
+    write_tensors(path, {**classifier, name: quantised})
+    with pytest.raises(WeightsError, match="int8: quantised weights are not read"):
+        load_weights(detector.program, path, new_scope(detector))
+
+
 def test_paddledetection(detector, pixels, tmp_path):
     with dynamic():
         theirs = SSD(CLASSES)
@@ -178,6 +187,8 @@ def test_paddledetection_with_other_classes(pixels, tmp_path):
         paddle.save(state, str(path))  # noqa: TID251
     report = load_weights(other.program, path, new_scope(other))
     assert set(report.fresh) == scores and len(report.loaded) == 187
+    name = "ssd_head.scores0.bias"
+    assert rename({**state, name: np.array(1.0)}).arrays["conv2d_23.b_0"].shape == ()
     # As its ssd_mobilenet_v1_coco_pretrained: without heads
     headless = {name: value for name, value in state.items() if "ssd_head" not in name}
     found = rename(headless)

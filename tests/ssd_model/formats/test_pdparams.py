@@ -9,6 +9,7 @@ import numpy as np
 import paddle
 import pytest
 
+from ssd_model.formats import pdparams
 from ssd_model.formats.error import WeightsError
 from ssd_model.formats.pdparams import MAX_STEPS, is_pickle, read_pdparams
 from tests.helpers import golden_values
@@ -25,6 +26,10 @@ ARRAYS = {
     "none": np.zeros((0, 3), "float32"),
     "number": np.array(7, "int64"),
 }
+
+
+COPIES = b"e\x94cbuiltins\ntuple\n\x94" + b"h\x01h\x00\x85R" * 3000 + b"."
+"""Copies of a list, which has begun before."""
 
 
 class Call:
@@ -101,6 +106,17 @@ def test_what_trainers_put_beside_the_arrays(tmp_path):
         assert set(arrays) == {*ARRAYS, *beside}
         for name, array in ARRAYS.items():
             np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_one_bfloat16_under_many_names_does_not_take_all_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(pdparams, "MAX_BYTES", 10_000)
+    path = tmp_path / "a.pdparams"
+    same = np.zeros(100, "uint16")
+    path.write_bytes(pickle.dumps({f"n{i}": same for i in range(50)}, 4))  # 400 bytes each
+    assert len(read_pdparams(path)) == 50
+    path.write_bytes(pickle.dumps({f"n{i}": same for i in range(51)}, 4))
+    with pytest.raises(WeightsError, match="makes more than it holds"):
+        read_pdparams(path)
 
 
 def test_bfloat16_as_paddle_writes_it(tmp_path):
@@ -212,6 +228,8 @@ def array_state(shape, content, dtype="f4"):
         (b"\x80\x04\x95" + b"\xff" * 7 + b"\x0fN.", "it is of type NoneType"),
         (b"\x80\x04" + b"N" * MAX_STEPS + b"N.", "more than 1,000,000 steps"),
         (b"\x80\x04N" + b"\x85" * (MAX_STEPS - 10) + b".", "it is of type tuple"),
+        # Memory for copies of copies: a list of 3,000 items in 3,000 tuples
+        (b"\x80\x04](" + b"N" * 3000 + COPIES, "more than it holds"),
         # Python itself does not survive the hash of this key.
         (b"\x80\x04}(" + b"N" + b"\x85" * (MAX_STEPS - 10) + b"Nu.", "keys are not names"),
         (b"\x80\x02cnumpy\ndtype\nN" + b"\x85" * 90_000 + b"\x85R.", "type unknown"),
