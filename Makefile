@@ -36,14 +36,14 @@ BIN := $(VENV)/bin
 # quotes alone.
 home = $(subst :::,,$(subst :::~/,$(HOME)/,:::$(1)))
 quoted = '$(subst ','\'',$(call home,$(value $1)))'
-option = $(if $(value $2),$1 $(call quoted,$2))
+option = $(if $(value $2),$1=$(call quoted,$2))
 output = $(if $(value OUTPUT),$(call quoted,OUTPUT),build)
 TRAINING = $(call option,--minutes,MINUTES) $(call option,--epochs,EPOCHS) \
   $(call option,--batch-size,BATCH_SIZE) $(call option,--learning-rate,LEARNING_RATE) \
   $(call option,--pretrained,PRETRAINED) $(call option,--flip,FLIP)
 # A misspelt variable on the command line would have no effect, and nobody would notice.
 VARIABLES := DATA_DIR PROFILE TARGET_RATIO PRUNED_PARAMS SEED OUTPUT MINUTES EPOCHS BATCH_SIZE \
-  LEARNING_RATE PRETRAINED FLIP IMAGES MODEL THRESHOLD PORT LOCALE PLACE WORKERS VENV PYTHON
+  LEARNING_RATE PRETRAINED FLIP IMAGES MODEL THRESHOLD PORT LOCALE PLACE WORKERS ONLY VENV PYTHON
 said := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 $(foreach name,$(filter-out $(VARIABLES),$(said)),$(warning $(name) is not a variable of this Makefile: see the table in README.md))
 READY := $(VENV)/.ready
@@ -78,23 +78,23 @@ data: $(READY) ## draw the road-sign scenes
 
 check-data: $(READY) ## list all faults of a data folder: DATA_DIR=...
 	@test -n $(call quoted,DATA_DIR) || { echo "say which folder: make check-data DATA_DIR=..."; exit 2; }
-	$(BIN)/python -m ssd_model.data.check $(call quoted,DATA_DIR)
+	$(BIN)/python -m ssd_model.data.check -- $(call quoted,DATA_DIR)
 
-run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT= MINUTES= EPOCHS= BATCH_SIZE= LEARNING_RATE= PRETRAINED= FLIP=yes|no PLACE=cpu WORKERS=
-	$(BIN)/python -m notebooks.run --profile $(call quoted,PROFILE) --target-ratio $(call quoted,TARGET_RATIO) \
-	  --seed $(call quoted,SEED) --output $(output) $(call option,--data-dir,DATA_DIR) $(TRAINING) \
-	  $(call option,--pruned-params,PRUNED_PARAMS)
+run-notebooks: $(READY) ## run the four notebooks: DATA_DIR= PROFILE=smoke|standard|full TARGET_RATIO= PRUNED_PARAMS= SEED= OUTPUT= MINUTES= EPOCHS= BATCH_SIZE= LEARNING_RATE= PRETRAINED= FLIP=yes|no PLACE=cpu WORKERS= ONLY=
+	$(BIN)/python -m notebooks.run --profile=$(call quoted,PROFILE) --target-ratio=$(call quoted,TARGET_RATIO) \
+	  --seed=$(call quoted,SEED) --output=$(output) $(call option,--data-dir,DATA_DIR) $(TRAINING) \
+	  $(call option,--pruned-params,PRUNED_PARAMS) $(call option,--only,ONLY)
 
 detect: $(READY) ## draw what a saved model finds in photographs: IMAGES= MODEL= THRESHOLD= OUTPUT=
 	@test -n $(call quoted,IMAGES) || { echo "say which image or folder: make detect IMAGES=..."; exit 2; }
-	$(BIN)/python -m ssd_model.export.detect $(call quoted,IMAGES) \
-	  --model $(if $(value MODEL),$(call quoted,MODEL),$(output)/models/pruned) \
-	  --threshold $(call quoted,THRESHOLD) --output $(output)/detections
+	$(BIN)/python -m ssd_model.export.detect \
+	  --model=$(if $(value MODEL),$(call quoted,MODEL),$(output)/models/pruned) \
+	  --threshold=$(call quoted,THRESHOLD) --output=$(output)/detections -- $(call quoted,IMAGES)
 
 # The report is the last thing that a run leaves.
 html: $(READY) ## build the HTML tutorial from the notebooks that were run (and run them, if none were)
 	@test -e $(output)/report.json || $(MAKE) --no-print-directory run-notebooks
-	$(BIN)/python -m docs.build --output $(output)
+	$(BIN)/python -m docs.build --output=$(output)
 
 serve: $(READY) ## show the HTML tutorial: PORT=8000
 	@test -e $(output)/html/index.html || $(MAKE) --no-print-directory html

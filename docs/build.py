@@ -224,6 +224,7 @@ def _values(source: str) -> dict[str, object]:
 
 
 def main() -> int:
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of the user's in any encoding
     parser = argparse.ArgumentParser(description="Build the HTML tutorial.")
     parser.add_argument("--output", default="build", help="where the notebooks were run")
     return build(ROOT / parser.parse_args().output)

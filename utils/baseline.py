@@ -82,7 +82,7 @@ def train_baseline(work: Workspace) -> None:
     result = work.pretrained
     for cycle in _cycles(work, folder):
         if cycle.closing:
-            print("last cycle: trained on all images, validation too; the test mAP decides nothing")
+            print("closing cycle: on all images, validation too; the test mAP decides nothing")
             name = f"{folder.name}/{cycle.name}"
             trained = fine_tune(work, name, cycle.epochs, result, cycle.peak_rate, cycle.seed)
         else:
@@ -115,8 +115,8 @@ def warn_if_weak(map_baseline: float, work: Workspace) -> None:
         )
     else:
         what = (
-            "Train it longer (MINUTES=90), start from weights of a similar task (PRETRAINED=...), "
-            "look for wrong boxes (make check-data), or label more: there are "
+            "Train it longer (more MINUTES= or EPOCHS=), start from weights of a similar task "
+            "(PRETRAINED=...), look for wrong boxes (make check-data), or label more: there are "
             f"{images} for {counted(len(work.classes), 'class')}."
         )
     told = (
@@ -146,11 +146,8 @@ def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> Trained:
     for name in (p.name for p in trained.evaluation.program.all_parameters()):
         write_tensor(trained.scope, name, arrays[name])
     value = max(row["map"] for row in trained.history.rows if row["epoch"] == epoch)
-    images = counted(len(work.validation.records), "image")
-    print(
-        f"{cycle.name}: best after epoch {epoch} of {cycle.epochs}, "
-        f"mAP {value:.3f} on {images} of validation"
-    )
+    images = counted(len(work.validation.records), "validation image")
+    print(f"{cycle.name}: best after epoch {epoch} of {cycle.epochs}, mAP {value:.3f} on {images}")
     return trained
 
 

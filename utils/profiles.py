@@ -20,6 +20,8 @@ RECONSTRUCT_IMAGES = 160
 FINE_TUNE_IMAGES = 6000
 """Images that fine-tuning sees at least, on data other than the drawn road signs: so many made up
 for half of the work in results/, within 0.02 mAP of the control; half as many did not quite."""
+LARGEST = 1_000_000
+"""Of the numbers that a user may give."""
 BASELINE_IMAGES, BASELINE_MINUTES = 37_000, 40
 """Images that training a baseline sees, and about how long that takes."""
 
@@ -80,9 +82,9 @@ class Options:
             kind = int if name in ("epochs", "batch_size") else int | float
             if name in ("pretrained", "flip") or value is None:
                 continue
-            if not isinstance(value, kind) or not 0 < value < math.inf:
-                whole = "whole" if kind is int else "finite"
-                raise ValueError(f"{name} is {value!r}: it must be a {whole} number above 0")
+            if not isinstance(value, kind) or not 0 < value <= LARGEST:
+                number = f"{'whole ' if kind is int else ''}number above 0, {LARGEST:,} at most"
+                raise ValueError(f"{name} is {value!r}: it must be a {number}")
         if not isinstance(self.flip, bool | None):
             raise ValueError(f"flip is {self.flip!r}: it must be True or False")
         if self.minutes and self.epochs:

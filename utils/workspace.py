@@ -71,10 +71,12 @@ class Workspace:
             raise ValueError(f"profile is {profile!r}: use one of {', '.join(PROFILES)}")
         if not 0 <= seed <= MAX_SEED:
             raise ValueError(f"seed is {seed}: it must lie between 0 and {MAX_SEED:,}")
-        workers.expected()  # not after minutes of other work
+        count = workers.expected()  # refused here, not after minutes of other work
         self.output = ROOT / Path(output).expanduser()
         self.options = Options(**(options or {}))
         batch_size = self.options.batch_size or PROFILES[profile].batch_size
+        if batch_size % count:
+            raise ValueError(f"BATCH_SIZE={batch_size} must be a multiple of WORKERS={count}")
         self.profile: Profile = replace(PROFILES[profile], batch_size=batch_size)
         self.seed = seed
         self.drawn = not data_dir

@@ -144,6 +144,14 @@ def test_what_is_missing_is_named(project, monkeypatch, capsys):
     assert "report.json: make run-notebooks" in capsys.readouterr().out
 
 
+def test_names_that_a_terminal_cannot_show(tmp_path, monkeypatch):
+    shown = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(shown, "ascii", write_through=True))
+    monkeypatch.setattr("sys.argv", ["build", "--output", str(tmp_path / "знак")])
+    assert build.main() == 1
+    assert rb"\u0437\u043d\u0430\u043a" in shown.getvalue()
+
+
 def test_what_the_way_from_fluid_names_is_there():
     page = (ROOT / "docs" / "fluid.md").read_text()
     names = set(re.findall(r"`(paddle(?:\.\w+)+)`", page.replace("paddle.batch", "")))

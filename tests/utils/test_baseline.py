@@ -88,7 +88,7 @@ def test_full_is_one_cycle_of_the_originals_length():
     "options",
     [
         *({"minutes": 0}, {"minutes": np.inf}, {"minutes": "5"}, {"learning_rate": np.nan}),
-        *({"epochs": -1}, {"epochs": 2.5}, {"batch_size": "8"}),
+        *({"epochs": -1}, {"epochs": 2.5}, {"batch_size": "8"}, {"minutes": 1e308}),
     ],
 )
 def test_options_out_of_range_are_refused(options):
@@ -149,7 +149,7 @@ def test_a_baseline_is_saved_and_resumed(cats, monkeypatch, capsys):
     train_baseline(cats)
     told = capsys.readouterr().out
     assert "training a baseline on 5 images" in told and "MINUTES=" in told
-    assert told.index("best after epoch 1 of 1") < told.index("last cycle: trained on all images")
+    assert told.index("best after epoch 1 of 1") < told.index("closing cycle: on all images")
     arrays, metadata = read_tensors(cats.baseline)
     assert json.loads(metadata["classes"]) == ["cat"]
     assert arrays["conv2d_0.w_0"].shape == (32, 3, 3, 3)

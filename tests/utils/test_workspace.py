@@ -24,6 +24,13 @@ def test_workers_that_are_no_number(tmp_path, monkeypatch, said):
         Workspace(str(tmp_path))
 
 
+def test_workers_that_cannot_share_a_batch_are_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKERS", "3")
+    with pytest.raises(ValueError, match="BATCH_SIZE=8 must be a multiple of WORKERS=3"):
+        Workspace(str(tmp_path))
+    assert Workspace(str(tmp_path), options={"batch_size": 6}).profile.batch_size == 6
+
+
 def test_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     voc = make_voc(tmp_path / "pets")
