@@ -286,5 +286,5 @@ class Compressor:
 def _print_row(row: dict[str, Any], epochs: int) -> None:
     numbers = {k: v for k, v in row.items() if isinstance(v, float) and k != "seconds"}
     shown = ", ".join(f"{label} {value:.4f}" for label, value in numbers.items())
-    stage = f"epoch {row['epoch']}/{epochs}" if row["stage"] == "finetuned" else row["stage"]
-    print(f"{stage}: {shown} ({row['seconds']:.0f} s)", flush=True)
+    names = {"baseline": "before training", "finetuned": f"epoch {row['epoch']}/{epochs}"}
+    print(f"{names.get(row['stage'], row['stage'])}: {shown} ({row['seconds']:.0f} s)", flush=True)

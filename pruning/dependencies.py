@@ -16,8 +16,8 @@ from pruning.channel_rules import follow, forward_operators
 from pruning.channels import Walk
 from pruning.pattern import PatternError, matching, no_match, some
 
-HEAD = "is an output of the network: no layer behind it could do with fewer channels"
-NO_FILTER = "is not a convolution's filter; it is cut with the layer it belongs to"
+HEAD = "is an output of the network, which needs all of its channels"
+NO_FILTER = "is not a convolution's filter; it follows the layer it belongs to"
 DEPTHWISE = "is a depthwise filter; it loses its channels with the convolution before it"
 
 

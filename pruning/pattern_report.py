@@ -120,9 +120,7 @@ def _advice(report: PatternReport) -> list[str]:
             rf"a dot stands for any character, and so took {some(report.dot_only)}: write \."
         )
     elif escape_dots(report.pattern) != report.pattern:
-        found.append(
-            r"a dot stands for any character; it met only dots here, and \. makes sure that it does"
-        )
+        found.append(r"a dot stands for any character; here it took only dots: write \. to be sure")
     if report.search_only:
         found.append(
             f"re.search would also take {some(report.search_only)}; re.match, which counts here "

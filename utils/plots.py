@@ -86,8 +86,8 @@ def plot_plan(plan: Plan) -> Figure:
     before = np.array([plan.dependencies.shapes[name][0] for name in layers])
     after = np.array([plan.shapes[name][0] for name in layers])
     figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
-    axes.bar(_short(layers), np.ones(len(layers)), color="gainsboro")
-    bars = axes.bar(_short(layers), after / before, color=BLUE)
+    bars = axes.bar(_short(layers), np.ones(len(layers)), color="gainsboro")
+    axes.bar(_short(layers), after / before, color=BLUE)
     counts = [f"{left}\nof {had}" for left, had in zip(after, before, strict=True)]
     axes.bar_label(bars, counts, size=8)
     axes.set_ylim(0, 1.25)
@@ -173,7 +173,7 @@ def plot_ap_by_class(classes: Sequence[str], values: Mapping[str, Sequence[float
     for tick in axes.xaxis.get_major_ticks():
         for label in (tick.label1, tick.label2):
             label.set_gid(CLASS)
-    axes.set(ylabel="AP", ylim=(0, 1))
+    axes.set(ylabel="AP", ylim=(0, 1.02))
     axes.legend(ncols=len(values), loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
@@ -200,11 +200,12 @@ def plot_ranking(norms: np.ndarray, elimination: Elimination, cut: int, name: st
         (np.intersect1d(by_norm, chosen), "goes by both", "black"),
     ):
         left.scatter(norms[channels], places[channels], s=12, color=colour, label=label)
-    left.set(title=f"channels of {name}", xlabel="l1 norm", ylabel="place in the order")
+    left.set(title=f"channels of {name}", xlabel="l1 norm", ylabel="place by reconstruction")
     figure.legend(loc="outside lower center", ncols=4, fontsize="small")
     right.plot(np.arange(len(norms)), elimination.errors, color=BLUE)
-    right.axvline(cut, color=ORANGE)
-    right.set(title="what is lost", xlabel="channels gone", ylabel="share of the outputs behind")
+    right.axvline(cut, color="0.35", ls="--")
+    right.set(title="what the next layers lose", ylabel="share of their outputs")
+    right.set_xlabel("channels gone (dashed: as many as the plan cuts)")
     return figure
 
 
