@@ -74,7 +74,7 @@ $(READY): requirements.lock | $(BIN)/pip
 	@touch $@
 
 data: $(READY) ## draw the road-sign scenes
-	$(BIN)/python -m ssd_model.data.scenes --out $(output)/data/signs
+	$(BIN)/python -m ssd_model.data.scenes --out=$(output)/data/signs
 
 check-data: $(READY) ## list all faults of a data folder: DATA_DIR=...
 	@test -n $(call quoted,DATA_DIR) || { echo "say which folder: make check-data DATA_DIR=..."; exit 2; }
@@ -98,7 +98,7 @@ html: $(READY) ## build the HTML tutorial from the notebooks that were run (and 
 
 serve: $(READY) ## show the HTML tutorial: PORT=8000
 	@test -e $(output)/html/index.html || $(MAKE) --no-print-directory html
-	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(output)/html $(call quoted,PORT)
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory=$(output)/html $(call quoted,PORT)
 
 lab: $(READY) ## open the notebooks in JupyterLab: LOCALE=zh_CN for those in Chinese
 	$(if $(LOCALE),$(BIN)/python -m docs.lab "$(LOCALE)")

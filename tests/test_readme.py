@@ -51,6 +51,13 @@ def test_make_knows_the_command(command):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("target", ["data", "serve", "html", "detect", "run-notebooks"])
+def test_a_value_that_begins_with_a_dash_is_no_option(target):
+    shown = make("-n", target, "OUTPUT=-q", "IMAGES=-i", "DATA_DIR=-d", "PRETRAINED=-p").stdout
+    assert "='-q'" in shown
+    assert not re.search(r"--[a-z-]+ +'-", shown)
+
+
 def test_make_help_lists_the_targets():
     shown = make("help").stdout
     assert set(re.findall(r"make ([a-z-]+)", shown)) >= TARGETS

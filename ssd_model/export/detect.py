@@ -113,8 +113,6 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
         findings.unreadable[_shown(path.relative_to(folder))] = why
     engine = load_paddle(prefix)
     tables = [output / "detections.csv", output / "detections.json"]
-    for table in tables:  # those of a run before would not belong to the new copies
-        table.unlink(missing_ok=True)
     size = max(1, min(BATCH, len(paths)))
     with ThreadPoolExecutor(THREADS) as pool:
         for start in progress(range(0, len(paths), size), "detecting"):
@@ -127,6 +125,9 @@ def detect(images: Path, prefix: Path, output: Path, threshold: float = 0.5) -> 
                     findings.unreadable[_shown(path.relative_to(folder))] = why
                 else:
                     readable.append((path.relative_to(folder), *item))
+            if readable and not findings.found:
+                for table in tables:  # those of a run before would not belong to the new copies
+                    table.unlink(missing_ok=True)
             rows = _run(engine, [pixels for _, _, pixels in readable], size)
             for (path, image, _), boxes in zip(readable, rows, strict=True):
                 if len(boxes) and boxes[:, 0].max() > len(model.classes):

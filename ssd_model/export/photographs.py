@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from ssd_model.data.source import OTHER_SUFFIXES, SUFFIXES
+from ssd_model.data.source import ALL_SUFFIXES
 
 
 class DetectError(ValueError):
@@ -77,8 +77,7 @@ def images_in(folder: Path) -> tuple[list[Path], dict[Path, str]]:
 
 def _is_image(name: str) -> bool:
     kind, _ = mimetypes.guess_type(name)  # which knows more on some machines than on others
-    suffixes = (*SUFFIXES, *OTHER_SUFFIXES)
-    named = (kind or "").startswith("image/") or Path(name).suffix.lower() in suffixes
+    named = (kind or "").startswith("image/") or Path(name).suffix.lower() in ALL_SUFFIXES
     return named and not name.startswith(".")
 
 

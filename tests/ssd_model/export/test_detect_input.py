@@ -174,13 +174,18 @@ def test_no_image_is_lost_in_silence(photos, model, tmp_path, monkeypatch, capsy
 
 def test_what_is_no_file_is_not_called_missing(model, tmp_path, capsys):
     (tmp_path / "dangling.jpg").symlink_to("nowhere.jpg")
-    arguments = ["--model", str(model), "--output", str(tmp_path / "out")]
+    output = tmp_path / "out"
+    arguments = ["--model", str(model), "--output", str(output)]
+    output.mkdir()
+    for name in ("detections.csv", "detections.json"):
+        (output / name).touch()  # nothing has taken their place
     for path, why in (
         ("/dev/null", "null: not a regular file"),
         (str(tmp_path / "dangling.jpg"), "dangling.jpg: a link to a file that is not there"),
     ):
         assert main([path, *arguments]) == 1
         assert f"none of the images can be read\n  {why}" in capsys.readouterr().out
+        assert len([*output.glob("detections.*")]) == 2
 
 
 def test_an_interrupted_run_leaves_no_tables_of_another(
