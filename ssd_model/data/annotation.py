@@ -16,7 +16,8 @@ from ssd_model.data.files import read_bytes
 from ssd_model.data.text import class_name, shorten, why_no_class
 
 # VOC itself has 0 and 1; other tools export words.
-DIFFICULT = {"0": False, "false": False, "unspecified": False, "1": True, "true": True}
+DIFFICULT = dict.fromkeys(("0", "false", "no", "unspecified"), False)
+DIFFICULT |= dict.fromkeys(("1", "true", "yes"), True)
 MAX_BYTES = 10_000_000
 MAX_OBJECTS = 1000  # each is compared with each prior box
 DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)")

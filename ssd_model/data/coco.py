@@ -8,10 +8,11 @@ from typing import Any
 
 from pycocotools.coco import COCO
 
-from ssd_model.data.annotation import MAX_OBJECTS, AnnotatedObject, Annotation, number, too_many
+from ssd_model.data.annotation import MAX_OBJECTS, Annotation, number, too_many
 from ssd_model.data.coco_file import read_coco_file
 from ssd_model.data.coco_images import CocoImages
 from ssd_model.data.coco_layout import CocoFile, find_unread
+from ssd_model.data.coco_objects import is_difficult, read_object
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import LEADS_OUT, check_inside, is_inside
 from ssd_model.data.label_list import find_label_list
@@ -29,11 +30,6 @@ from ssd_model.data.source import (
     unused_folders,
 )
 from ssd_model.data.text import class_name, listed, shorten
-
-DIFFICULT = ("iscrowd", "ignore", "difficult")
-"""Keys that mark an object as difficult: it counts as neither missed nor found."""
-SET = (1, "1")
-"""Values of such a key that say so; true is one, too."""
 
 
 class CocoFolder:
@@ -61,7 +57,7 @@ class CocoFolder:
         coco = self._data[entry.annotation]
         image, found = coco.imgs[entry.id], coco.imgToAnns[entry.id]
         faults = [too_many(len(found))] if len(found) > MAX_OBJECTS else []
-        objects = [_read_object(coco, each, faults) for each in found[:MAX_OBJECTS]]
+        objects = [read_object(coco, each, faults) for each in found[:MAX_OBJECTS]]
         sides = [_read_side(image, side, faults) for side in ("width", "height")]
         objects = tuple(filter(None, objects))
         names = frozenset(found.name for found in objects)
@@ -153,7 +149,9 @@ class CocoFolder:
                 self._faults.append(Fault(self.root, f"the {name} split has no image; add some"))
             elif not any(self._data[each.annotation].imgToAnns[each.id] for each in entries):
                 what = f"the {name} split has no object, and there are {{}}; correct their image_id"
-                self._faults += [Fault(n.path, what.format(n.what)) for n in self._homeless]
+                files = {each.annotation for each in entries}
+                homeless = [note for note in self._homeless if note.path in files]
+                self._faults += [Fault(note.path, what.format(note.what)) for note in homeless]
         return {"trainval": trainval, "test": test}
 
     def _divide(self, entries: list[Entry]) -> dict[str, list[Entry]]:
@@ -224,7 +222,7 @@ class CocoFolder:
                 if len(ids) > 1:
                     merged[f"categories {listed([*map(repr, ids)])} are one class, {name}"] = None
             annotations = coco.dataset["annotations"]  # coco.anns has one of each id
-            difficult += sum(map(_is_difficult, annotations))
+            difficult += sum(map(is_difficult, annotations))
             if any(names.get(found["category_id"]) == BACKGROUND for found in annotations):
                 what = f"a category is named {BACKGROUND!r}, kept for label 0; rename it"
                 self._faults.append(Fault(path, what))
@@ -238,48 +236,6 @@ class CocoFolder:
         return tuple(name for name, is_used in used.items() if is_used)
 
 
-def _read_object(coco: COCO, found: dict[str, Any], faults: list[str]) -> AnnotatedObject | None:
-    category = coco.cats.get(found["category_id"])
-    place = f"annotation {shorten(repr(found['id']))}"
-    label = f"{place} ({class_name(category['name'])})" if category else place
-    known = len(faults)
-    if not category:
-        faults.append(f"{label}: no category has the id {found['category_id']!r}")
-    box = found.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        what = "no bbox of" if box is None else f"bbox is {shorten(repr(box))}, want"
-        what += " four finite numbers (x, y, width, height)"
-        also = ", but a segmentation; export boxes, too" if found.get("segmentation") else ""
-        faults.append(f"{label}: {what}{also}")
-    for degrees in (found.get("rotation"), _attributes(found).get("rotation")):
-        if number(str(degrees)):
-            what = f"rotated by {shorten(str(degrees))} degrees; export upright boxes"
-            faults.append(f"{label}: {what}")
-    for key, value in _flags(found).items():
-        if value and value not in (*SET, "0"):
-            faults.append(f"{label}: {key} is {shorten(repr(value))}, want 0 or 1")
-    if len(faults) > known:
-        return None
-    x, y, width, height = map(float, box)
-    corners = (x, y, x + width, y + height)
-    return AnnotatedObject(place, class_name(category["name"]), corners, _is_difficult(found))
-
-
-def _attributes(found: dict[str, Any]) -> dict[str, Any]:
-    """What CVAT and Datumaro add to an annotation."""
-    attributes = found.get("attributes")
-    return attributes if isinstance(attributes, dict) else {}
-
-
-def _flags(found: dict[str, Any]) -> dict[str, Any]:
-    flags = {key: found.get(key) for key in DIFFICULT}
-    return flags | {"attributes.difficult": _attributes(found).get("difficult")}
-
-
-def _is_difficult(found: dict[str, Any]) -> bool:
-    return any(flag in SET for flag in _flags(found).values())
-
-
 def _read_side(image: dict[str, Any], side: str, faults: list[str]) -> float:
     """The width or height of an image, which may be a text; 0 if there is none."""
     given = image.get(side)
@@ -288,8 +244,3 @@ def _read_side(image: dict[str, Any], side: str, faults: list[str]) -> float:
         faults.append(f"its {side} is {shorten(repr(given))}, want a number of pixels")
         return 0
     return value
-
-
-def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) < 1e9  # false for nan and infinity

@@ -40,6 +40,7 @@ class CocoImages:
         """Yield for each name its image, or a fault."""
         way = self._choose_way(file, names)
         every = [self._look_on(n, *way) if way else self._anywhere(file, n) for n in names]
+        taken = {name.rpartition("/")[2] for name in names}
         places = [way[1]] if way else file.images
         where = ", ".join(str(path.relative_to(self._root.parent)) for path in places)
         for name, found in zip(names, every, strict=True):
@@ -51,12 +52,12 @@ class CocoImages:
             elif len(names) > 1 and not any(every):  # the same fault for each counts once
                 one = next(iter(names))
                 what = f"none of its {len(names):,} images, such as {shorten(one)!r}, is in {where}"
-                what += self._renamed(file, one, way) or "; copy them there"
+                what += self._renamed(file, one, way, taken) or "; copy them there"
                 yield None, Fault(file.path, what)
             else:
                 others = ", as others of this file" if way else ""
                 what = f"no image {shorten(name)!r} in {where}"
-                what += self._renamed(file, name, way) or others
+                what += self._renamed(file, name, way, taken) or others
                 yield None, Fault(file.path, what)
 
     def unlisted(self, listed: Collection[Path]) -> list[Path]:
@@ -100,13 +101,16 @@ class CocoImages:
         for text in (name, name.rpartition(".")[0]):
             yield from _find(self._others, file.images, ends(text))
 
-    def _renamed(self, file: CocoFile, name: str, way: tuple[int, Path] | None) -> str:
-        """Say which image has this name but for its suffix; '' if none has."""
+    def _renamed(
+        self, file: CocoFile, name: str, way: tuple[int, Path] | None, taken: Collection[str]
+    ) -> str:
+        """Say which image, not listed itself, has this name but for its suffix; '' if none has."""
         stem = name.rpartition(".")[0] if _has_suffix(name) else ""
         wanted = [_shortened(stem, way[0])] if way else ends(stem)
         folders = [way[1]] if way else file.images
         for path in _find(self._finder, folders, wanted):
-            return f", but {path.name} is there: correct the names in {file.path.name}"
+            if path.name not in taken:
+                return f", but {path.name} is there: correct the names in {file.path.name}"
         return ""
 
 
@@ -121,7 +125,11 @@ def _readings(file_name: str) -> list[str]:
     address = ADDRESS.fullmatch(file_name)
     if not address:
         return [file_name]
-    names = [address[1], re.split("[?#]", address[1])[0]]
+    whole = address[1]
+    bare = re.split("[?#]", whole, maxsplit=1)[0]
+    names = [whole, bare]
+    if _has_suffix(bare) and "/" in unquote(whole[len(bare) :]):
+        names = [bare]  # what ends such a query, as in a.jpg?from=/b.jpg, is not the image
     names = [form for name in names for form in (name, unquote(name))]
     return [name for name in names if _has_suffix(name)] or names
 

@@ -67,9 +67,13 @@ def test_what_is_not_demanded(coco, capsys, key, value):
     check_first_difficult(coco, capsys)
 
 
-def test_what_is_not_demanded_as_datumaro_writes_it(coco, capsys):
-    attributes = {"difficult": True, "occluded": True}
-    change(coco, lambda content: content["annotations"][0].update(attributes=attributes))
+@pytest.mark.parametrize("values", [(True, False), ("True", "false"), ("yes", "no"), ("1", 0)])
+def test_what_is_not_demanded_as_datumaro_writes_it(coco, capsys, values):
+    def edit(content):
+        for found, value in zip(content["annotations"], values, strict=True):
+            found["attributes"] = {"difficult": value, "occluded": True}
+
+    change(coco, edit)
     check_first_difficult(coco, capsys)
 
 

@@ -46,7 +46,7 @@ def only_fault(folder, name, *words):
         ("bbox", [True, 2, 3, 4], ["bbox is [True, 2, 3, 4], want"]),
         ("bbox", {"x": 1}, ["bbox is {'x': 1}, want four"]),
         ("iscrowd", 2, ["annotation 1 (cat): iscrowd is 2, want 0 or 1"]),
-        ("ignore", "no", ["annotation 1 (cat): ignore is 'no', want 0 or 1"]),
+        ("ignore", "some", ["annotation 1 (cat): ignore is 'some', want 0 or 1"]),
         ("attributes", {"difficult": [1]}, ["attributes.difficult is [1], want 0 or 1"]),
         ("rotation", 30, ["annotation 1 (cat): rotated by 30 degrees; export upright boxes"]),
         ("category_id", 9, ["annotation 1", "no category has the id 9"]),
@@ -169,6 +169,13 @@ def test_annotations_of_images_that_are_not_listed_are_told(coco, capsys):
     assert len(read_data(coco, "trainval").records) == 1
     told = f"annotations of images that {TRAIN} does not list, left out: 1"
     assert told in capsys.readouterr().out
+
+
+def test_annotations_without_an_image_are_blamed_only_on_their_own_file(coco):
+    change(coco, lambda content: content["annotations"][1].update(image_id=99))
+    content = coco_content("c", first=3)
+    write_coco(coco / "annotations/instances_val2017.json", content | {"annotations": []})
+    assert TRAIN not in {fault.path.name for fault in find_faults(coco)}
 
 
 def test_ids_of_annotations_may_be_missing_or_occur_twice(coco):

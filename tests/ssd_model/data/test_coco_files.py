@@ -79,6 +79,17 @@ def test_a_missing_image_at_an_address_is_not_replaced(tmp_path):
     only_fault(tmp_path, "result.json", "no image 'p#1.jpg' in")
 
 
+@pytest.mark.parametrize("end", ["?from=/x/b.jpg", "?to=https%3A%2F%2Fo%2Fb.jpg", "#/b.jpg"])
+def test_what_ends_the_query_of_an_address_is_not_the_image(tmp_path, end):
+    content = coco_content("abcde")
+    content["images"][0]["file_name"] = f"https://host/p/a.jpg{end}"
+    del content["images"][1]
+    write_coco(tmp_path / "result.json", content)
+    add_images(tmp_path / "images", "abcde")
+    found = names(tmp_path, "trainval") + names(tmp_path, "test")
+    assert sorted(found) == [*"acde"]
+
+
 def test_a_folder_of_coco_files_without_images_is_not_suggested(tmp_path):
     add_images(tmp_path / "train/images", "abcde")
     write_coco(tmp_path / "labels/train.json", coco_content("abcde"))
