@@ -9,7 +9,14 @@ from pathlib import Path, PurePath
 
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import Finder, check_inside, find_folder, is_hidden
-from ssd_model.data.source import SPELLINGS, SUFFIXES, Choice, choose_sets, set_of_folder
+from ssd_model.data.source import (
+    ALL_SUFFIXES,
+    SPELLINGS,
+    SUFFIXES,
+    Choice,
+    choose_sets,
+    set_of_folder,
+)
 from ssd_model.data.text import listed
 
 IMAGES = ("JPEGImages", "images")
@@ -165,7 +172,8 @@ def find_missing(root: Path, faults: list[Fault]) -> None:
         for folder in (root, *_years(root), *_years(root / "VOCdevkit"))
         if find_folder(folder, *IMAGES) or find_folder(folder, *ANNOTATIONS)
     ]
-    if not folders and Finder(SUFFIXES).all(root) and _all_xml(root):
+    stems = {path.stem for path in Finder(SUFFIXES).all(root)}
+    if not folders and not stems.isdisjoint(path.stem for path in _all_xml(root)):
         folders = [root]
     for folder in folders:
         annotations = find_folder(folder, *ANNOTATIONS, *ALSO_ANNOTATIONS)
@@ -241,7 +249,7 @@ def _has_images(folder: Path) -> bool:
 
 def _image_folder(folder: Path) -> Path | None:
     found = (find_folder(folder, name) for name in (*IMAGES, *ALSO_IMAGES))
-    filled = (path for path in found if path and Finder(SUFFIXES).all(path))
+    filled = (path for path in found if path and Finder(ALL_SUFFIXES).all(path))
     return next(filled, find_folder(folder, *IMAGES))
 
 

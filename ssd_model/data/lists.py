@@ -8,7 +8,7 @@ from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import LEADS_OUT, check_inside, is_inside, plain, read_lines
 from ssd_model.data.layout import Part
 from ssd_model.data.pairs import NO_IMAGE, Pairs
-from ssd_model.data.source import OTHER_SUFFIXES, SUFFIXES, Entry
+from ssd_model.data.source import ALL_SUFFIXES, SUFFIXES, Entry
 from ssd_model.data.text import fold, listed, shorten
 
 MAX_BYTES = 50_000_000  # of an image set: a million ids
@@ -53,6 +53,13 @@ class ListReader:
             notes.append(Note(sources[0], f"lists that are joined: {listed(plain_lists)}"))
         return list(entries)
 
+    def is_list(self, part: Part, source: Path) -> bool:
+        """Whether a text names an image, or each of its lines might: it has a flag or a suffix."""
+        lines = read_lines(self._root, source, MAX_BYTES, self._faults)
+        if all(FLAG.search(x) or PurePath(x).suffix.lower() in ALL_SUFFIXES for x in lines):
+            return True
+        return any(entry.image for entry in self.read(part, [source], []))
+
     def _read_line(
         self, part: Part, source: Path, line: str, known: set[str], flagged: bool
     ) -> Entry | None:
@@ -80,27 +87,32 @@ class ListReader:
             what = f"{NO_IMAGE}; if {shorten(first)!r} is the name, remove the rest"
             return self._refuse(source, f"line {shorten(line)!r}: {what}")
         image, fault = self._pairs.pick(images, part.images, name)
-        fault = self._name_line(fault, part, source, line, name)
+        fault = self._name_line(fault, source, line, self._of_other_kinds(part, name))
         return self._read_single(part, image, name, source, fault)
 
     def _read_pair(self, part: Part, source: Path, line: str, image: str, xml: str) -> Entry | None:
         images, xmls = self._pairs.find_both(part, image, xml)
         wanted = fold(PurePath(image).name)  # with its suffix: a.jpg is not a file a.jpg.png
-        images = [path for path in images if fold(path.name) == wanted]
-        path, fault = self._pairs.pick(images, self._root, image)
-        fault = self._name_line(fault, part, source, line, image)
+        exact = [path for path in images if fold(path.name) == wanted]
+        path, fault = self._pairs.pick(exact, self._root, image)
+        others = images or self._of_other_kinds(part, image)
+        fault = self._name_line(fault, source, line, others)
         return self._make(path, xmls, self._root / xml, source, fault)
 
+    def _of_other_kinds(self, part: Part, name: str) -> list[Path]:
+        """The images that have this name but for its suffix."""
+        suffix = PurePath(name).suffix
+        is_image = suffix.lower() in ALL_SUFFIXES
+        return self._pairs.find_images(part, name.removesuffix(suffix)) if is_image else []
+
     def _name_line(
-        self, fault: Fault | None, part: Part, source: Path, line: str, name: str
+        self, fault: Fault | None, source: Path, line: str, others: list[Path]
     ) -> Fault | None:
         """If a fault is that no image has the name in a line, let it name the list and line."""
         if not fault or not fault.what.startswith(NO_IMAGE):
             return fault
         what = fault.what
-        suffix = PurePath(name).suffix
-        is_image = suffix.lower() in (*SUFFIXES, *OTHER_SUFFIXES)
-        if is_image and (others := self._pairs.find_images(part, name.removesuffix(suffix))):
+        if others:
             what = f"{NO_IMAGE}, only {others[0].name}; correct the suffix, or add the image"
         return Fault(source, f"line {shorten(line)!r}: {what}")
 

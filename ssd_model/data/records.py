@@ -66,8 +66,8 @@ class Split:
 def drawn_upright(sizes: Sizes, annotation: Annotation) -> bool | None:
     """Whether the boxes were drawn on the upright image, as a viewer shows it, or as stored.
 
-    The annotation's size decides; without one, boxes that fit only one of the two do, to the pixel
-    or else roughly. None if neither settles it.
+    The annotation's size decides; without one, boxes that fit only one of the two do, to a pixel or
+    else roughly. None if neither settles it.
     """
     if not sizes.turned or sizes.upright == sizes.stored:
         return None
@@ -76,7 +76,7 @@ def drawn_upright(sizes: Sizes, annotation: Annotation) -> bool | None:
         return given == sizes.upright
     if not NO_SIZE.issuperset(given):
         return None
-    for share in (0, FAR):
+    for share in (1 / min(sizes.stored), FAR):
         upright, stored = (
             not any(is_far_out(found, size, share) for found in annotation.objects)
             for size in sizes[:2]

@@ -37,6 +37,8 @@ def scan(
     for entry, whats in read.wrong.items():
         if entry.fault and entry not in read.annotations:
             faults.append(entry.fault)
+            if entry.annotation.exists():
+                faults.extend(Fault(entry.told, what) for what in whats)
         # A file that is read only for its class names need only be readable.
         elif entry in union or entry not in read.annotations:
             faults.extend(Fault(entry.told, what) for what in whats)

@@ -17,6 +17,7 @@ SPLITS = ("trainval", "test")
 BACKGROUND = "background"
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp")  # of images
 OTHER_SUFFIXES = (".gif", ".tif", ".tiff", ".ppm", ".avif", ".heic", ".heif")
+ALL_SUFFIXES = (*SUFFIXES, *OTHER_SUFFIXES)
 NOT_READ = "is not a JPEG, PNG, BMP or WebP image; convert it"
 SPELLINGS = {
     "trainval": ("trainval", "train_val", "train-val"),

@@ -177,8 +177,9 @@ class VocFolder:
                 )
                 told = f"not read: {listed(names)}, for lists are named as {listed(read)} here"
                 self.notes["trainval"].append(Note(folder, told))
+            every = [*chain(*lists.values())]
             for name, paths in lists.items():
-                strays = [path for path in paths if self._names_none(part, path)]
+                strays = [path for path in paths if self._is_stray(part, path, every)]
                 for path in strays:
                     told = f"{path.relative_to(self.root)} names no image and is not used"
                     self.notes["test"].append(Note(path, told))
@@ -195,12 +196,12 @@ class VocFolder:
                 found[folder] = sets
         return found or {(part.lists or (part.folder,))[0]: {}}
 
-    def _names_none(self, part: Part, path: Path) -> bool:
+    def _is_stray(self, part: Part, path: Path, lists: list[Path]) -> bool:
         """Whether a list is blank, or only looks like one of a class, such as notes_test.txt."""
-        if path.name.lower() in LIST_NAMES:
+        if is_blank(path) or path.name.lower() in LIST_NAMES:
             return is_blank(path)
-        quiet = ListReader(self.root, self._parts, self._pairs, [])
-        return not any(entry.image for entry in quiet.read(part, [path], []))
+        class_, quiet = _class_of(path), ListReader(self.root, self._parts, self._pairs, [])
+        return not any(quiet.is_list(part, each) for each in lists if _class_of(each) == class_)
 
     def _folder_sets(self) -> tuple[Sets, list[Note]]:
         """The sets with an annotation, and notes on the images of the others."""
@@ -239,6 +240,11 @@ class VocFolder:
 
     def _refuse(self, path: Path, what: str) -> None:
         self._faults.append(Fault(path, what))
+
+
+def _class_of(path: Path) -> str:
+    """What a list such as cat_train.txt is named for."""
+    return path.stem.lower().rpartition("_")[0]
 
 
 def _known(entries: list[Entry], told: list[Note], notes: list[Note]) -> list[Entry]:

@@ -130,6 +130,19 @@ def test_annotations_elsewhere_are_told(tmp_path, capsys):
     assert told in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("lines", ["x 1\ny 1\n", "x.tif 1\n", "../../x 1\n", "x.jpg\n", "x\ny\n"])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_list_of_a_class_that_names_no_image_is_not_passed_over(voc, split, lines):
+    shutil.rmtree(voc / "ImageSets")
+    for class_ in ("cat", "dog"):
+        (voc / f"{class_}_train.txt").write_text("a 1\nb 1\n")
+        (voc / f"{class_}_val.txt").write_text("c 1\n")
+    (voc / f"dog_{split}.txt").write_text(lines)
+    faults = find_faults(voc)
+    assert {fault.path.name for fault in faults} == {f"dog_{split}.txt"}
+    assert len(faults) == len(lines.splitlines())
+
+
 def test_texts_that_are_named_as_lists_of_a_class_are_told(voc, capsys):
     shutil.rmtree(voc / "ImageSets")
     for name in ("notes_test.txt", "notes_train.txt"):

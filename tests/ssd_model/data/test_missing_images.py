@@ -1,6 +1,7 @@
 """No image and no annotation takes the place of another."""
 
 import pytest
+from PIL import Image
 
 from ssd_model.data.folder import find_faults, read_data
 from tests.helpers.coco_folder import add_images, coco_content, make_coco, write_coco
@@ -51,7 +52,7 @@ def test_a_missing_image_of_a_pair_is_not_replaced_by_its_mask(tmp_path):
         lines = [f"images/{stem}.jpg annotations/{stem}.xml\n" for stem in stems]
         (tmp_path / f"{name}_list.txt").write_text("".join(lines))
     (tmp_path / "images/a.jpg").rename(tmp_path / "images/a.jpg.jpg")
-    only_fault(tmp_path, "train_list.txt", "no image of this name")
+    only_fault(tmp_path, "train_list.txt", "no image of this name, only a.jpg.jpg; correct")
 
 
 def test_a_coco_file_without_its_images_has_one_fault(tmp_path):
@@ -69,6 +70,16 @@ def test_coco_images_that_were_converted(tmp_path, count, words):
     write_coco(tmp_path / "instances.json", coco_content("abcde"))
     there = "but a.png is there: correct the names in instances.json"
     only_fault(tmp_path, "instances.json", words, there)
+
+
+def test_an_image_that_is_listed_itself_is_not_suggested(tmp_path):
+    add_images(tmp_path / "images", "bcde")
+    Image.new("RGB", (100, 50)).save(tmp_path / "images/a.png")
+    content = coco_content("abcde")
+    content["images"][1]["file_name"] = "a.png"
+    write_coco(tmp_path / "instances.json", content)
+    where = f"{tmp_path.name}/images, as others of this file"
+    only_fault(tmp_path, "instances.json", f"no image 'a.jpg' in {where}")
 
 
 def test_names_that_are_whole_go_before_those_without_their_folder(tmp_path):

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from PIL import Image
 
 from ssd_model.data import check
 from ssd_model.data.folder import find_faults, read_data
@@ -175,6 +176,16 @@ def test_images_of_another_kind_are_named(voc, tmp_path, suffix):
     (coco / "train2017/a.jpg").rename(coco / f"train2017/a{suffix}")
     (fault,) = find_faults(coco)
     assert fault.path.name == f"a{suffix}" and "convert it" in fault.what
+
+
+def test_images_that_are_all_of_another_kind_are_named(voc):
+    for path in [*(voc / "JPEGImages").iterdir()]:
+        path.rename(path.with_suffix(".tif"))
+    (voc / "img").mkdir()
+    Image.new("RGB", (9, 9)).save(voc / "img/logo.png")
+    faults = find_faults(voc)
+    assert [fault.path.name for fault in faults] == ["a.tif", "b.tif", "c.tif"]
+    assert all("convert it" in fault.what for fault in faults)
 
 
 def test_a_link_to_a_folder_is_not_passed_over(voc, tmp_path):

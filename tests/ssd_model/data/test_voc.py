@@ -272,6 +272,15 @@ def test_folders_of_other_names_are_told(voc):
     assert find_faults(voc) == []
 
 
+def test_a_folder_with_an_xml_file_of_no_image_is_not_suggested(voc):
+    (voc / "JPEGImages").rename(voc / "photos")
+    (voc / "Annotations").rename(voc / "ann")
+    for path in (voc / "ann").iterdir():
+        path.unlink()
+    (voc / "ann/settings.xml").write_text("<settings/>")
+    only_fault(voc, voc.name, "no VOC or COCO data")
+
+
 def test_a_folder_without_images_beside_one_with_images(voc):
     (voc / "JPEGImages").rename(voc / "images")
     (voc / "JPEGImages").mkdir()

@@ -87,7 +87,7 @@ def test_no_object_at_all(voc):
         (object_xml(None, 1, 1, 9, 9), ["object 1", "no <name>"]),
         (object_xml(" ", 1, 1, 9, 9), ["object 1", "no <name>"]),
         (object_xml(*CAT, difficult=2), ["object 1 (cat)", "difficult is '2'"]),
-        (object_xml(*CAT, difficult="no"), ["difficult is 'no'"]),
+        (object_xml(*CAT, difficult="some"), ["difficult is 'some'"]),
     ],
 )
 def test_object_faults(voc, xml, words):
@@ -144,6 +144,12 @@ def test_missing_annotation(voc):
 def test_missing_image(voc):
     (voc / "JPEGImages/a.jpg").unlink()
     only_fault(voc, "trainval.txt", "line 'a': no image of this name")
+
+
+def test_an_annotation_with_faults_of_a_missing_image(voc):
+    (voc / "JPEGImages/a.jpg").unlink()
+    (voc / "Annotations/a.xml").write_text("<annotation>")
+    assert [fault.path.name for fault in find_faults(voc)] == ["trainval.txt", "a.xml"]
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,14 @@ def test_where_a_split_does_not_tell_the_other_one_does(voc, capsys, of_test, up
         *(((5, 5, 54, 45), True), ((5, 5, 45, 54), False)),
         *(((5, 5, 90, 54), True), ((5, 5, 54, 90), False)),
         *(((5, 5, 40, 45), None), ((5, 5, 54, 54), None)),
+        *(((5, 5, 40, 50.5), None), ((5, 5, 50.00001, 45), None)),
     ],
 )
 def test_without_a_size_boxes_that_fit_only_one_way_show_it(voc, capsys, box, upright):
-    """54 reaches beyond a side of 50 by less than a tenth: that counts if no way fits better."""
+    """54 reaches beyond a side of 50 by less than a tenth: that counts if no way fits better.
+
+    A pixel more shows nothing.
+    """
     add_turned(voc, "a", 3, (HEIGHT, WIDTH))
     add_turned(voc, "b", 6, None, box)
     expected = [True if upright is None else upright] * 2
