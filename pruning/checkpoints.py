@@ -77,12 +77,14 @@ def save(
     scope: Scope,
     keep: str = "last",
     metric: str = "",
+    best_from: int = 1,
 ) -> None:
     """Write parameters, optimizer state and `state`, and drop the checkpoints not wanted.
 
     Args:
         keep: one of `KEEP`.
         metric: the label by which the best one is chosen.
+        best_from: see `best_epoch`.
 
     Raises:
         CheckpointError: it cannot be written; the earlier ones are still there.
@@ -102,24 +104,28 @@ def save(
             "Once this is fixed, run again to resume from the last one"
         ) from error
     if keep != "all":
-        best = best_epoch(state, metric) if keep == "best" else None
+        best = best_epoch(state, metric, best_from) if keep == "best" else None
         for old in _checkpoints(folder)[:-LAST]:
             if old != _path(folder, best):
                 old.unlink()
 
 
-def best_epoch(state: RunState, metric: str) -> int | None:
+def best_epoch(state: RunState, metric: str, best_from: int = 1) -> int | None:
     """The epoch after which a metric was highest, the first of equal ones; None without any.
 
     What was measured before the last cut was another network, and does not count.
+
+    Args:
+        best_from: the first epoch that counts.
     """
     stages = [row["stage"] for row in state.history]
     cut = len(stages) - stages[::-1].index("pruned") if "pruned" in stages else 0
-    rows = [row for row in state.history[cut:] if row["stage"] == "finetuned"]
+    trained = [row for row in state.history[cut:] if row["stage"] == "finetuned"]
+    rows = [row for row in trained if row["epoch"] >= best_from]
     return max(rows, key=lambda row: row[metric])["epoch"] if rows else None
 
 
-def read_best(folder: Path, metric: str) -> tuple[dict[str, np.ndarray], int]:
+def read_best(folder: Path, metric: str, best_from: int = 1) -> tuple[dict[str, np.ndarray], int]:
     """The tensors of a finished run's best checkpoint, and its epoch; the run kept it.
 
     Raises:
@@ -128,7 +134,7 @@ def read_best(folder: Path, metric: str) -> tuple[dict[str, np.ndarray], int]:
     """
     for path in reversed(_checkpoints(folder)):
         _, metadata = read_tensors(path)
-        epoch = best_epoch(RunState(**json.loads(metadata["state"])), metric)
+        epoch = best_epoch(RunState(**json.loads(metadata["state"])), metric, best_from)
         if epoch is not None and _path(folder, epoch).exists():
             return read_tensors(_path(folder, epoch))[0], epoch
     raise CheckpointError(f"{folder} has no checkpoint of a best epoch: run again with keep: best")

@@ -37,6 +37,9 @@ class CompressConfig(Record):
     keep: Literal[KEEP] = "last"
     """Which checkpoints to keep: the 'last' two; those and the one with the 'best' first metric
     since the last cut; or 'all'. The original had no such key and kept all."""
+    best_from: Positive = 1
+    """The first epoch that may be the best. Before the learning rate has come down, one that looks
+    best has mostly been lucky. The original had no such key."""
     init_model: FilePath | None = None
     """A file or folder of weights to start from, see `ssd_model.weights.read_weights`. What fits is
     taken; a pruned network's weights set the shapes. Without it, training starts from the scope."""
@@ -97,6 +100,7 @@ def write_config(
     strategy: str = "UniformPruneStrategy",
     criterion: str = "l1_norm",
     keep: str = "last",
+    best_from: int = 1,
     **keys: str | float,
 ) -> None:
     """Write a config in the original's layout, with one strategy or none.
@@ -105,7 +109,7 @@ def write_config(
         target_ratio, pruned_params: the strategy's; without a ratio, the run only trains.
         strategy: the strategy's class.
         criterion: the pruner's criterion.
-        keep: which checkpoints to keep, see `CompressConfig`.
+        keep, best_from: which checkpoints to keep, see `CompressConfig`.
         keys: further keys of the strategy, such as `num_steps`, `sensitivities_file` or
             `channel_multiple`.
 
@@ -133,6 +137,7 @@ def write_config(
             "epoch": epoch,
             "checkpoint_path": str(checkpoint_path),
             **({"keep": keep} if keep != "last" else {}),
+            **({"best_from": best_from} if best_from > 1 else {}),
             "strategies": list(strategies),
         },
     }

@@ -85,9 +85,8 @@ class Resume:
         state.lr_scheduler = self._scheduler.state_dict() if self._scheduler else None
         network = self._network
         programs = [network.train, network.evaluation]
-        checkpoints.save(
-            config.checkpoint_path, state, programs, network.scope, config.keep, self._metric
-        )
+        kept = config.keep, self._metric, config.best_from
+        checkpoints.save(config.checkpoint_path, state, programs, network.scope, *kept)
 
     def stopped(self, state: RunState) -> None:
         """Remember what a run that fails or is interrupted leaves: it is no start for another."""

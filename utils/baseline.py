@@ -4,8 +4,10 @@ One cycle of the learning rate after another: small images first, since most of 
 does not need 300 pixels, and more small ones fit into the same time; they are shown from nearer
 by. How long a cycle is counts in images seen, not in epochs, so that a small set is gone through
 more often. Each cycle keeps its best epoch, by mAP on a validation split, which is neither trained
-nor tested on, and the next goes on from it. Then a closing cycle, at the network's own size, trains
-on that split, too, since small sets have no images to spare.
+nor tested on, and the next goes on from it. Only the last third of a cycle counts, when the rate
+has come down: until then the best of many epochs, measured on few images, is mostly lucky. Then a
+closing cycle, at the network's own size, trains on that split, too, since small sets have no images
+to spare.
 """
 
 import json
@@ -127,7 +129,8 @@ def warn_if_weak(map_baseline: float, work: Workspace) -> None:
 
 
 def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> Trained:
-    """One cycle; the scope then holds its best epoch, by the validation split."""
+    """One cycle; the scope then holds the best epoch of its last third, by the validation split."""
+    best_from = cycle.epochs - max(1, cycle.epochs // 3) + 1
     trained = train(
         work.training,
         work.validation,
@@ -139,10 +142,10 @@ def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> Trained:
         start=start,
         image_size=cycle.image_size,
         seed=cycle.seed,
-        keep="best",
+        best_from=best_from,
         conv_rate=work.profile.conv_rate,
     )
-    arrays, epoch = read_best(folder, "map")
+    arrays, epoch = read_best(folder, "map", best_from)
     for name in (p.name for p in trained.evaluation.program.all_parameters()):
         write_tensor(trained.scope, name, arrays[name])
     value = max(row["map"] for row in trained.history.rows if row["epoch"] == epoch)
@@ -225,13 +228,8 @@ def seconds_an_image(work: Workspace, image_size: int) -> float:
     kernels.use_onednn(training.program)
     scope, executor = new_scope(training), paddle.static.Executor(default_place())
     size = work.profile.batch_size
-    loader = make_loader(
-        work.training,
-        training.feed_list,
-        size,
-        augmentation=work.augmentation,
-        image_size=image_size,
-    )
+    options = {"augmentation": work.augmentation, "image_size": image_size}
+    loader = make_loader(work.training, training.feed_list, size, **options)
     # The first pass is slower: images are decoded, memory is asked for, kernels are chosen. So are
     # the first batches of each, while the loader fills its queue beside them.
     for _ in range(2):

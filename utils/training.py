@@ -46,7 +46,7 @@ def train(
     strategy: Mapping[str, Any] | None = None,
     image_size: int = 300,
     seed: int = 0,
-    keep: str = "last",
+    best_from: int | None = None,
     conv_rate: float = 1.0,
 ) -> Trained:
     """Train with a `Compressor`; goes on where it was stopped.
@@ -57,7 +57,7 @@ def train(
         start: weights to begin with, where they fit; the rest is random.
         teacher: what to learn besides the ground truth, and the weights of the network that knows.
         strategy: how to prune, as arguments of `write_config`; not at all without.
-        keep: which checkpoints stay, see `CompressConfig`.
+        best_from: keep the best epoch, too, from this one on, see `CompressConfig`.
         conv_rate: see `mobilenet_ssd`.
     """
     class_num = len(trainval.classes) + 1
@@ -82,7 +82,8 @@ def train(
         eval_fetch_list=[("map", evaluation.map.name)],
     )
     config_file = folder / "train.yaml"
-    write_config(config_file, epochs, folder, keep=keep, **(strategy or {}))
+    kept = {"keep": "best", "best_from": best_from} if best_from else {}
+    write_config(config_file, epochs, folder, **kept, **(strategy or {}))
     compressor.config(config_file)
     history = compressor.run()
     return Trained(evaluation, compressor.eval_graph.program, scope, history)

@@ -83,14 +83,14 @@ def rows(*values: float) -> list[dict]:
     ]
 
 
-def kept(folder: Path, keep: str) -> list[int]:
+def kept(folder: Path, keep: str, best_from: int = 1) -> list[int]:
     """Epochs left of a run whose metric was highest after its second epoch of five."""
     folder.mkdir()
     scope, program = paddle.static.Scope(), paddle.static.Program()
     for epoch in range(1, 6):
         history = rows(0.9, 0.1, 0.8, 0.3, 0.7, 0.4)[: epoch + 1]  # the first is the baseline's
         state = RunState({}, epoch, history=history)
-        checkpoints.save(folder, state, [program], scope, keep, "map")
+        checkpoints.save(folder, state, [program], scope, keep, "map", best_from)
     return sorted(int(path.stem[6:]) for path in folder.glob("epoch-*"))
 
 
@@ -99,6 +99,9 @@ def test_which_checkpoints_stay(tmp_path):
     assert kept(tmp_path / "best", "best") == [2, 4, 5]
     assert kept(tmp_path / "all", "all") == [1, 2, 3, 4, 5]
     assert checkpoints.read_best(tmp_path / "best", "map")[1] == 2
+    assert kept(tmp_path / "late", "best", best_from=3) == [4, 5]
+    assert checkpoints.read_best(tmp_path / "late", "map", 3)[1] == 4
+    assert kept(tmp_path / "not yet", "best", best_from=6) == [4, 5]
     with pytest.raises(CheckpointError, match="no checkpoint of a best epoch"):
         checkpoints.read_best(tmp_path / "last", "map")
 

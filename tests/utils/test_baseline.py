@@ -145,6 +145,21 @@ def test_the_folders_own_val_list_is_the_validation_split(cats):
     assert [record.image.stem for record in again.training.records] == ["00", "02", "03", "05"]
 
 
+@pytest.mark.parametrize(("epochs", "first"), [(1, 1), (2, 2), (3, 3), (6, 5), (79, 54)])
+def test_only_the_last_third_of_a_cycle_has_the_best_epoch(cats, monkeypatch, epochs, first):
+    chosen = []
+
+    def train(*_, best_from, **__):
+        chosen.append(best_from)
+        raise InterruptedError
+
+    monkeypatch.setattr(baseline, "train", train)
+    cycle = baseline.Cycle("160px-1", 160, epochs, 1e-3, seed=0)
+    with pytest.raises(InterruptedError):
+        baseline._train(cats, cycle, cats.output / "cycle", cats.pretrained)
+    assert chosen == [first]
+
+
 def test_a_baseline_is_saved_and_resumed(cats, monkeypatch, capsys):
     train_baseline(cats)
     told = capsys.readouterr().out
