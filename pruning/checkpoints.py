@@ -137,7 +137,9 @@ def read_best(folder: Path, metric: str, best_from: int = 1) -> tuple[dict[str, 
         epoch = best_epoch(RunState(**json.loads(metadata["state"])), metric, best_from)
         if epoch is not None and _path(folder, epoch).exists():
             return read_tensors(_path(folder, epoch))[0], epoch
-    raise CheckpointError(f"{folder} has no checkpoint of a best epoch: run again with keep: best")
+    raise CheckpointError(
+        f"{folder} has no checkpoint of a best epoch: remove it, and run again with keep: best"
+    )
 
 
 def find(
