@@ -125,7 +125,7 @@ def warn_if_weak(map_baseline: float, work: Workspace) -> None:
         f"The baseline is weak: mAP {map_baseline:.2f}, below {WEAK:g}. What pruning costs such a "
         f"network says little about a good one. {what}"
     )
-    print(textwrap.fill(told, 100))
+    print(textwrap.fill(told, 80))
 
 
 def _train(work: Workspace, cycle: Cycle, folder: Path, start: Path) -> Trained:
@@ -163,12 +163,13 @@ def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
         cycles, minutes = plan_cycles(work, seconds)
         passes = ", ".join(f"{c.epochs} at {c.image_size} px" for c in cycles)
         later = 2 * work.epochs * len(work.trainval.records) * seconds[300] / 60
-        print(
+        told = (
             f"training a baseline on {counted(len(work.training.records), 'image')}: "
             f"{sum(c.epochs for c in cycles)} epochs ({passes}), which take about "
             f"{math.ceil(minutes)} min here. Fine-tuning the pruned network and the control then "
             f"takes about {math.ceil(later)} min. Shorter or longer: MINUTES=, EPOCHS="
         )
+        print(textwrap.fill(told, 80))
         write_json(file, [asdict(cycle) for cycle in cycles])
     return (Cycle(**cycle) for cycle in json.loads(file.read_text()))
 
