@@ -87,7 +87,8 @@ class ListReader:
             what = f"{NO_IMAGE}; if {shorten(first)!r} is the name, remove the rest"
             return self._refuse(source, f"line {shorten(line)!r}: {what}")
         image, fault = self._pairs.pick(images, part.images, name)
-        fault = self._name_line(fault, source, line, self._of_other_kinds(part, name))
+        if fault:
+            fault = self._name_line(fault, source, line, self._of_other_kinds(part, name))
         return self._read_single(part, image, name, source, fault)
 
     def _read_pair(self, part: Part, source: Path, line: str, image: str, xml: str) -> Entry | None:
@@ -95,8 +96,9 @@ class ListReader:
         wanted = fold(PurePath(image).name)  # with its suffix: a.jpg is not a file a.jpg.png
         exact = [path for path in images if fold(path.name) == wanted]
         path, fault = self._pairs.pick(exact, self._root, image)
-        others = images or self._of_other_kinds(part, image)
-        fault = self._name_line(fault, source, line, others)
+        if fault:
+            others = images or self._of_other_kinds(part, image)
+            fault = self._name_line(fault, source, line, others)
         return self._make(path, xmls, self._root / xml, source, fault)
 
     def _of_other_kinds(self, part: Part, name: str) -> list[Path]:
@@ -105,11 +107,9 @@ class ListReader:
         is_image = suffix.lower() in ALL_SUFFIXES
         return self._pairs.find_images(part, name.removesuffix(suffix)) if is_image else []
 
-    def _name_line(
-        self, fault: Fault | None, source: Path, line: str, others: list[Path]
-    ) -> Fault | None:
+    def _name_line(self, fault: Fault, source: Path, line: str, others: list[Path]) -> Fault:
         """If a fault is that no image has the name in a line, let it name the list and line."""
-        if not fault or not fault.what.startswith(NO_IMAGE):
+        if not fault.what.startswith(NO_IMAGE):
             return fault
         what = fault.what
         if others:
