@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -31,7 +32,7 @@ from ssd_model.scope import kept_variables, read_tensor
 from ssd_model.ssd_loss import ssd_loss
 from ssd_model.training_pass import train_epoch
 from tests.helpers import killed_run
-from tests.helpers.forked_workers import start_workers, wait_for
+from tests.helpers.forked_workers import PATIENCE, start_workers, wait_for
 
 IMAGES, BATCH = 7, 4  # so that the last batch, of 3, gives four workers 1, 1, 1 and 0 images
 SIZE, CLASSES, EPOCHS = 32, 3, 5
@@ -103,22 +104,13 @@ def train_tiny_networks(root: Path, data: Path) -> None:
     wait_for(start_workers(2, lambda: train(root / "tiny" / "wrong.npz"), root / "wrong"))
 
 
-def watch(job: list[int]) -> list[float]:
-    """The seconds that workers have computed, once they have ended."""
-    processes = [psutil.Process(process) for process in job]
-    seconds = [0.0] * len(job)
-    while any(process.status() != psutil.STATUS_ZOMBIE for process in processes):
-        seconds = [sum(process.cpu_times()[:2]) for process in processes]
-        time.sleep(0.02)
-    return seconds
-
-
-def kill(process: int, seconds: float) -> float:
-    """Kill a worker after so many seconds of computing; returns when that was."""
-    victim = psutil.Process(process)
-    while sum(victim.cpu_times()[:2]) < seconds:
+def kill(process: int, checkpoint: Path) -> float:
+    """Kill a worker in the epoch after a checkpoint; returns when that was."""
+    deadline = time.monotonic() + PATIENCE
+    while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.005)
-    victim.kill()
+    time.sleep(0.5)
+    os.kill(process, signal.SIGKILL)
     return time.monotonic()
 
 
@@ -139,15 +131,13 @@ def compress_together(root: Path, data: Path) -> dict:
         return [killed_run.result(folder, f"worker-{rank}") for rank in range(count)]
 
     whole = root / "whole"
-    job = start(whole)
-    seconds = watch(job)
-    told: dict = {"whole": {"statuses": wait_for(job), "said": said(whole)}, "killed": []}
+    told: dict = {"whole": {"statuses": wait_for(start(whole)), "said": said(whole)}, "killed": []}
     told["whole"]["results"] = results(whole)
 
-    for rank, share, count in ((0, 0.4, 2), (1, 0.85, 1)):
+    for rank, epoch, count in ((0, 1, 2), (1, 3, 1)):
         folder = root / f"killed-{rank}"
         job = start(folder)
-        killed = kill(job[rank], share * seconds[rank])
+        killed = kill(job[rank], folder / "checkpoints" / f"epoch-{epoch:04d}.safetensors")
         statuses = wait_for(job)
         row = {"rank": rank, "process": job[rank], "statuses": statuses, "workers": count}
         row |= {"took": time.monotonic() - killed, "said": said(folder)}
