@@ -109,7 +109,7 @@ messages: $(READY) ## bring docs/locale up to date with the pages, and list what
 
 # Two files at a time, on one thread each: most of the time goes into building Programs, which has one.
 test: $(READY) ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 test-html: $(READY) ## open the pages of make html in a browser
 	OUTPUT=$(output) $(BIN)/python -m pytest -m html tests/docs

@@ -9,6 +9,7 @@ import utils  # noqa: F401  isort: skip
 import contextlib
 import hashlib
 import json
+import math
 import os
 import random
 import signal
@@ -32,7 +33,7 @@ from tests.helpers.voc_folder import add_image, object_xml, write_set
 
 SIZE, EPOCHS, IMAGES, BATCH = 64, 4, 6, 2
 Run = tuple[Compressor, paddle.static.Scope]
-PATIENCE = 120  # seconds of computing until an attempt counts as lost
+PATIENCE = 120  # seconds until an attempt counts as hanging
 
 
 def make_data(folder: Path, images: int = IMAGES) -> Path:
@@ -86,12 +87,16 @@ def compress(
     (folder / f"{called}.json").write_text(json.dumps(result))
 
 
-def attempt(run: Run, folder: Path, kill_after: float = PATIENCE) -> tuple[int, float]:
+def attempt(run: Run, folder: Path, kill_after: float = math.inf) -> tuple[int, float]:
     """A run in a process of its own, killed after so many seconds of computing.
 
     Returns:
         Its exit status, -9 if it was killed, and the seconds that it has computed.
+
+    Raises:
+        TimeoutError: it hangs; it is killed then.
     """
+    deadline = time.monotonic() + PATIENCE
     child = os.fork()
     if child == 0:
         status = 1
@@ -111,6 +116,9 @@ def attempt(run: Run, folder: Path, kill_after: float = PATIENCE) -> tuple[int, 
         times = process.cpu_times()
         if times.user + times.system > kill_after:
             process.kill()
+        if time.monotonic() > deadline:
+            process.kill()
+            raise TimeoutError(f"a run hangs after {times.user + times.system:.1f} s of computing")
         time.sleep(0.005)
 
 
@@ -130,7 +138,7 @@ def main(root: Path, kills: int, seed: int) -> dict:
         folder = root / f"killed-{len(results)}"
         folder.mkdir()
         while True:
-            moment = dice.uniform(0, seconds) if len(reached) < kills else PATIENCE
+            moment = dice.uniform(0, seconds) if len(reached) < kills else math.inf
             status, _ = attempt(run, folder, moment)
             if status == 0:
                 results.append(result(folder))
