@@ -11,7 +11,6 @@ to spare.
 """
 
 import json
-import math
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
@@ -27,12 +26,13 @@ from ssd_model import kernels
 from ssd_model.data.loader import make_loader
 from ssd_model.data.readers import feeds
 from ssd_model.data.text import counted
-from ssd_model.files import write_json
+from ssd_model.files import write_file, write_json
 from ssd_model.optimizers import one_cycle
 from ssd_model.place import default_place
 from ssd_model.programs import build_detector, new_scope
 from ssd_model.scope import empty_scope, write_tensor
 from ssd_model.weights import save_weights
+from utils.profiles import BASELINE_MINUTES
 from utils.training import Trained, fine_tune, train
 from utils.workspace import MAX_SEED, Workspace
 
@@ -90,15 +90,10 @@ def train_baseline(work: Workspace) -> None:
         else:
             trained = _train(work, cycle, folder / cycle.name, result)
         result = folder / f"{cycle.name}.safetensors"
-        _save(work, trained, result)
+        metadata = {"classes": json.dumps(work.classes)}
+        save_weights(trained.evaluation.program, result, trained.scope, "float16", metadata)
         empty_scope(trained.scope)
-    work.baseline.parent.mkdir(parents=True, exist_ok=True)
-    work.baseline.write_bytes(result.read_bytes())
-
-
-def _save(work: Workspace, trained: Trained, path: Path) -> None:
-    metadata = {"classes": json.dumps(work.classes)}
-    save_weights(trained.evaluation.program, path, trained.scope, "float16", metadata)
+    write_file(work.baseline, result.read_bytes())
 
 
 def warn_if_weak(map_baseline: float, work: Workspace) -> None:
@@ -160,22 +155,24 @@ def _cycles(work: Workspace, folder: Path) -> Iterator[Cycle]:
     if not file.exists():
         sizes = {300, *(shape.image_size for shape in _shapes(work))}  # 300 is fine-tuning's
         seconds = {size: seconds_an_image(work, size) for size in sorted(sizes)}
-        cycles, minutes = plan_cycles(work, seconds)
+        cycles, minutes, usual = plan_cycles(work, seconds)
         passes = ", ".join(f"{c.epochs} at {c.image_size} px" for c in cycles)
         later = 2 * work.epochs * len(work.trainval.records) * seconds[300] / 60
+        minutes, usual, later = (max(1, round(m)) for m in (minutes, usual, later))
+        instead = f" instead of {usual}" if minutes != usual else ""
         told = (
             f"training a baseline on {counted(len(work.training.records), 'image')}: "
             f"{sum(c.epochs for c in cycles)} epochs ({passes}), which take about "
-            f"{math.ceil(minutes)} min here. Fine-tuning the pruned network and the control then "
-            f"takes about {math.ceil(later)} min. Shorter or longer: MINUTES=, EPOCHS="
+            f"{minutes} min here{instead}. Fine-tuning the pruned network and the "
+            f"control then takes about {later} min. Shorter or longer: MINUTES=, EPOCHS="
         )
         print(textwrap.fill(told, 80))
         write_json(file, [asdict(cycle) for cycle in cycles])
     return (Cycle(**cycle) for cycle in json.loads(file.read_text()))
 
 
-def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle], float]:
-    """The cycles of a baseline, and the minutes that they take.
+def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle], float, float]:
+    """The cycles of a baseline, the minutes that they take, and those without a budget.
 
     Args:
         work: its options set `epochs` (of all cycles), `minutes`, `batch_size`, `learning_rate`.
@@ -191,8 +188,10 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
         (n + EVALUATION * (tested if shape.closing else validated)) * seconds[shape.image_size]
         for shape, n in zip(shapes, sets, strict=True)
     ]
-    if options.minutes:
-        epochs = _scaled(epochs, 60 * options.minutes / float(np.dot(epochs, costs)))
+    usual = float(np.dot(epochs, costs)) / 60
+    limited = work.profile.name == "standard" and not options.epochs
+    budget = options.minutes or (min(usual, BASELINE_MINUTES) if limited else usual)
+    epochs = _scaled(epochs, budget / usual)
     cycles = [
         Cycle(
             f"{shape.image_size}px-{i}",
@@ -204,7 +203,7 @@ def plan_cycles(work: Workspace, seconds: dict[int, float]) -> tuple[list[Cycle]
         )
         for i, (shape, count) in enumerate(zip(shapes, epochs, strict=True), start=1)
     ]
-    return cycles, float(np.dot(epochs, costs)) / 60
+    return cycles, float(np.dot(epochs, costs)) / 60, usual
 
 
 def _shapes(work: Workspace) -> Sequence[_Shape]:

@@ -23,7 +23,7 @@ for half of the work in results/, within 0.02 mAP of the control; half as many d
 LARGEST = 1_000_000
 """Of the numbers that a user may give."""
 BASELINE_IMAGES, BASELINE_MINUTES = 37_000, 40
-"""Images that training a baseline sees, and about how long that takes."""
+"""Images that training a baseline sees, and how many minutes that may take by default."""
 
 
 @dataclass(frozen=True)

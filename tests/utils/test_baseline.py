@@ -1,6 +1,7 @@
 """A baseline of one's own data: its schedule, its validation split, and the epoch that is kept."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from utils.baseline import plan_cycles, train_baseline, warn_if_weak
 from utils.profiles import BASELINE_IMAGES, BASELINE_MINUTES, PROFILES, Options
 from utils.workspace import Workspace
 
-SECONDS = {160: 0.03, 224: 0.06, 300: 0.1}
+SECONDS = {160: 0.02, 224: 0.03, 300: 0.05}
 
 
 def work(images: int, profile: str = "standard", validated: int = 0, seed: int = 0, **options):
@@ -27,20 +28,20 @@ def work(images: int, profile: str = "standard", validated: int = 0, seed: int =
 
 
 def test_a_small_set_is_passed_over_more_often():
-    small, minutes = plan_cycles(work(200, validated=50), SECONDS)
-    large, _ = plan_cycles(work(800, validated=200), SECONDS)
+    small, minutes, _ = plan_cycles(work(200, validated=50), SECONDS)
+    large, *_ = plan_cycles(work(800, validated=200), SECONDS)
     assert [(c.image_size, c.epochs) for c in small] == [(160, 55), (224, 100), (300, 24)]
     assert [c.epochs for c in large] == [14, 25, 6]
     assert [c.closing for c in small] == [False, False, True]
     # 200 images, in the end 250, and a third of the time for each of the 50 of validation, in the
     # end of the 40 to test on
-    seconds = (55 * 0.03 + 100 * 0.06) * (200 + 50 / 3) + 24 * (250 + 40 / 3) * 0.1
+    seconds = (55 * 0.02 + 100 * 0.03) * (200 + 50 / 3) + 24 * (250 + 40 / 3) * 0.05
     assert minutes == pytest.approx(seconds / 60)
 
 
 def test_a_baseline_sees_as_many_images_as_the_options_reckon_with():
     assert sum(shape.images_seen for shape in baseline.SHAPES) == BASELINE_IMAGES
-    cycles, _ = plan_cycles(work(250), SECONDS)
+    cycles, *_ = plan_cycles(work(250), SECONDS)
     usual = sum(cycle.epochs for cycle in cycles)
     assert Options(epochs=usual).length(250) == pytest.approx(1)
     assert Options(epochs=usual // 2).length(250) == pytest.approx(0.5)
@@ -56,16 +57,31 @@ def test_no_training_sees_the_views_of_another():
 
 
 def test_minutes_and_epochs_shorten_and_lengthen():
-    _, usual = plan_cycles(work(250), SECONDS)
+    _, _, usual = plan_cycles(work(250), SECONDS)
     for minutes in (usual / 4, usual * 2):
-        _, planned = plan_cycles(work(250, minutes=minutes), SECONDS)
+        _, planned, _ = plan_cycles(work(250, minutes=minutes), SECONDS)
         assert planned == pytest.approx(minutes, rel=0.05)
     for epochs in range(10, 60):
-        cycles, _ = plan_cycles(work(250, epochs=epochs, learning_rate=1e-4), SECONDS)
+        cycles, *_ = plan_cycles(work(250, epochs=epochs, learning_rate=1e-4), SECONDS)
         assert sum(c.epochs for c in cycles) == epochs
     assert {c.peak_rate for c in cycles} == {1e-4}
-    cycles, _ = plan_cycles(work(250, epochs=1), SECONDS)
+    cycles, *_ = plan_cycles(work(250, epochs=1), SECONDS)
     assert all(c.epochs == 1 for c in cycles)
+
+
+def test_on_a_slow_machine_all_cycles_are_shortened_alike():
+    slow = {size: 4 * seconds for size, seconds in SECONDS.items()}
+    whole, *_ = plan_cycles(work(250), SECONDS)
+    cycles, minutes, usual = plan_cycles(work(250), slow)
+    assert usual > 1.5 * BASELINE_MINUTES and minutes == pytest.approx(BASELINE_MINUTES, rel=0.02)
+    shares = [short.epochs / long.epochs for short, long in zip(cycles, whole, strict=True)]
+    assert shares == pytest.approx([BASELINE_MINUTES / usual] * 3, abs=0.03)
+    for profile, options in (("standard", {"epochs": 150}), ("full", {})):
+        asked, minutes, usual = plan_cycles(work(250, profile, **options), slow)
+        assert minutes == usual > BASELINE_MINUTES
+        assert [c.epochs for c in asked] == [
+            c.epochs for c in plan_cycles(work(250, profile, **options), SECONDS)[0]
+        ]
 
 
 def test_fine_tuning_scales_along(cats):
@@ -80,7 +96,7 @@ def test_fine_tuning_scales_along(cats):
 
 
 def test_full_is_one_cycle_of_the_originals_length():
-    (cycle,), _ = plan_cycles(work(5000, "full"), SECONDS)
+    (cycle,), *_ = plan_cycles(work(5000, "full"), SECONDS)
     assert (cycle.image_size, cycle.epochs) == (300, 120)
 
 
@@ -178,17 +194,18 @@ def test_a_baseline_is_saved_and_resumed(cats, monkeypatch, capsys):
     assert "this run is complete" in capsys.readouterr().out
 
 
-def test_each_cycle_goes_on_from_the_one_before(cats, monkeypatch):
+@pytest.mark.parametrize(("slower", "told"), [(1, r" min here\."), (4, " 40 min here instead of ")])
+def test_each_cycle_goes_on_from_the_one_before(cats, monkeypatch, capsys, slower, told):
     """With views of its own, whatever the validation mAP of smaller images was."""
     cats.profile, ran = PROFILES["standard"], []
-    monkeypatch.setattr(baseline, "seconds_an_image", lambda work, size: SECONDS[size])
-    monkeypatch.setattr(baseline, "_save", lambda work, trained, path: path.write_bytes(b"saved"))
+    monkeypatch.setattr(baseline, "seconds_an_image", lambda work, size: slower * SECONDS[size])
+    monkeypatch.setattr(baseline, "save_weights", lambda _, path, *__: path.write_bytes(b"saved"))
     monkeypatch.setattr(baseline, "empty_scope", lambda scope: None)
 
     def ran_with(seed, start, folder):
         ran.append((seed, start))
         folder.mkdir(parents=True, exist_ok=True)
-        return SimpleNamespace(scope=None)
+        return SimpleNamespace(scope=None, evaluation=SimpleNamespace(program=None))
 
     folder = cats.checkpoints
     monkeypatch.setattr(
@@ -200,7 +217,8 @@ def test_each_cycle_goes_on_from_the_one_before(cats, monkeypatch):
         lambda _, name, epochs, start, rate, seed: ran_with(seed, start, folder / name),
     )
     train_baseline(cats)
-    cycles, _ = plan_cycles(cats, SECONDS)
+    assert re.search(told, capsys.readouterr().out.replace("\n", " "))
+    cycles, *_ = plan_cycles(cats, SECONDS)
     assert [seed for seed, _ in ran] == [cycle.seed for cycle in cycles]
     files = [folder / "baseline" / f"{cycle.name}.safetensors" for cycle in cycles]
     assert [start for _, start in ran] == [cats.pretrained, *files[:-1]]
