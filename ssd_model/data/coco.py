@@ -16,13 +16,13 @@ from ssd_model.data.coco_objects import is_difficult, read_object
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.files import LEADS_OUT, check_inside, is_inside
 from ssd_model.data.label_list import find_label_list
+from ssd_model.data.sample import draw_test, measured_classes
 from ssd_model.data.source import (
     BACKGROUND,
     SPLITS,
     Choice,
     Entry,
     choose_sets,
-    draw_test,
     join_sets,
     or_draw,
     set_of_folder,
@@ -124,7 +124,8 @@ class CocoFolder:
         if "" in sets:
             sets = self._divide(sets[""]) or sets
         if "" in sets:
-            trainval, test, told = draw_test(sets[""])
+            classes = [measured_classes(self.read(entry)[0]) for entry in sets[""]]
+            trainval, test, told = draw_test(sets[""], classes)
             self.notes["test"].append(Note(self.root, told))
         else:
             choice = choose_sets(sets)

@@ -11,7 +11,7 @@ from ssd_model.data.faults import Fault, Note
 from ssd_model.data.judge import Read, check_objects, find_parts_of_images, judge_boxes, note_odd
 from ssd_model.data.picture import Sizes, check_images
 from ssd_model.data.records import Split, drawn_upright, make_record
-from ssd_model.data.sample import draw_sample
+from ssd_model.data.sample import draw_sample, measured_classes
 from ssd_model.data.source import BACKGROUND, SPLITS, Entry, Source
 
 
@@ -142,18 +142,8 @@ def _collect_classes(annotations: dict[Entry, Annotation], faults: list[Fault]) 
 
 def _draw(entries: list[Entry], read: Read, limit: int | None, seed: list[int]) -> list[Entry]:
     """Draw a sample with all classes that have an object that is not difficult and not empty."""
-
-    def demanded(entry: Entry) -> set[str]:
-        objects = read.annotations[entry].objects if entry in read.annotations else ()
-        return {
-            found.name
-            for found in objects
-            if not found.difficult
-            and found.corners[0] != found.corners[2]
-            and found.corners[1] != found.corners[3]
-        }
-
-    return draw_sample(entries, [demanded(entry) for entry in entries], limit, seed)
+    classes = [measured_classes(read.annotations.get(entry)) for entry in entries]
+    return draw_sample(entries, classes, limit, seed)
 
 
 def _open_images(entries: dict[Entry, None], read: Read, faults: list[Fault]) -> dict[Entry, Sizes]:

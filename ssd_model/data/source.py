@@ -7,8 +7,6 @@ from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
-import numpy as np
-
 from ssd_model.data.annotation import Annotation
 from ssd_model.data.faults import Fault, Note
 from ssd_model.data.text import listed
@@ -30,8 +28,6 @@ FOR_DATA = {"annotations", "coco", "data", "dataset", "images", "imgs", "set", "
 """Words that the name of a set's folder may have besides that of the set."""
 APART = ({"train", "val"}, {"train", "test"}, {"val", "test"}, {"trainval", "test"})
 """Sets that have no image in common."""
-TEST_SHARE = 0.2
-"""Share of the images to test on, if the folder does not say which ones."""
 
 
 @dataclass(frozen=True)
@@ -124,22 +120,6 @@ def choose_sets(found: Collection[str]) -> Choice | str:
     if "trainval" in found:
         return Choice(("trainval",), "val", less=True, told=told.format("trainval less val"))
     return "train"
-
-
-def draw_test(items: Sequence[Any]) -> tuple[list, list, str]:
-    """Split all images if the folder does not; return those for training, for testing, and a note.
-
-    The split is the same for the same number of images, whatever the seed of the run.
-    """
-    order = np.random.default_rng(0).permutation(len(items))
-    chosen = set(order[: round(TEST_SHARE * len(items))].tolist())
-    trainval = [item for i, item in enumerate(items) if i not in chosen]
-    test = [item for i, item in enumerate(items) if i in chosen]
-    told = (
-        f"no list says which images to test on: the test set is {len(test):,} of the "
-        f"{len(items):,} images, drawn at random; if some are near-duplicates, write your own lists"
-    )
-    return trainval, test, told
 
 
 def join_sets(

@@ -1,7 +1,7 @@
 """Read a Pascal VOC folder: which images are in its sets, and what is on them."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 
@@ -22,12 +22,12 @@ from ssd_model.data.layout import (
 )
 from ssd_model.data.lists import ListReader
 from ssd_model.data.pairs import Pairs, find_shared, find_twice
+from ssd_model.data.sample import draw_test, measured_classes
 from ssd_model.data.source import (
     SPLITS,
     Choice,
     Entry,
     choose_sets,
-    draw_test,
     join_sets,
     or_draw,
     unused,
@@ -55,6 +55,7 @@ class VocFolder:
         self._parts = parts
         self._lists = ListReader(root, parts, self._pairs, faults)
         self._faults = faults
+        self._read = cache(read_annotation)
         check_parts(root, parts, faults)
         if not faults:
             self.splits = self._make_splits()
@@ -63,7 +64,7 @@ class VocFolder:
 
     def read(self, entry: Entry) -> tuple[Annotation | None, list[str]]:
         """Read what is on an image, and its faults."""
-        return read_annotation(entry.annotation)
+        return self._read(entry.annotation)
 
     def _make_splits(self) -> dict[str, list[Entry]]:
         known = len(self._faults)
@@ -158,7 +159,8 @@ class VocFolder:
     def _draw(self, parts: list[Part]) -> dict[str, list[Entry]]:
         notes = self.notes["test"]
         entries = [entry for part in parts for entry in self._annotated(part, notes)]
-        trainval, test, told = draw_test(entries)
+        classes = [measured_classes(self.read(entry)[0]) for entry in entries]
+        trainval, test, told = draw_test(entries, classes)
         notes.insert(0, Note(self.root, told))
         notes += unused_folders(self.root, entries)
         return {"trainval": trainval, "test": test}

@@ -5,8 +5,8 @@ import pytest
 
 from ssd_model.data import check
 from ssd_model.data.folder import find_faults, read_data
-from ssd_model.data.sample import draw_sample
-from ssd_model.data.source import choose_sets, draw_test
+from ssd_model.data.sample import draw_sample, draw_test
+from ssd_model.data.source import choose_sets
 from tests.helpers.voc_folder import CAT, add_image, make_voc, object_xml, only_fault, write_set
 
 
@@ -166,10 +166,23 @@ def test_one_image_is_not_enough_to_draw_from(tmp_path):
 
 
 def test_draw_test_takes_a_fifth():
-    trainval, test, _ = draw_test(range(1000))
+    trainval, test, _ = draw_test(range(1000), [["a"]] * 1000)
     assert len(test) == 200
     assert sorted(trainval + test) == list(range(1000))
     assert abs(np.mean(test) - 499.5) < 60  # from all over, three standard errors
+
+
+def test_a_drawn_test_has_every_class_that_is_on_two_images():
+    """Sorted by class, as sets are exported, with classes that are on two images, and on one."""
+    classes = [[f"{i // 96}"] for i in range(960)] + [["two"]] * 2 + [["one", "0"]]
+    items = range(len(classes))
+    trainval, test, _ = draw_test(items, classes)
+    assert len(test) == 193 and sorted(trainval + test) == list(items)
+    trained, tested = ({name for i in split for name in classes[i]} for split in (trainval, test))
+    assert trained == {*"0123456789", "one", "two"} and tested == trained - {"one"}
+    assert draw_test(items, classes)[1] == test
+    # Where there are too few images, there is a test set still.
+    assert len(draw_test(range(5), "abcde")[1]) == 1
 
 
 # Samples
