@@ -64,9 +64,9 @@ class _Shape:
 
 
 SHAPES = (
-    _Shape(160, 11_000, 2e-3),
-    _Shape(224, 20_000, 2e-3),
-    _Shape(300, 6_000, 1e-3, closing=True),
+    _Shape(160, 16_500, 2e-3),
+    _Shape(224, 18_000, 2e-3),
+    _Shape(300, 15_500, 1e-3, closing=True),
 )
 EVALUATION = 1 / 3
 """Time to evaluate an image, as a share of the time to train on it."""

@@ -30,12 +30,12 @@ def work(images: int, profile: str = "standard", validated: int = 0, seed: int =
 def test_a_small_set_is_passed_over_more_often():
     small, minutes, _ = plan_cycles(work(200, validated=50), SECONDS)
     large, *_ = plan_cycles(work(800, validated=200), SECONDS)
-    assert [(c.image_size, c.epochs) for c in small] == [(160, 55), (224, 100), (300, 24)]
-    assert [c.epochs for c in large] == [14, 25, 6]
+    assert [(c.image_size, c.epochs) for c in small] == [(160, 82), (224, 90), (300, 62)]
+    assert [c.epochs for c in large] == [21, 22, 16]
     assert [c.closing for c in small] == [False, False, True]
     # 200 images, in the end 250, and a third of the time for each of the 50 of validation, in the
     # end of the 40 to test on
-    seconds = (55 * 0.02 + 100 * 0.03) * (200 + 50 / 3) + 24 * (250 + 40 / 3) * 0.05
+    seconds = (82 * 0.02 + 90 * 0.03) * (200 + 50 / 3) + 62 * (250 + 40 / 3) * 0.05
     assert minutes == pytest.approx(seconds / 60)
 
 
